@@ -1,0 +1,1 @@
+//! Kafka's wire protocol: messages, primitive codecs, error codes, API table

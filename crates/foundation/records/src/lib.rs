@@ -1,0 +1,1 @@
+//! Record batches v2, control records and compression codecs

@@ -1,0 +1,1 @@
+//! State with snapshots by offset: uncommitted against committed

@@ -1,0 +1,1 @@
+//! Listeners, frames and correlation for both ends of a connection

@@ -1,0 +1,1 @@
+//! The active controller: one module per noun

@@ -1,0 +1,1 @@
+//! Coordinator shards: the Shard trait and its runtime loop

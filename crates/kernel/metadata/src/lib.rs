@@ -1,0 +1,1 @@
+//! Metadata records, the immutable MetadataImage and its deltas

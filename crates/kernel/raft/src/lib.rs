@@ -1,0 +1,1 @@
+//! KRaft quorum as a synchronous state machine

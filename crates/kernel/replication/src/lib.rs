@@ -1,0 +1,1 @@
+//! Partition state of a leader: epochs, ISR, high watermark

@@ -1,0 +1,1 @@
+//! An embedded Klamm node for tests, ours and our users'
