@@ -16,10 +16,22 @@ const ALLOWED_EDGES: &[(&str, &[&str])] = &[
     ("klamm-config", &[]),
     // kernel: deterministic state machines
     ("klamm-raft", &["klamm-protocol", "klamm-records", "klamm-timeline"]),
-    ("klamm-metadata", &["klamm-protocol", "klamm-records", "klamm-timeline", "klamm-config"]),
-    ("klamm-controller", &["klamm-protocol", "klamm-timeline", "klamm-config", "klamm-metadata"]),
-    ("klamm-coordinator", &["klamm-protocol", "klamm-records", "klamm-timeline"]),
-    ("klamm-group-coordinator", &["klamm-protocol", "klamm-timeline", "klamm-config", "klamm-coordinator"]),
+    (
+        "klamm-metadata",
+        &["klamm-protocol", "klamm-records", "klamm-timeline", "klamm-config"],
+    ),
+    (
+        "klamm-controller",
+        &["klamm-protocol", "klamm-timeline", "klamm-config", "klamm-metadata"],
+    ),
+    (
+        "klamm-coordinator",
+        &["klamm-protocol", "klamm-records", "klamm-timeline"],
+    ),
+    (
+        "klamm-group-coordinator",
+        &["klamm-protocol", "klamm-timeline", "klamm-config", "klamm-coordinator"],
+    ),
     ("klamm-replication", &["klamm-protocol"]),
     // io
     ("klamm-log", &["klamm-protocol", "klamm-records"]),
@@ -42,8 +54,26 @@ const ALLOWED_EDGES: &[(&str, &[&str])] = &[
             "klamm-net",
         ],
     ),
-    ("klamm", &["klamm-broker", "klamm-config", "klamm-log", "klamm-metadata", "klamm-protocol"]),
-    ("klamm-testkit", &["klamm-broker", "klamm-config", "klamm-protocol", "klamm-records", "klamm-net"]),
+    (
+        "klamm",
+        &[
+            "klamm-broker",
+            "klamm-config",
+            "klamm-log",
+            "klamm-metadata",
+            "klamm-protocol",
+        ],
+    ),
+    (
+        "klamm-testkit",
+        &[
+            "klamm-broker",
+            "klamm-config",
+            "klamm-protocol",
+            "klamm-records",
+            "klamm-net",
+        ],
+    ),
     ("xtask", &["klamm-broker", "klamm-config", "klamm-protocol"]),
 ];
 
@@ -69,12 +99,22 @@ const IMPURE: &[&str] = &[
 ];
 
 /// Marks of unfinished or unchecked work, nowhere in the tree.
-const UNFINISHED: &[&str] = &["todo!(", "unimplemented!(", "#[ignore", "allow(dead_code", "FIXME", "XXX"];
+const UNFINISHED: &[&str] = &[
+    "todo!(",
+    "unimplemented!(",
+    "#[ignore",
+    "allow(dead_code",
+    "FIXME",
+    "XXX",
+];
 
 /// Runs every check and returns what is wrong, one line each; empty when all is well.
-pub fn check(root: &Path) -> Vec<String> {
+pub(crate) fn check(root: &Path) -> Vec<String> {
     let mut wrong = edges(root);
-    for file in rust_files(&root.join("crates")).into_iter().chain(rust_files(&root.join("xtask"))) {
+    for file in rust_files(&root.join("crates"))
+        .into_iter()
+        .chain(rust_files(&root.join("xtask")))
+    {
         let name = file.strip_prefix(root).unwrap_or(&file).display().to_string();
         if name == "xtask/src/tidy.rs" {
             continue; // names what it forbids
@@ -93,10 +133,14 @@ fn check_file(name: &str, text: &str, wrong: &mut Vec<String>) {
     let is_generated = name.contains("/generated/");
     let lines = text.lines().count();
     if !is_test && !is_generated && lines > MAX_LINES {
-        wrong.push(format!("{name}: {lines} lines, the limit is {MAX_LINES}: split it by noun"));
+        wrong.push(format!(
+            "{name}: {lines} lines, the limit is {MAX_LINES}: split it by noun"
+        ));
     }
     if EMPTY_NAMES.contains(&stem) {
-        wrong.push(format!("{name}: `{stem}` says nothing: name the module after what it holds"));
+        wrong.push(format!(
+            "{name}: `{stem}` says nothing: name the module after what it holds"
+        ));
     }
     for mark in UNFINISHED {
         if text.contains(mark) {
@@ -106,7 +150,9 @@ fn check_file(name: &str, text: &str, wrong: &mut Vec<String>) {
     let opening = text.lines().take_while(|line| line.starts_with("//!")).count();
     let is_root = name.ends_with("src/lib.rs") || (name.ends_with("src/main.rs") && !name.starts_with("xtask"));
     if is_root && opening < 5 {
-        wrong.push(format!("{name}: opens with {opening} `//!` lines; five say what it owns, does not know, its entry, driver, tests"));
+        wrong.push(format!(
+            "{name}: opens with {opening} `//!` lines; five say what it owns, does not know, its entry, driver, tests"
+        ));
     }
     if name.starts_with("crates/broker/src/apis/") && stem != "mod" && !is_test && opening == 0 {
         wrong.push(format!("{name}: an API file opens with its key, versions and KIPs"));
@@ -114,15 +160,25 @@ fn check_file(name: &str, text: &str, wrong: &mut Vec<String>) {
     if (name.starts_with("crates/foundation/") || name.starts_with("crates/kernel/")) && !is_test && !is_generated {
         let code = text.split("#[cfg(test)]").next().unwrap_or(text);
         for word in IMPURE {
-            for (number, _) in code.lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with("//") && line.contains(word)) {
-                wrong.push(format!("{name}:{}: `{word}`: foundation and kernel are pure", number + 1));
+            for (number, _) in code
+                .lines()
+                .enumerate()
+                .filter(|(_, line)| !line.trim_start().starts_with("//") && line.contains(word))
+            {
+                wrong.push(format!(
+                    "{name}:{}: `{word}`: foundation and kernel are pure",
+                    number + 1
+                ));
             }
         }
     }
 }
 
 fn edges(root: &Path) -> Vec<String> {
-    let output = Command::new(env!("CARGO")).args(["metadata", "--no-deps", "--format-version", "1"]).current_dir(root).output();
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--no-deps", "--format-version", "1"])
+        .current_dir(root)
+        .output();
     let parsed = match output {
         Ok(output) => serde_json::from_slice::<serde_json::Value>(&output.stdout),
         Err(error) => return vec![format!("cargo metadata does not run: {error}")],
@@ -196,12 +252,36 @@ mod tests {
         };
         let header = "//! a\n//! b\n//! c\n//! d\n//! e\n";
         assert_eq!(judge("crates/kernel/x/src/lib.rs", header), 0);
-        assert_eq!(judge("crates/kernel/x/src/lib.rs", "//! a\n"), 1, "a crate without its five lines");
-        assert_eq!(judge("crates/kernel/x/src/a.rs", "use std::time::SystemTime;\n"), 1, "a clock in the kernel");
-        assert_eq!(judge("crates/kernel/x/src/a.rs", "#[cfg(test)]\nmod tests { use std::fs; }\n"), 0, "tests may do IO");
-        assert_eq!(judge("crates/io/x/src/a.rs", &"\n".repeat(MAX_LINES + 1)), 1, "a file that is too long");
+        assert_eq!(
+            judge("crates/kernel/x/src/lib.rs", "//! a\n"),
+            1,
+            "a crate without its five lines"
+        );
+        assert_eq!(
+            judge("crates/kernel/x/src/a.rs", "use std::time::SystemTime;\n"),
+            1,
+            "a clock in the kernel"
+        );
+        assert_eq!(
+            judge("crates/kernel/x/src/a.rs", "#[cfg(test)]\nmod tests { use std::fs; }\n"),
+            0,
+            "tests may do IO"
+        );
+        assert_eq!(
+            judge("crates/io/x/src/a.rs", &"\n".repeat(MAX_LINES + 1)),
+            1,
+            "a file that is too long"
+        );
         assert_eq!(judge("crates/io/x/src/utils.rs", ""), 1, "a name that says nothing");
-        assert_eq!(judge("crates/io/x/src/a.rs", "fn f() { todo!() }\n"), 1, "unfinished work");
-        assert_eq!(judge("crates/broker/src/apis/fetch.rs", "fn f() {}\n"), 1, "an API file without its header");
+        assert_eq!(
+            judge("crates/io/x/src/a.rs", "fn f() { todo!() }\n"),
+            1,
+            "unfinished work"
+        );
+        assert_eq!(
+            judge("crates/broker/src/apis/fetch.rs", "fn f() {}\n"),
+            1,
+            "an API file without its header"
+        );
     }
 }
