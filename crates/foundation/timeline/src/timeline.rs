@@ -66,10 +66,7 @@ impl<S: Clone> Timeline<S> {
     /// When `offset` lies below the newest snapshot.
     pub fn snapshot(&mut self, offset: i64) {
         let newest = self.newest_offset();
-        assert!(
-            offset >= newest,
-            "snapshot at {offset} behind the newest at {newest}"
-        );
+        assert!(offset >= newest, "snapshot at {offset} behind the newest at {newest}");
         if offset > newest {
             self.uncommitted.push_back(Snapshot {
                 offset,
@@ -84,10 +81,7 @@ impl<S: Clone> Timeline<S> {
     /// When `offset` lies below the committed state, whose predecessors are forgotten.
     pub fn at(&self, offset: i64) -> &S {
         self.assert_known(offset);
-        match self
-            .uncommitted
-            .partition_point(|snapshot| snapshot.offset <= offset)
-        {
+        match self.uncommitted.partition_point(|snapshot| snapshot.offset <= offset) {
             0 => &self.committed.state,
             count => &self.uncommitted[count - 1].state,
         }
@@ -129,19 +123,10 @@ impl<S: Clone> Timeline<S> {
     /// When `offset` lies below the committed state: what is committed can't be taken back.
     pub fn revert_to(&mut self, offset: i64) {
         self.assert_known(offset);
-        while self
-            .uncommitted
-            .back()
-            .is_some_and(|snapshot| snapshot.offset > offset)
-        {
+        while self.uncommitted.back().is_some_and(|snapshot| snapshot.offset > offset) {
             self.uncommitted.pop_back();
         }
-        self.current = self
-            .uncommitted
-            .back()
-            .unwrap_or(&self.committed)
-            .state
-            .clone();
+        self.current = self.uncommitted.back().unwrap_or(&self.committed).state.clone();
     }
 
     fn assert_known(&self, offset: i64) {

@@ -100,10 +100,7 @@ proptest! {
 fn a_commit_behind_the_committed_state_changes_nothing() {
     let mut timeline = Timeline::starting_at(7, 'a');
     timeline.commit(3);
-    assert_eq!(
-        (timeline.committed_offset(), *timeline.committed()),
-        (7, 'a')
-    );
+    assert_eq!((timeline.committed_offset(), *timeline.committed()), (7, 'a'));
 }
 
 #[test]
