@@ -1,0 +1,61 @@
+"""What every Python suite shares: running features one by one, and asking the runner to restart the node.
+
+A feature is a function that raises when the node answers otherwise than Apache Kafka does. Its row is printed as
+`ok NAME` or `FAIL NAME: reason`; the runner (`cargo xtask compat`) reads the rows. `restart()` prints `restart` and
+waits for the runner's `done`: by then the node serves again, on the same data and port.
+"""
+
+import os
+import random
+import sys
+import time
+import traceback
+
+BOOTSTRAP = sys.argv[1] if len(sys.argv) > 1 else "127.0.0.1:9092"
+RUN = os.environ.get("COMPAT_RUN") or "%08x" % random.getrandbits(32)
+FEATURES = []
+
+
+def feature(function):
+    """Registers a feature; they run in the order of the file."""
+    FEATURES.append(function)
+    return function
+
+
+def name(base):
+    """A topic or group name that no other run uses."""
+    return "%s-%s" % (base, RUN)
+
+
+def until(what, condition, seconds=30.0):
+    """Waits for a condition with a bound; its value is returned."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        assert time.monotonic() < deadline, "timed out waiting until " + what
+        time.sleep(0.02)
+
+
+def restart():
+    """Stops and starts the node; returns when it serves again."""
+    print("restart", flush=True)
+    answer = sys.stdin.readline().strip()
+    assert answer == "done", "the runner answered %r" % answer
+
+
+def run():
+    failed = 0
+    only = sys.argv[2:]
+    for function in FEATURES:
+        if only and function.__name__ not in only:
+            continue
+        try:
+            function()
+            print("ok " + function.__name__, flush=True)
+        except BaseException as error:  # a row for each, whatever happened
+            failed += 1
+            traceback.print_exc()
+            print("FAIL %s: %s: %s" % (function.__name__, type(error).__name__, str(error).replace("\n", " ")), flush=True)
+    sys.exit(1 if failed else 0)
