@@ -1,14 +1,18 @@
 //! `cargo xtask <task>`: what the project does to itself.
 
 mod codegen;
+mod compat;
+mod test;
 mod tidy;
 
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
 const USAGE: &str = "usage: cargo xtask <task>
 
   codegen [--check]  write the protocol's code from its schema; --check only says whether it is stale
+  compat [CLIENT]…   run the suites of real clients (java, librdkafka, kafka-python) against a node
+  test               everything that has to hold: tidy, format, lints, docs, tests, real clients
   tidy               check the edges between crates, file sizes and other rules";
 
 fn main() -> ExitCode {
@@ -17,6 +21,8 @@ fn main() -> ExitCode {
     match args.as_slice() {
         ["codegen"] => codegen(false),
         ["codegen", "--check"] => codegen(true),
+        ["compat", clients @ ..] => verdict(compat::run(&root(), clients).unwrap_or_else(|error| vec![error])),
+        ["test"] => verdict(test::run(&root())),
         ["tidy"] => verdict(tidy::check(&root())),
         _ => {
             eprintln!("{USAGE}");
@@ -28,6 +34,31 @@ fn main() -> ExitCode {
 /// The workspace's root.
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..").components().collect()
+}
+
+/// Where cargo puts what it builds.
+fn target_dir(root: &Path) -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from)
+}
+
+fn cargo_command(root: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO"));
+    command.args(args).current_dir(root);
+    command
+}
+
+fn cargo(root: &Path, args: &[&str]) -> Result<(), String> {
+    succeed(&mut cargo_command(root, args))
+}
+
+/// Runs a command to its end.
+fn succeed(command: &mut Command) -> Result<(), String> {
+    let status = command.status().map_err(|error| format!("{command:?}: {error}"))?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err(format!("{command:?}: {status}"))
+    }
 }
 
 fn codegen(check: bool) -> ExitCode {

@@ -32,7 +32,7 @@ const ALLOWED_EDGES: &[(&str, &[&str])] = &[
         "klamm-group-coordinator",
         &["klamm-protocol", "klamm-timeline", "klamm-config", "klamm-coordinator"],
     ),
-    ("klamm-replication", &["klamm-protocol"]),
+    ("klamm-replication", &[]),
     // io
     ("klamm-log", &["klamm-protocol", "klamm-records"]),
     ("klamm-net", &["klamm-protocol"]),

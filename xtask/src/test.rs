@@ -1,0 +1,43 @@
+//! `cargo xtask test`: everything that has to hold, the quick checks first.
+
+use std::path::Path;
+use std::time::Instant;
+
+/// Runs all steps; returns what failed. A step that fails ends the run, for what follows builds on it.
+pub fn run(root: &Path) -> Vec<String> {
+    let steps: &[(&str, fn(&Path) -> Result<(), String>)] = &[
+        ("tidy", |root| none(crate::tidy::check(root))),
+        ("format", |root| crate::cargo(root, &["fmt", "--all", "--check"])),
+        ("clippy", |root| {
+            crate::cargo(
+                root,
+                &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"],
+            )
+        }),
+        ("rustdoc", |root| {
+            let mut doc = crate::cargo_command(root, &["doc", "--workspace", "--no-deps", "--document-private-items"]);
+            crate::succeed(doc.env("RUSTDOCFLAGS", "-D warnings"))
+        }),
+        ("unit, integration and doc tests", |root| {
+            crate::cargo(root, &["test", "--workspace"])
+        }),
+        ("real clients", |root| none(crate::compat::run(root, &[])?)),
+    ];
+    let start = Instant::now();
+    for (name, step) in steps {
+        println!("\n==== {name} ({} s)", start.elapsed().as_secs());
+        if let Err(error) = step(root) {
+            return vec![format!("{name}: {error}")];
+        }
+    }
+    println!("\nall passed in {} s", start.elapsed().as_secs());
+    Vec::new()
+}
+
+fn none(wrong: Vec<String>) -> Result<(), String> {
+    if wrong.is_empty() {
+        Ok(())
+    } else {
+        Err(wrong.join("\n"))
+    }
+}
