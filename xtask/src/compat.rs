@@ -38,7 +38,7 @@ const CLIENTS: &[Client] = &[
 ];
 
 /// Runs the named suites, or all of them; returns what failed, one line each.
-pub fn run(root: &Path, only: &[&str]) -> Result<Vec<String>, String> {
+pub(crate) fn run(root: &Path, only: &[&str]) -> Result<Vec<String>, String> {
     if let Some(unknown) = only
         .iter()
         .find(|name| CLIENTS.iter().all(|client| client.name != **name))

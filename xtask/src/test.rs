@@ -3,9 +3,12 @@
 use std::path::Path;
 use std::time::Instant;
 
+/// One thing that has to hold: runs it and says what is wrong.
+type Step = fn(&Path) -> Result<(), String>;
+
 /// Runs all steps; returns what failed. A step that fails ends the run, for what follows builds on it.
-pub fn run(root: &Path) -> Vec<String> {
-    let steps: &[(&str, fn(&Path) -> Result<(), String>)] = &[
+pub(crate) fn run(root: &Path) -> Vec<String> {
+    let steps: &[(&str, Step)] = &[
         ("tidy", |root| none(crate::tidy::check(root))),
         ("format", |root| crate::cargo(root, &["fmt", "--all", "--check"])),
         ("clippy", |root| {

@@ -3,7 +3,7 @@
 mod codec;
 mod message;
 mod parse;
-mod schema;
+pub(crate) mod schema;
 mod tables;
 
 use std::collections::BTreeMap;
