@@ -1,0 +1,246 @@
+//! The server's end of one connection: frames in, segments out, one after the other.
+
+use std::future::poll_fn;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+
+use crate::idle::IdleClock;
+use crate::listener::Accepted;
+use crate::memory::{MemoryPermit, MemoryPool};
+use crate::quotas::ConnectionSlot;
+use crate::segments::Segment;
+use crate::write::{WriteError, write_some};
+
+/// What a read asks for when nothing is known of the next frame. Most requests fit.
+const FIRST_READ_BYTES: usize = 4 * 1024;
+/// The least that a larger frame's buffer has; beyond it the buffer is at most this many times what has arrived.
+const LARGE_FRAME_BYTES: usize = 64 * 1024;
+const GROWTH: usize = 4;
+/// As much as is read ahead while a request is being served, only to notice that the peer has gone.
+const READ_AHEAD_BYTES: usize = 8 * 1024;
+
+/// Bounds of the connections of one listener.
+#[derive(Clone, Debug)]
+pub struct ConnectionOptions {
+    /// `socket.request.max.bytes`: a larger frame closes the connection.
+    pub max_request_bytes: u32,
+    /// `connections.max.idle.ms`; `None` never closes an idle connection.
+    pub max_idle: Option<Duration>,
+    /// `queued.max.request.bytes`, shared by all connections.
+    pub memory: MemoryPool,
+}
+
+impl Default for ConnectionOptions {
+    fn default() -> Self {
+        ConnectionOptions {
+            max_request_bytes: 100 * 1024 * 1024,
+            max_idle: None,
+            memory: MemoryPool::unbounded(),
+        }
+    }
+}
+
+/// One request as it came, without its size. Holds its share of the memory pool until dropped.
+#[derive(Debug)]
+pub struct Frame {
+    /// Request header and body.
+    pub bytes: Bytes,
+    /// The frame's share of the pool.
+    pub permit: MemoryPermit,
+}
+
+/// Why no further frame can be read from a connection.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The socket failed.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// The peer closed the connection inside a frame.
+    #[error("the peer closed the connection inside a frame, {received} bytes into it")]
+    Truncated {
+        /// Bytes that had arrived, the size included.
+        received: usize,
+    },
+    /// The size is negative or larger than `socket.request.max.bytes`.
+    #[error("invalid frame size {size}, the most is {max}{}", .protocol.map(|p| format!("; this looks like {p}")).unwrap_or_default())]
+    InvalidSize {
+        /// What the first four bytes say.
+        size: i32,
+        /// `socket.request.max.bytes`.
+        max: u32,
+        /// Another protocol that starts with these bytes.
+        protocol: Option<&'static str>,
+    },
+    /// Nothing moved for `connections.max.idle.ms`.
+    #[error("idle for too long")]
+    Idle,
+}
+
+/// A connection that has been accepted.
+#[derive(Debug)]
+pub struct Connection {
+    stream: TcpStream,
+    peer: SocketAddr,
+    local: SocketAddr,
+    options: ConnectionOptions,
+    buffer: BytesMut,
+    permit: Option<MemoryPermit>,
+    idle: IdleClock,
+    _slot: ConnectionSlot,
+}
+
+impl Connection {
+    /// Takes over an accepted socket.
+    ///
+    /// # Errors
+    /// When the socket is gone already.
+    pub fn new(accepted: Accepted, options: ConnectionOptions) -> io::Result<Self> {
+        Ok(Connection {
+            local: accepted.stream.local_addr()?,
+            stream: accepted.stream,
+            peer: accepted.peer,
+            idle: IdleClock::new(options.max_idle),
+            options,
+            buffer: BytesMut::new(),
+            permit: None,
+            _slot: accepted.slot,
+        })
+    }
+
+    /// Who is at the other end.
+    pub fn peer(&self) -> SocketAddr {
+        self.peer
+    }
+
+    /// Our end.
+    pub fn local(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// Waits for the next frame; `None` when the peer has closed the connection after a whole one. Cancel safe.
+    ///
+    /// # Errors
+    /// See [`ReadError`]; the connection has to be dropped then.
+    pub async fn read_frame(&mut self) -> Result<Option<Frame>, ReadError> {
+        loop {
+            if let Some(size) = self.announced_size()? {
+                if self.permit.is_none() {
+                    let reserved = tokio::select! {
+                        permit = self.options.memory.reserve(size) => permit,
+                        () = self.idle.expired() => return Err(ReadError::Idle),
+                    };
+                    self.permit = Some(reserved);
+                }
+                let end = 4 + size as usize;
+                if self.buffer.len() >= end
+                    && let Some(permit) = self.permit.take()
+                {
+                    let bytes = self.buffer.split_to(end).freeze().slice(4..);
+                    return Ok(Some(Frame { bytes, permit }));
+                }
+            }
+            let want = self.read_size();
+            let read = tokio::select! {
+                read = read_some(&mut self.stream, &mut self.buffer, want) => read?,
+                () = self.idle.expired() => return Err(ReadError::Idle),
+            };
+            self.idle.touch();
+            if read == 0 {
+                return match self.buffer.len() {
+                    0 => Ok(None),
+                    received => Err(ReadError::Truncated { received }),
+                };
+            }
+        }
+    }
+
+    /// Sends a frame made by [`assemble`](crate::assemble). Nothing of it is copied or queued: a peer that does not read
+    /// holds up its own connection only.
+    ///
+    /// # Errors
+    /// See [`WriteError`]; the connection has to be dropped then. So it has when this future is dropped half-way.
+    pub async fn write(&mut self, mut segments: Vec<Segment>) -> Result<(), WriteError> {
+        // The request may have been parked for longer than a connection may be idle.
+        self.idle.touch();
+        while !segments.is_empty() {
+            tokio::select! {
+                sent = write_some(&self.stream, &mut segments) => sent?,
+                () = self.idle.expired() => return Err(WriteError::Idle),
+            }
+            self.idle.touch();
+        }
+        Ok(())
+    }
+
+    /// Resolves when the peer closes its end; for use beside a request that is being served. Reads ahead a little to notice:
+    /// a peer that has sent much more behind its request is only found gone when its reply is written. Cancel safe.
+    pub async fn closed(&mut self) {
+        while self.buffer.len() < READ_AHEAD_BYTES {
+            match read_some(&mut self.stream, &mut self.buffer, READ_AHEAD_BYTES).await {
+                Ok(0) | Err(_) => return,
+                Ok(_) => {}
+            }
+        }
+        std::future::pending().await
+    }
+
+    /// The size of the frame at the head of the buffer, once its four bytes are there.
+    fn announced_size(&self) -> Result<Option<u32>, ReadError> {
+        let Some(&head) = self.buffer.first_chunk::<4>() else {
+            return Ok(None);
+        };
+        let max = self.options.max_request_bytes;
+        let size = i32::from_be_bytes(head);
+        match u32::try_from(size) {
+            Ok(valid) if valid <= max => Ok(Some(valid)),
+            _ => Err(ReadError::InvalidSize {
+                size,
+                max,
+                protocol: foreign_protocol(head),
+            }),
+        }
+    }
+
+    /// How long the buffer may become with the next read, in bytes: a peer gets memory for what it sends, not for what it announces.
+    fn read_size(&self) -> usize {
+        match self.announced_size() {
+            Ok(Some(size)) => {
+                let end = 4 + size as usize;
+                let allowed = (self.buffer.len() * GROWTH).max(LARGE_FRAME_BYTES);
+                end.min(allowed).max(self.buffer.len() + 1)
+            }
+            _ => FIRST_READ_BYTES,
+        }
+    }
+}
+
+/// Waits for bytes and reads once, up to a buffer of `limit` bytes. An empty buffer holds no memory while it waits. Cancel safe.
+async fn read_some(stream: &mut TcpStream, buffer: &mut BytesMut, limit: usize) -> io::Result<usize> {
+    loop {
+        if buffer.is_empty() {
+            *buffer = BytesMut::new();
+        }
+        stream.readable().await?;
+        buffer.reserve(limit.saturating_sub(buffer.len()).max(1));
+        // Not `try_read_buf`: after a short read, `poll_read` knows that the socket is drained and saves the call that would tell.
+        let mut read = pin!(stream.read_buf(buffer));
+        if let Poll::Ready(outcome) = poll_fn(|cx| Poll::Ready(read.as_mut().poll(cx))).await {
+            return outcome;
+        }
+    }
+}
+
+fn foreign_protocol(head: [u8; 4]) -> Option<&'static str> {
+    match &head {
+        [0x16, 0x03, ..] => Some("TLS"),
+        b"GET " | b"POST" | b"PUT " | b"HEAD" | b"OPTI" | b"DELE" => Some("HTTP"),
+        _ => None,
+    }
+}
