@@ -177,7 +177,12 @@ impl Scratch {
         Self::default()
     }
 
-    /// Gives back what the buffer holds beyond `bytes`, after a batch of unusual size.
+    /// Bytes of memory that the buffer holds, the codecs' working state aside.
+    pub fn capacity(&self) -> usize {
+        self.bytes.capacity()
+    }
+
+    /// Gives the buffer back if it holds more than `bytes`, after a batch of unusual size.
     pub fn shrink_to(&mut self, bytes: usize) {
         if self.bytes.capacity() > bytes {
             self.bytes = Vec::new();

@@ -65,7 +65,10 @@ fn inflate_member<'a>(
     loop {
         if out.len() == out.capacity() {
             // One byte beyond the limit tells "exactly the limit" from "more".
-            let more = out.len().max(16 * 1024).min((limit + 1).saturating_sub(out.len()));
+            let more = out
+                .len()
+                .max(16 * 1024)
+                .min(limit.saturating_add(1).saturating_sub(out.len()));
             out.reserve_exact(more);
         }
         let consumed = inflate.total_in() as usize;

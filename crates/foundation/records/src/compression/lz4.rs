@@ -4,6 +4,8 @@
 //! the format has except dictionaries: block checksums, content checksum, dependent blocks. What follows the first
 //! frame is ignored, as Kafka's reader does.
 
+mod high;
+
 use lz4_flex::block::{
     CompressTable, DecompressError as BlockError, compress_into_with_table, decompress_into_with_dict,
     get_maximum_output_size,
@@ -38,6 +40,7 @@ const TRUNCATED: DecompressError = DecompressError::Truncated {
 #[derive(Default)]
 pub(super) struct Contexts {
     table: Option<CompressTable>,
+    chains: Option<high::Chains>,
 }
 
 /// What a frame's descriptor says.
@@ -137,8 +140,7 @@ fn decompress_block(
     }
 }
 
-pub(super) fn compress(input: &[u8], _level: i32, contexts: &mut Contexts, out: &mut Vec<u8>) {
-    let table = contexts.table.get_or_insert_with(CompressTable::large);
+pub(super) fn compress(input: &[u8], level: i32, contexts: &mut Contexts, out: &mut Vec<u8>) {
     let descriptor = [VERSION_1 | INDEPENDENT_BLOCKS, BLOCK_SIZE_64K];
     out.extend_from_slice(&MAGIC);
     out.extend_from_slice(&descriptor);
@@ -146,19 +148,32 @@ pub(super) fn compress(input: &[u8], _level: i32, contexts: &mut Contexts, out: 
     for block in input.chunks(BLOCK_SIZE) {
         let size_at = out.len();
         let block_at = size_at + 4;
-        let output = writable(out, block_at, get_maximum_output_size(block.len()));
-        let size = compress_into_with_table(block, output, table).expect("the output has room for the worst case");
-        let word = if size < block.len() {
-            out.truncate(block_at + size);
-            size as u32
+        out.extend_from_slice(&[0; 4]);
+        // Java's client has its fast compressor at the default level and the thorough one at all others.
+        if level == Compression::Lz4.default_level() {
+            compress_fast(block, contexts.table.get_or_insert_with(CompressTable::large), out);
         } else {
+            contexts
+                .chains
+                .get_or_insert_with(high::Chains::new)
+                .compress_block(block, level, out);
+        }
+        let mut word = (out.len() - block_at) as u32;
+        if word as usize >= block.len() {
             out.truncate(block_at);
             out.extend_from_slice(block);
-            block.len() as u32 | UNCOMPRESSED_BLOCK
-        };
+            word = block.len() as u32 | UNCOMPRESSED_BLOCK;
+        }
         out[size_at..block_at].copy_from_slice(&word.to_le_bytes());
     }
     out.extend_from_slice(&0u32.to_le_bytes());
+}
+
+fn compress_fast(block: &[u8], table: &mut CompressTable, out: &mut Vec<u8>) {
+    let from = out.len();
+    let room = writable(out, from, get_maximum_output_size(block.len()));
+    let size = compress_into_with_table(block, room, table).expect("the output has room for the worst case");
+    out.truncate(from + size);
 }
 
 fn take_u32(input: &mut &[u8]) -> Result<u32, DecompressError> {
