@@ -160,7 +160,7 @@ impl BatchBuilder {
         assert!(timestamp >= NO_TIMESTAMP, "{timestamp} is not a timestamp");
         let offset_delta = i32::try_from(offset - self.header.base_offset).expect("offset deltas fit 32 bits");
         let base_timestamp = self.base_timestamp_for(timestamp);
-        let timestamp_delta = timestamp - base_timestamp;
+        let timestamp_delta = timestamp.wrapping_sub(base_timestamp);
         let body_size = body_size(offset_delta, timestamp_delta, key, value, headers);
         let size = self.buffer.len() + size_of_size(body_size) + body_size;
         if size > self.limit {
@@ -214,8 +214,8 @@ impl BatchBuilder {
         value: Option<&[u8]>,
         headers: &[Header<'_>],
     ) -> bool {
-        let offset_delta = self.header.last_offset_delta + 1;
-        let timestamp_delta = timestamp - self.base_timestamp_for(timestamp);
+        let offset_delta = self.header.last_offset_delta.saturating_add(1);
+        let timestamp_delta = timestamp.wrapping_sub(self.base_timestamp_for(timestamp));
         let body_size = body_size(offset_delta, timestamp_delta, key, value, headers);
         self.buffer.len() + size_of_size(body_size) + body_size <= self.limit
     }

@@ -18,7 +18,7 @@ fn headers() -> impl Strategy<Value = Vec<OwnedHeader>> {
 }
 
 fn samples() -> impl Strategy<Value = Vec<Sample>> {
-    let timestamp = prop_oneof![Just(-1i64), 0..i64::MAX, T - 1000..T + 1000];
+    let timestamp = prop_oneof![Just(-1i64), Just(i64::MAX), 0..i64::MAX, T - 1000..T + 1000];
     let sample = (
         timestamp,
         prop::option::of(bytes(20)),
@@ -205,4 +205,10 @@ fn unassigned_codecs_are_refused() {
     let batch = Batch::parse(&bytes).unwrap();
     let error = batch.records(&mut Scratch::new(), LIMIT).unwrap_err();
     assert_eq!(error.to_string(), "unknown compression type id 6");
+}
+
+#[test]
+fn a_scratch_can_move_between_threads() {
+    fn movable<T: Send + 'static>(_: T) {}
+    movable(Scratch::new());
 }
