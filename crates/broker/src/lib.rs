@@ -1,1 +1,19 @@
-//! The Kafka broker and KRaft controller node
+//! A Kafka node, broker and controller: joins the kernel's state machines with `io` and answers requests.
+//!
+//! Owns connections, one handler per API, wiring and life cycle. Does not know how a log lies on disk or how a coordinator decides.
+//! Entry: [`Node`] is what handlers share, `Server` starts and stops one. Driven by the `klamm` binary and by the testkit.
+//! A request comes in at `connection`, is read and dispatched by `apis`, and is answered by `apis/<api>.rs`.
+//! Tests: beside the code; whole nodes are tested through the testkit and by real clients in `tests/compat/`.
+mod apis;
+mod authorized_operations;
+mod clock;
+mod connection;
+mod metrics;
+mod node;
+mod request;
+mod topics;
+
+pub use clock::Clock;
+pub use metrics::Metrics;
+pub use node::Node;
+pub use request::{After, ListenerInfo, RequestContext};

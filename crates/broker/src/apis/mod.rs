@@ -1,0 +1,89 @@
+//! One handler per API, and the tables that say which listener offers which.
+//!
+//! A handler is `async fn handle(cx: &RequestContext<'_>, request: XRequest) -> XResponse` in `apis/<api>.rs`: whatever goes
+//! wrong becomes a response. An API is offered (ApiVersions) exactly when it stands in the listener's table here:
+//! one line, `XRequest => x::handle;`, or `XRequest => x::handle, parks = true;` when the handler may wait long for others
+//! and is to be dropped when its client leaves or the node stops.
+
+use std::pin::Pin;
+
+use klamm_protocol::messages::*;
+use klamm_protocol::{
+    ApiKey, DecodeError, EncodeError, EncodedFrame, Listener, Message, Reader, Request, VersionRange, frame,
+};
+
+use crate::request::RequestContext;
+
+mod api_versions;
+mod metadata;
+mod not_offered;
+
+pub(crate) use api_versions::unsupported_version as unsupported_api_versions;
+pub(crate) use not_offered::reply as not_offered;
+
+/// A handler at work.
+pub(crate) type Serving<'a> = Pin<Box<dyn Future<Output = Result<EncodedFrame, ServeError>> + Send + 'a>>;
+
+/// Why a request that was dispatched has no response.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ServeError {
+    /// The body is not what its version says.
+    #[error("malformed request: {0}")]
+    Decode(#[from] DecodeError),
+    /// Our own response does not fit the version: a mistake of the handler's.
+    #[error("the response can't be written: {0}")]
+    Encode(#[from] EncodeError),
+}
+
+/// A row of a table.
+pub(crate) struct Api {
+    /// The API.
+    pub(crate) key: ApiKey,
+    /// Reads the body, runs the handler, writes the response.
+    pub(crate) serve: for<'a> fn(&'a RequestContext<'_>, Reader, i32) -> Serving<'a>,
+    /// Whether the handler may wait long for others; then it is dropped when its client leaves or the node stops.
+    pub(crate) parks: bool,
+}
+
+macro_rules! apis {
+    ($($request:ident => $handler:path $(, parks = $parks:literal)?;)*) => {
+        &[$(Api {
+            key: <$request as Request>::KEY,
+            serve: |cx, mut body, correlation_id| Box::pin(async move {
+                let request = <$request as Message>::decode(&mut body, cx.api_version)?;
+                let response = $handler(cx, request).await;
+                Ok(frame::encode_response(correlation_id, cx.api_version, &response)?)
+            }),
+            parks: false $(|| $parks)?,
+        }),*]
+    };
+}
+
+/// What a broker's listener offers.
+const BROKER: &[Api] = apis! {
+    MetadataRequest => metadata::handle;
+    ApiVersionsRequest => api_versions::handle;
+};
+
+/// What a controller's listener offers.
+const CONTROLLER: &[Api] = apis! {
+    ApiVersionsRequest => api_versions::handle;
+};
+
+fn table(listener: Listener) -> &'static [Api] {
+    match listener {
+        Listener::Broker => BROKER,
+        Listener::Controller => CONTROLLER,
+    }
+}
+
+/// The row of an API, if the listener offers it.
+pub(crate) fn find(listener: Listener, key: ApiKey) -> Option<&'static Api> {
+    table(listener).iter().find(|api| api.key == key)
+}
+
+/// What ApiVersions offers on a listener, by rising key.
+pub(crate) fn offered(listener: Listener, unstable: bool) -> impl Iterator<Item = (ApiKey, VersionRange)> {
+    let served = ApiKey::all().filter(move |key| find(listener, *key).is_some());
+    served.filter_map(move |key| key.advertised(listener, unstable).map(|range| (key, range)))
+}
