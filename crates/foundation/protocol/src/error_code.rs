@@ -75,3 +75,42 @@ impl fmt::Debug for ErrorCode {
         write!(f, "{}({})", self.name(), self.0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_has_no_gaps() {
+        assert_eq!(ERRORS.len(), 138);
+        assert_eq!(ErrorCode::UNKNOWN_SERVER_ERROR.name(), "UNKNOWN_SERVER_ERROR");
+        assert_eq!((ErrorCode::NONE.name(), ErrorCode::NONE.message()), ("NONE", ""));
+        assert_eq!(ErrorCode(45).name(), "OUT_OF_ORDER_SEQUENCE_NUMBER");
+        assert_eq!(ErrorCode::CONTROLLER_ID_NOT_REGISTERED.0, 136);
+        for code in (FIRST_ERROR_CODE..137).map(ErrorCode).filter(|code| code.is_err()) {
+            assert!(code.message().ends_with('.'), "{code}");
+        }
+    }
+
+    #[test]
+    fn retriable_codes() {
+        assert!(
+            ErrorCode::NOT_LEADER_OR_FOLLOWER.is_retriable()
+                && ErrorCode::NOT_LEADER_OR_FOLLOWER.needs_metadata_refresh()
+        );
+        assert!(
+            ErrorCode::CONCURRENT_TRANSACTIONS.is_retriable()
+                && !ErrorCode::CONCURRENT_TRANSACTIONS.needs_metadata_refresh()
+        );
+        assert!(!ErrorCode::INVALID_REQUEST.is_retriable() && !ErrorCode::NONE.is_retriable());
+    }
+
+    #[test]
+    fn codes_of_the_future_keep_their_number() {
+        for code in [ErrorCode(-2), ErrorCode(137), ErrorCode(i16::MAX), ErrorCode(i16::MIN)] {
+            assert_eq!(code.name(), "UNKNOWN_SERVER_ERROR");
+            assert!(code.is_err());
+        }
+        assert_eq!(format!("{:?}", ErrorCode(999)), "UNKNOWN_SERVER_ERROR(999)");
+    }
+}

@@ -165,6 +165,10 @@ impl Reader {
         let affordable = self.remaining() * RESERVE_FACTOR / size_of::<T>().max(1);
         let mut elements = Vec::with_capacity(count.min(affordable));
         for _ in 0..count {
+            if elements.len() == elements.capacity() {
+                // Doubles, but never beyond the count.
+                elements.reserve_exact((count - elements.len()).min(elements.len().max(1)));
+            }
             elements.push(T::read(self, flexible, version)?);
         }
         Ok(Some(elements))
@@ -307,5 +311,70 @@ impl Reader {
     #[cold]
     fn error(&self, kind: DecodeErrorKind) -> DecodeError {
         DecodeError { at: self.pos, kind }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Writer;
+
+    #[test]
+    fn varints() {
+        for (value, bytes) in [
+            (0, &[0][..]),
+            (0x7f, &[0x7f]),
+            (0x80, &[0x80, 1]),
+            (0x3fff, &[0xff, 0x7f]),
+            (u32::MAX, &[0xff, 0xff, 0xff, 0xff, 0x0f]),
+        ] {
+            let mut writer = Writer::new();
+            writer.unsigned_varint(value);
+            let written = writer.into_bytes();
+            assert_eq!(written, bytes);
+            assert_eq!(Reader::new(written).unsigned_varint(), Ok(value));
+        }
+    }
+
+    #[test]
+    fn varints_beyond_32_bits_are_refused() {
+        for bytes in [
+            &[0xff, 0xff, 0xff, 0xff, 0x10][..],
+            &[0x80, 0x80, 0x80, 0x80, 0x80, 0x00],
+        ] {
+            let result = Reader::new(Bytes::from_static(bytes)).unsigned_varint();
+            assert_eq!(result.map_err(|error| error.kind), Err(DecodeErrorKind::VarintTooLong));
+        }
+    }
+
+    #[test]
+    fn numbers_are_big_endian() {
+        let mut reader = Reader::new(Bytes::from_static(&[
+            0xff, 0xfe, 1, 2, 0xff, 0xff, 0xff, 0xfd, 0x3f, 0xf8, 0, 0, 0, 0, 0, 0,
+        ]));
+        assert_eq!(
+            (reader.i16(), reader.u16(), reader.i32(), reader.f64()),
+            (Ok(-2), Ok(0x0102), Ok(-3), Ok(1.5))
+        );
+        let error = reader.i8().expect_err("nothing is left");
+        assert_eq!(
+            (error.at, error.kind),
+            (
+                16,
+                DecodeErrorKind::Truncated {
+                    needed: 1,
+                    remaining: 0
+                }
+            )
+        );
+    }
+
+    #[test]
+    fn everything_but_zero_is_true() {
+        let mut reader = Reader::new(Bytes::from_static(&[0, 1, 0xff]));
+        assert_eq!(
+            (reader.bool(), reader.bool(), reader.bool()),
+            (Ok(false), Ok(true), Ok(true))
+        );
     }
 }

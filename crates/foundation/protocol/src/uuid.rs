@@ -116,3 +116,53 @@ impl FromStr for Uuid {
         Ok(Self::from_u128(value))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_url_safe_base64() {
+        for (number, text) in [
+            (0, "AAAAAAAAAAAAAAAAAAAAAA"),
+            (1, "AAAAAAAAAAAAAAAAAAAAAQ"),
+            (u128::MAX, "_____________________w"),
+            (0x3b17_45ff_ae8d_4be0_b0ad_fb3e_efbf_beef, "OxdF_66NS-Cwrfs-77--7w"),
+        ] {
+            assert_eq!(Uuid::from_u128(number).to_string(), text);
+            assert_eq!(text.parse(), Ok(Uuid::from_u128(number)));
+            assert_eq!(
+                format!("{text}==").parse(),
+                Ok(Uuid::from_u128(number)),
+                "padding is allowed"
+            );
+        }
+    }
+
+    #[test]
+    fn other_text_is_refused() {
+        for text in [
+            "",
+            "AAAAAAAAAAAAAAAAAAAAA",
+            "AAAAAAAAAAAAAAAAAAAAAAA",
+            "AAAAAAAAAAAAAAAAAAAAA+",
+            "AAAAAAAAAAAAAAAAAAAAé",
+        ] {
+            assert_eq!(text.parse::<Uuid>(), Err(ParseUuidError(text.into())));
+        }
+    }
+
+    #[test]
+    fn halves_compare_as_signed_numbers() {
+        let ids = [1 << 127, (1 << 64) - 1, 0, 1, 1 << 64].map(Uuid::from_u128);
+        assert!(ids.is_sorted(), "{ids:?}");
+    }
+
+    #[test]
+    fn random_ids_are_of_version_4_and_never_look_like_an_option() {
+        // The first draw would start with '-'.
+        let mut draws = [62 << 58, 0, u64::MAX, u64::MAX].into_iter();
+        let id = Uuid::random(&mut || draws.next().unwrap());
+        assert_eq!(id.as_u128(), 0xffff_ffff_ffff_4fff_bfff_ffff_ffff_ffff);
+    }
+}

@@ -15,15 +15,25 @@ const ROUNDS: u64 = 8;
 fn another_implementation_reads_and_writes_the_same() {
     let mut compared = 0;
     for message in generator::messages(crate_root()).expect("the schema is valid") {
-        let (Kind::Request | Kind::Response, Some(key)) = (message.kind, message.key) else { continue };
+        let (Kind::Request | Kind::Response, Some(key)) = (message.kind, message.key) else {
+            continue;
+        };
         let Ok(theirs) = TheirKey::try_from(key) else { continue };
         let ours = ApiKey::try_from(key).expect("our key");
         for version in message.versions.min..=message.versions.max {
             if version < theirs.valid_versions().min || version > theirs.valid_versions().max {
                 continue;
             }
-            assert_eq!(ours.request_header_version(version), theirs.request_header_version(version), "{ours} {version}");
-            assert_eq!(ours.response_header_version(version), theirs.response_header_version(version), "{ours} {version}");
+            assert_eq!(
+                ours.request_header_version(version),
+                theirs.request_header_version(version),
+                "{ours} {version}"
+            );
+            assert_eq!(
+                ours.response_header_version(version),
+                theirs.response_header_version(version),
+                "{ours} {version}"
+            );
             for seed in 0..ROUNDS {
                 let bytes = Bytes::from(random_message(&message, version, &mut Random(seed)));
                 let again = recode(&message, theirs, version, bytes.clone());
@@ -43,7 +53,9 @@ fn another_implementation_reads_and_writes_the_same() {
 fn recode(message: &Message, key: TheirKey, version: i16, mut bytes: Bytes) -> Result<BytesMut, String> {
     let mut out = BytesMut::new();
     let done = match message.kind {
-        Kind::Request => RequestKind::decode(key, &mut bytes, version).and_then(|value| value.encode(&mut out, version)),
+        Kind::Request => {
+            RequestKind::decode(key, &mut bytes, version).and_then(|value| value.encode(&mut out, version))
+        }
         _ => ResponseKind::decode(key, &mut bytes, version).and_then(|value| value.encode(&mut out, version)),
     };
     done.map(|()| out).map_err(|error| format!("{error:#}"))

@@ -24,7 +24,13 @@ const UNKNOWN_TAG: u32 = 77;
 
 /// A random message of a version as its bytes: canonical ones, so that writing it again gives the same.
 pub(crate) fn random_message(message: &Message, version: i16, random: &mut Random) -> Vec<u8> {
-    let mut wire = Wire { message, version, flexible: message.flexible.contains(version), random, out: Vec::new() };
+    let mut wire = Wire {
+        message,
+        version,
+        flexible: message.flexible.contains(version),
+        random,
+        out: Vec::new(),
+    };
     wire.structure(&message.structs[0], false);
     wire.out
 }
@@ -180,19 +186,36 @@ impl Wire<'_> {
 
     /// Mostly short, sometimes longer than a one-byte varint can say.
     fn random_text(&mut self, at_least: usize) -> String {
-        let length = at_least + if self.random.below(16) == 0 { 150 } else { self.random.below(6) };
+        let length = at_least
+            + if self.random.below(16) == 0 {
+                150
+            } else {
+                self.random.below(6)
+            };
         let letters = ['a', 'Z', '0', 'ü', '水', '🌊'];
-        std::iter::repeat_with(|| letters[self.random.below(letters.len())]).take(length).collect()
+        std::iter::repeat_with(|| letters[self.random.below(letters.len())])
+            .take(length)
+            .collect()
     }
 
     fn random_bytes(&mut self) -> Vec<u8> {
-        let length = if self.random.below(16) == 0 { 300 } else { self.random.below(9) };
-        std::iter::repeat_with(|| self.random.next() as u8).take(length).collect()
+        let length = if self.random.below(16) == 0 {
+            300
+        } else {
+            self.random.below(9)
+        };
+        std::iter::repeat_with(|| self.random.next() as u8)
+            .take(length)
+            .collect()
     }
 
     /// The length of bytes or of an array.
     fn length(&mut self, length: usize) {
-        if self.flexible { self.varint(length as u32 + 1) } else { self.out.extend((length as i32).to_be_bytes()) }
+        if self.flexible {
+            self.varint(length as u32 + 1)
+        } else {
+            self.out.extend((length as i32).to_be_bytes())
+        }
     }
 
     fn varint(&mut self, mut value: u32) {
