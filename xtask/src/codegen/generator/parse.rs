@@ -44,7 +44,13 @@ fn settle(message: &mut Message) -> Result<(), String> {
         }
         for field in &one.fields {
             if let Some(name) = field.ty.struct_name().filter(|name| message.find(name).is_none()) {
-                return Err(format!("{} is not declared", name));
+                return Err(format!("{name} is not declared"));
+            }
+            if field.tag.is_some() && field.ty == Type::Records {
+                return Err(format!(
+                    "{}: records may lie outside the frame, so they cannot be tagged",
+                    field.name
+                ));
             }
         }
     }
