@@ -18,7 +18,7 @@ mod uuid;
 mod wire;
 mod writer;
 
-pub use api::{ApiInfo, Listener, VersionRange};
+pub use api::{ApiInfo, Listener, UnknownApiKey, VersionRange};
 pub use error::{DecodeError, DecodeErrorKind, EncodeError};
 pub use error_code::ErrorCode;
 pub use generated::{ApiKey, coordinator, data, headers, messages, metadata, remote_log};
@@ -28,7 +28,7 @@ pub use records::Records;
 pub use tagged::RawTaggedField;
 pub use uuid::{ParseUuidError, Uuid};
 pub use wire::Wire;
-pub use writer::{EncodedFrame, ExternalCut, Writer};
+pub use writer::{EncodedFrame, ExternalCut, TaggedFields, Writer};
 
 /// Longest array that is read; Kafka 4.4 refuses longer ones.
 pub const MAX_ARRAY_ELEMENTS: usize = 1_000_000;
