@@ -57,7 +57,7 @@ impl Raft {
     }
 
     pub(crate) fn commit(&mut self, offset: i64, out: &mut Outbox) {
-        if self.high_watermark.is_none_or(|known| offset > known) {
+        if offset > self.high_watermark.unwrap_or(0) {
             self.high_watermark = Some(offset);
             self.emit(Effect::CommittedUpTo(offset), out);
         }

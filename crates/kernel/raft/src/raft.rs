@@ -84,7 +84,7 @@ pub struct Raft {
     pub(crate) local: ReplicaKey,
     pub(crate) random: Random,
     pub(crate) election: ElectionState,
-    pub(crate) persist_requested: Option<ElectionState>,
+    pub(crate) persist_requested: ElectionState,
     pub(crate) announced: LeaderAndEpoch,
     pub(crate) role: Role,
     pub(crate) voters: VoterSetHistory,
@@ -117,7 +117,7 @@ impl Raft {
             local: config.local_key(),
             random: Random(seed),
             election,
-            persist_requested: recovered.election,
+            persist_requested: election,
             announced: LeaderAndEpoch {
                 leader_id: None,
                 epoch: 0,
@@ -126,8 +126,13 @@ impl Raft {
                 election_deadline_ms: None,
             }),
             voters,
+            // A snapshot contains only what was committed.
+            high_watermark: recovered
+                .log
+                .latest_snapshot()
+                .map(|id| id.offset)
+                .filter(|offset| *offset > 0),
             log: recovered.log,
-            high_watermark: None,
             requests: RequestManager::new(&bootstrap, config.request_timeout_ms, config.retry_backoff_ms),
             gate: Gate::default(),
             shutting_down: false,

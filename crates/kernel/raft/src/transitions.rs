@@ -46,8 +46,9 @@ impl Raft {
                 .unwrap_or_default();
             self.become_follower_or_unattached(now_ms, saved.leader_epoch, saved.leader_id, endpoints, out);
         }
+        // A lone voter has nobody to ask and nobody to wait for.
         if self.voters.last().is_only_voter(&self.local) && !matches!(self.role, Role::Candidate(_)) {
-            self.become_prospective(now_ms, out);
+            self.become_candidate(now_ms, out);
         }
     }
 
@@ -229,8 +230,8 @@ impl Raft {
 
     /// Asks to persist the election state if that has changed.
     pub(crate) fn persist(&mut self, out: &mut Outbox) {
-        if self.persist_requested != Some(self.election) {
-            self.persist_requested = Some(self.election);
+        if self.persist_requested != self.election {
+            self.persist_requested = self.election;
             self.emit(Effect::PersistQuorumState(self.election), out);
         }
     }
