@@ -19,6 +19,14 @@ impl ConfigResourceType {
     pub const CLIENT_METRICS: Self = Self(16);
     /// A group, by id (KIP-848).
     pub const GROUP: Self = Self(32);
+
+    /// Whether this is one of the kinds above.
+    pub fn is_known(self) -> bool {
+        matches!(
+            self,
+            Self::TOPIC | Self::BROKER | Self::BROKER_LOGGER | Self::CLIENT_METRICS | Self::GROUP
+        )
+    }
 }
 
 /// As Kafka's messages name it.
