@@ -26,6 +26,8 @@ pub trait Shard: Sized {
     type Timer: Ord + Clone;
     /// What the shard wants to do once its records are committed or lost.
     type Pending;
+    /// What an operator may want to read about in the node's log.
+    type Event;
 
     /// Applies one record. `producer_id` is -1 unless the record was written in a transaction, which is then still open.
     fn replay(state: &mut Self::State, offset: i64, producer_id: i64, record: &Self::Record);
@@ -108,6 +110,16 @@ impl<S: Shard> Context<'_, S> {
         self.out.push(Effect::Reply { to, result: Ok(reply) });
     }
 
+    /// Gives `to` no answer but an error.
+    pub fn fail(&mut self, to: S::ReplyTo, error: CoordinatorError) {
+        self.out.push(Effect::Reply { to, result: Err(error) });
+    }
+
+    /// Tells the driver what happened, for the node's log.
+    pub fn tell(&mut self, event: S::Event) {
+        self.out.push(Effect::Tell(event));
+    }
+
     /// Sixteen random bytes.
     pub fn random_bytes(&mut self) -> [u8; 16] {
         let mut bytes = [0; 16];
@@ -162,6 +174,13 @@ impl<S: Shard> Write<S> {
             then,
             atomic: false,
         }
+    }
+
+    /// Answers once this is committed, where nothing else followed.
+    pub fn then_reply(mut self, to: S::ReplyTo, reply: S::Reply) -> Self {
+        assert!(matches!(self.then, Then::Nothing), "one thing follows a write");
+        self.then = Then::Reply(to, reply);
+        self
     }
 
     /// Whether there is neither a record nor anything that follows.

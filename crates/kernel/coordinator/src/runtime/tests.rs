@@ -41,6 +41,7 @@ impl Shard for Register {
     type ReplyTo = u32;
     type Timer = u32;
     type Pending = u32;
+    type Event = std::convert::Infallible;
 
     fn replay(state: &mut State, _offset: i64, producer_id: i64, (name, value): &Self::Record) {
         let mut open = state.open.get(&producer_id).cloned().unwrap_or_default();
@@ -129,7 +130,7 @@ struct Script {
 
 fn active() -> Script {
     let mut script = loading(ShardConfig::default());
-    script.runtime.finish_loading(0, 0, 0);
+    script.runtime.finish_loading(0, 0, 0, &mut Vec::new());
     script
 }
 
@@ -188,6 +189,7 @@ impl Script {
             match effect {
                 Effect::Reply { to, result: Ok(reply) } => write!(text, "[{to}: {reply}]"),
                 Effect::Reply { to, result: Err(error) } => write!(text, "[{to}: {error}]"),
+                Effect::Tell(event) => match event {},
                 Effect::Append(append) => {
                     let names: Vec<_> = append.records.iter().map(|r| String::from_utf8_lossy(&r.key)).collect();
                     write!(text, "[append at {}: {}]", append.first_offset, names.join(","))
@@ -287,7 +289,7 @@ fn what_does_not_fit_a_batch_is_split_or_refused() {
         max_batch_bytes: 300,
         ..ShardConfig::default()
     });
-    s.runtime.finish_loading(0, 0, 0);
+    s.runtime.finish_loading(0, 0, 0, &mut Vec::new());
     assert_eq!(
         s.put(1, "a", &"x".repeat(300)),
         format!("[1: the records take {} bytes, a batch holds 300]", 61 + 32 + 301)
@@ -313,7 +315,7 @@ fn timers_fall_due_in_bounded_steps() {
         timers_per_tick: 2,
         ..ShardConfig::default()
     });
-    s.runtime.finish_loading(0, 0, 0);
+    s.runtime.finish_loading(0, 0, 0, &mut Vec::new());
     for to in 1..=3 {
         s.write(to, Request::Wait(10 - i64::from(to)));
     }
@@ -331,7 +333,7 @@ fn too_many_waiting_replies_refuse_the_next_request() {
         max_parked: 1,
         ..ShardConfig::default()
     });
-    s.runtime.finish_loading(0, 0, 0);
+    s.runtime.finish_loading(0, 0, 0, &mut Vec::new());
     s.put(1, "a", "x");
     assert_eq!(s.put(2, "a", "y"), "[2: the coordinator is not available]");
 }
@@ -398,7 +400,7 @@ fn loading_replays_tombstones_and_transactions_and_leaves_the_tail_uncommitted()
     .concat();
     let mut s = loading(ShardConfig::default());
     s.runtime.load(&log, 15).expect("a sound log");
-    s.runtime.finish_loading(100, 17, 15);
+    s.runtime.finish_loading(100, 17, 15, &mut Vec::new());
     let names = |state: &State| state.values.keys().cloned().collect::<Vec<_>>().join(" ");
     assert_eq!(names(s.runtime.committed()), "b committed");
     assert_eq!(names(s.runtime.state()), "b committed tail");
