@@ -7,13 +7,17 @@
 mod apis;
 mod authorized_operations;
 mod clock;
+mod config;
 mod connection;
 mod metrics;
 mod node;
 mod request;
+mod standalone;
 mod topics;
 
 pub use clock::Clock;
+pub use config::NodeConfig;
 pub use metrics::Metrics;
 pub use node::Node;
 pub use request::{After, ListenerInfo, RequestContext};
+pub use standalone::Standalone;

@@ -6,6 +6,7 @@ use arc_swap::ArcSwap;
 use klamm_metadata::MetadataImage;
 
 use crate::clock::Clock;
+use crate::config::NodeConfig;
 use crate::metrics::Metrics;
 
 /// A running node, as its handlers see it.
@@ -19,8 +20,9 @@ pub struct Node {
     pub clock: Clock,
     /// Counters.
     pub metrics: Metrics,
+    /// Its configuration.
+    pub config: Arc<NodeConfig>,
     image: Arc<ArcSwap<MetadataImage>>,
-    unstable_api_versions: bool,
 }
 
 impl Node {
@@ -31,6 +33,11 @@ impl Node {
 
     /// Whether versions that are still being worked on are offered (`unstable.api.versions.enable`).
     pub fn unstable_api_versions(&self) -> bool {
-        self.unstable_api_versions
+        self.config.server.config.boolean("unstable.api.versions.enable")
+    }
+
+    /// Until when a call to the controller that begins now may take.
+    pub fn request_deadline_ms(&self) -> i64 {
+        self.clock.now_ms() + i64::from(self.config.server.config.int("request.timeout.ms"))
     }
 }

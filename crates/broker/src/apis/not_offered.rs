@@ -2,7 +2,7 @@
 //! that a response of this kind has for errors. ApiVersions does not offer these APIs, so only clients that don't ask see it.
 
 use klamm_protocol::messages::*;
-use klamm_protocol::{ApiKey, EncodedFrame, ErrorCode, Message, Reader, Request, frame};
+use klamm_protocol::{ApiKey, EncodedFrame, ErrorCode, Reader, Request, frame};
 
 use crate::apis::ServeError;
 

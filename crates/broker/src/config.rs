@@ -1,0 +1,88 @@
+//! The node's configuration: its own, and over it what the cluster says (KIP-226).
+
+use std::collections::HashMap;
+use std::net::ToSocketAddrs;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use klamm_config::{BrokerLayers, Config, Overrides, ServerConfig};
+use klamm_metadata::{ConfigResource, MetadataImage};
+use klamm_net::{ConnectionLimits, ConnectionOptions, MemoryPool, SocketOptions};
+
+/// What a node is configured with.
+#[derive(Debug)]
+pub struct NodeConfig {
+    /// Its own configuration, which never changes while it runs.
+    pub server: ServerConfig,
+    effective: ArcSwap<Config>,
+}
+
+impl NodeConfig {
+    /// Starts with the node's own configuration.
+    pub fn new(server: ServerConfig) -> Self {
+        let effective = ArcSwap::from_pointee(server.config.clone());
+        NodeConfig { server, effective }
+    }
+
+    /// The values in force now, dynamic ones included.
+    pub fn effective(&self) -> Arc<Config> {
+        self.effective.load_full()
+    }
+
+    /// Takes over what the cluster's configuration says of this broker and of all.
+    pub fn update(&self, image: &MetadataImage) {
+        let set = |resource| image.configs().resource(&resource).cloned().unwrap_or_default();
+        let all_brokers: Overrides = set(ConfigResource::default_broker());
+        let this_broker: Overrides = set(ConfigResource::broker(self.server.node_id));
+        let own = &self.server.config;
+        let effective = match all_brokers.is_empty() && this_broker.is_empty() {
+            true => own.clone(),
+            false => BrokerLayers { own, all_brokers: &all_brokers, this_broker: &this_broker }.effective(),
+        };
+        self.effective.store(Arc::new(effective));
+    }
+
+    /// Buffers and backlog of the node's sockets.
+    pub(crate) fn socket_options(&self) -> SocketOptions {
+        let config = &self.server.config;
+        let size = |key| u32::try_from(config.int(key)).ok();
+        SocketOptions {
+            backlog: config.int("socket.listen.backlog.size").unsigned_abs(),
+            send_buffer_bytes: size("socket.send.buffer.bytes"),
+            receive_buffer_bytes: size("socket.receive.buffer.bytes"),
+        }
+    }
+
+    /// Bounds of each connection.
+    pub(crate) fn connection_options(&self) -> ConnectionOptions {
+        let config = &self.server.config;
+        ConnectionOptions {
+            max_request_bytes: config.int("socket.request.max.bytes").unsigned_abs(),
+            max_idle: u64::try_from(config.long("connections.max.idle.ms")).ok().map(Duration::from_millis),
+            memory: match u64::try_from(config.long("queued.max.request.bytes")) {
+                Ok(bytes) if bytes > 0 => MemoryPool::bounded(bytes),
+                _ => MemoryPool::unbounded(),
+            },
+        }
+    }
+
+    /// How many connections there may be. Names of hosts are looked up here, as Kafka does at start and at each change.
+    pub(crate) fn connection_limits(&self) -> ConnectionLimits {
+        let config = self.effective();
+        let limit = |key| config.int(key).unsigned_abs();
+        let unlimited = |value: u32| if value == i32::MAX.unsigned_abs() { u32::MAX } else { value };
+        let mut overrides = HashMap::new();
+        for (host, max) in &self.server.max_connections_per_ip_overrides {
+            for address in (host.as_str(), 0).to_socket_addrs().into_iter().flatten() {
+                overrides.insert(address.ip().to_canonical(), max.unsigned_abs());
+            }
+        }
+        ConnectionLimits {
+            max_connections: limit("max.connections"),
+            max_connections_per_ip: limit("max.connections.per.ip"),
+            max_connections_per_ip_overrides: overrides,
+            max_connection_creation_rate: unlimited(limit("max.connection.creation.rate")),
+        }
+    }
+}
