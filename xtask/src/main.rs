@@ -2,6 +2,7 @@
 
 mod codegen;
 mod compat;
+mod docs;
 mod test;
 mod tidy;
 
@@ -12,6 +13,7 @@ const USAGE: &str = "usage: cargo xtask <task>
 
   codegen [--check]  write the protocol's code from its schema; --check only says whether it is stale
   compat [CLIENT]…   run the suites of real clients (java, librdkafka, kafka-python) against a node
+  docs               write the pages of docs/ that are rendered from the code
   test               everything that has to hold: tidy, format, lints, docs, tests, real clients
   tidy               check the edges between crates, file sizes and other rules";
 
@@ -22,6 +24,7 @@ fn main() -> ExitCode {
         ["codegen"] => codegen(false),
         ["codegen", "--check"] => codegen(true),
         ["compat", clients @ ..] => verdict(compat::run(&root(), clients).unwrap_or_else(|error| vec![error])),
+        ["docs"] => docs(),
         ["test"] => verdict(test::run(&root())),
         ["tidy"] => verdict(tidy::check(&root())),
         _ => {
@@ -71,6 +74,18 @@ fn codegen(check: bool) -> ExitCode {
         ),
         Ok(written) => {
             println!("{} files changed", written.len());
+            ExitCode::SUCCESS
+        }
+        Err(error) => verdict(vec![error]),
+    }
+}
+
+fn docs() -> ExitCode {
+    match docs::run(&root()) {
+        Ok(written) => {
+            for page in &written {
+                println!("{}: written", page.display());
+            }
             ExitCode::SUCCESS
         }
         Err(error) => verdict(vec![error]),

@@ -101,13 +101,7 @@ const IMPURE: &[&str] = &[
 ];
 
 /// Marks of unfinished or unchecked work, nowhere in the tree.
-const UNFINISHED: &[&str] = &[
-    "todo!(",
-    "unimplemented!(",
-    "#[ignore",
-    "allow(dead_code",
-    "FIXME",
-];
+const UNFINISHED: &[&str] = &["todo!(", "unimplemented!(", "#[ignore", "allow(dead_code", "FIXME"];
 
 /// Runs every check and returns what is wrong, one line each; empty when all is well.
 pub(crate) fn check(root: &Path) -> Vec<String> {

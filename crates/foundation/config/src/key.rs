@@ -308,7 +308,7 @@ impl ConfigKey {
         self.deprecated = true;
         self
     }
-    pub(crate) const fn from_server(mut self, synonyms: &'static [ServerSynonym]) -> Self {
+    pub(crate) const fn server(mut self, synonyms: &'static [ServerSynonym]) -> Self {
         self.server_synonyms = synonyms;
         self
     }

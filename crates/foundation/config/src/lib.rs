@@ -1,8 +1,8 @@
-//! Owns Kafka's configuration: every key of brokers, controllers, topics and groups, the syntax of `server.properties`, and the rules between keys.
+//! Owns Kafka's configuration: every key of brokers, controllers, topics and groups, and the syntax of `server.properties`.
 //! Knows no files, sockets or metadata records: texts and maps come in, values, errors and descriptions go out.
-//! Entry: [`ServerConfig::load`] for a node's own configuration, [`describe`] and [`alter`] for DescribeConfigs and AlterConfigs.
+//! Entry: [`ServerConfig::load`] for a node's own configuration, [`describe`] and [`alter`] for the cluster's.
 //! Driven by the command line at start, by the broker and the controller afterwards.
-//! Tests stand beside each module; `tests/it` holds the tables against the reference and the reference against the tables.
+//! Tests stand beside the modules; `tests/it` holds tables and documents together.
 
 pub mod alter;
 mod config;

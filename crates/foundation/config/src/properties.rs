@@ -58,7 +58,8 @@ pub enum PropertiesError {
 /// An override that is not `KEY=VALUE`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{0}` is not of the form `KEY=VALUE`\n  from: `--override` on the command line\n  hint: for example `--override num.partitions=3`"
+    "`{0}` is not of the form `KEY=VALUE`\n  from: `--override` on the command line\n  \
+     hint: for example `--override num.partitions=3`"
 )]
 pub struct MalformedOverride(pub String);
 
@@ -219,7 +220,7 @@ impl LogicalLines<'_> {
                     self.skip_blanks();
                 }
                 b'\n' if text.is_empty() => self.skip_blanks(),
-                b'\n' if escaped && self.at == self.bytes.len() => {
+                b'\n' if escaped && self.at == self.bytes.len() && !self.bytes.ends_with(b"\r\n") => {
                     text.pop();
                     return Some((began, text));
                 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::key::{ConfigKey, DefaultValue, Effect, Importance, Scope};
+use crate::key::{ConfigKey, DefaultValue, Effect, Scope};
 use crate::keys::{Table, broker_keys, client_metrics_keys, dynamic_only_broker_keys, group_keys, topic_keys};
 
 /// `docs/reference/configuration.md`.
@@ -119,9 +119,6 @@ fn allowed(key: &ConfigKey) -> String {
 
 fn doc(key: &ConfigKey) -> String {
     let mut doc = key.doc.to_string();
-    if key.importance == Importance::High {
-        doc.push_str(" *Important.*");
-    }
     if key.internal {
         doc.push_str(" *Internal.*");
     }

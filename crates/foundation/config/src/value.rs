@@ -4,6 +4,9 @@ use std::fmt;
 
 use crate::key::ConfigType;
 
+#[cfg(test)]
+mod tests;
+
 /// A value of some [`ConfigType`].
 #[derive(Clone, PartialEq)]
 pub enum Value {

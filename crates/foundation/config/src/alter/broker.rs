@@ -97,7 +97,8 @@ fn check_value(name: &str, text: &str) -> Result<(), InvalidValue> {
 fn check_together(now: &Config, changed: Config) -> Result<(), AlterError> {
     let refuse = |reason: String| {
         let text = format!(
-            "Invalid value org.apache.kafka.common.config.ConfigException: {reason} for configuration Invalid dynamic configuration"
+            "Invalid value org.apache.kafka.common.config.ConfigException: {reason} for configuration \
+             Invalid dynamic configuration"
         );
         Err(AlterError::InvalidRequest(text))
     };

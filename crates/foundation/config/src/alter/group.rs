@@ -7,7 +7,9 @@ use crate::config::{Config, Overrides};
 use crate::keys::group_keys;
 
 /// Group key, the broker keys of its lower and upper limit.
-const LIMITS: &[(&str, Option<&str>, Option<&str>)] = &[
+type Limit = (&'static str, Option<&'static str>, Option<&'static str>);
+
+const LIMITS: &[Limit] = &[
     between(
         "consumer.heartbeat.interval.ms",
         "group.consumer.min.heartbeat.interval.ms",
@@ -85,11 +87,7 @@ const LIMITS: &[(&str, Option<&str>, Option<&str>)] = &[
     ),
 ];
 
-const fn between(
-    key: &'static str,
-    min: &'static str,
-    max: &'static str,
-) -> (&'static str, Option<&'static str>, Option<&'static str>) {
+const fn between(key: &'static str, min: &'static str, max: &'static str) -> Limit {
     (key, Some(min), Some(max))
 }
 

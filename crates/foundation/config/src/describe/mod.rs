@@ -42,6 +42,26 @@ impl ConfigSource {
     }
 }
 
+/// Where a broker's value can come from, highest rank first.
+const BY_RANK: [ConfigSource; 4] = [
+    ConfigSource::DynamicBroker,
+    ConfigSource::DynamicDefaultBroker,
+    ConfigSource::StaticBroker,
+    ConfigSource::Default,
+];
+
+impl BrokerLayers<'_> {
+    /// What the broker key `name` is set to at `source`.
+    fn setting(&self, source: ConfigSource, name: &str) -> Option<&str> {
+        match source {
+            ConfigSource::DynamicBroker => self.this_broker.get(name).map(String::as_str),
+            ConfigSource::DynamicDefaultBroker => self.all_brokers.get(name).map(String::as_str),
+            ConfigSource::StaticBroker => self.own.setting(name).map(|property| property.value.as_str()),
+            _ => None,
+        }
+    }
+}
+
 /// One of the settings that a value could come from, highest rank first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Synonym {
@@ -288,9 +308,14 @@ fn synonyms(layers: &BrokerLayers<'_>, name: &str, is_sensitive: bool) -> Vec<Sy
         None => std::iter::once(name).chain(base_of_listener_key(name)).collect(),
     };
     let mut found = Vec::new();
-    let mut look = |source: ConfigSource, value_of: &dyn Fn(&str) -> Option<String>| {
+    for source in BY_RANK {
         for name in &names {
-            if let Some(value) = value_of(name) {
+            let default = || broker_keys().get(name)?.default_value()?.describe();
+            let value = match source {
+                ConfigSource::Default => default(),
+                _ => layers.setting(source, name).map(str::to_string),
+            };
+            if let Some(value) = value {
                 let value = (!is_sensitive).then_some(value);
                 found.push(Synonym {
                     name: (*name).to_string(),
@@ -299,19 +324,7 @@ fn synonyms(layers: &BrokerLayers<'_>, name: &str, is_sensitive: bool) -> Vec<Sy
                 });
             }
         }
-    };
-    look(ConfigSource::DynamicBroker, &|name| {
-        layers.this_broker.get(name).cloned()
-    });
-    look(ConfigSource::DynamicDefaultBroker, &|name| {
-        layers.all_brokers.get(name).cloned()
-    });
-    look(ConfigSource::StaticBroker, &|name| {
-        layers.own.setting(name).map(|property| property.value.clone())
-    });
-    look(ConfigSource::Default, &|name| {
-        broker_keys().get(name)?.default_value()?.describe()
-    });
+    }
     found.into_iter().skip_while(|synonym| synonym.name != name).collect()
 }
 
@@ -354,21 +367,15 @@ fn created_topic_value(
     if let Some(value) = overrides.get(key.name) {
         return (Some(value.clone()), ConfigSource::DynamicTopic);
     }
-    let own = |name: &str| layers.own.setting(name).map(|property| property.value.clone());
-    let sources: [(ConfigSource, &dyn Fn(&str) -> Option<String>); 3] = [
-        (ConfigSource::DynamicBroker, &|name| {
-            layers.this_broker.get(name).cloned()
-        }),
-        (ConfigSource::DynamicDefaultBroker, &|name| {
-            layers.all_brokers.get(name).cloned()
-        }),
-        (ConfigSource::StaticBroker, &own),
-    ];
-    for (source, value_of) in sources {
+    for source in [
+        ConfigSource::DynamicBroker,
+        ConfigSource::DynamicDefaultBroker,
+        ConfigSource::StaticBroker,
+    ] {
         for synonym in key.server_synonyms {
-            if let Some(text) = value_of(synonym.name) {
+            if let Some(text) = layers.setting(source, synonym.name) {
                 let value = match (synonym.factor, text.trim().parse::<i64>()) {
-                    (1, _) | (_, Err(_)) => text,
+                    (1, _) | (_, Err(_)) => text.to_string(),
                     (factor, Ok(number)) => number.saturating_mul(factor).to_string(),
                 };
                 return (Some(value), source);

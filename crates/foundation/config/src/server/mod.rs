@@ -64,8 +64,11 @@ impl ServerConfig {
     /// Everything that is wrong with single values; if those are in order, everything that asks for protection that is
     /// not there yet; if there is no such thing, everything that is wrong between keys.
     pub fn load(properties: &Properties) -> Result<(ServerConfig, Vec<Warning>), ConfigErrors> {
-        let properties = with_both_names_of_the_id(properties);
-        let (config, warnings) = Config::from_properties(&properties, broker_keys())?;
+        let (config, mut warnings) = Config::from_properties(&with_both_names_of_the_id(properties), broker_keys())?;
+        warnings.retain(|warning| match warning {
+            Warning::Deprecated { key, .. } => properties.get(key).is_some(),
+            _ => true,
+        });
         ConfigErrors::none_in(unsupported::settings(&config))?;
         let server = ServerConfig::check(config)?;
         Ok((server, warnings))

@@ -83,7 +83,7 @@ fn replication(config: &Config, require: &mut Require<'_>) {
     require(
         i64::from(wait) <= config.long("replica.lag.time.max.ms"),
         "replica.fetch.wait.max.ms",
-        "`replica.fetch.wait.max.ms` must not be above `replica.lag.time.max.ms`, or followers fall out of sync for nothing",
+        "`replica.fetch.wait.max.ms` must not be above `replica.lag.time.max.ms`, or followers fall out of sync",
     );
 }
 
@@ -258,16 +258,13 @@ pub(super) fn quorum(
             "brokers and controllers share no ids; change `node.id`",
         ));
     }
-    for voter in voters
-        .iter()
-        .filter(|voter| voters.iter().filter(|other| other.id == voter.id).count() > 1)
-    {
+    let is_repeated = |voter: &&QuorumVoter| voters.iter().filter(|other| other.id == voter.id).count() > 1;
+    if let Some(voter) = voters.iter().find(is_repeated) {
         errors.push(broken_rule(
             config,
             VOTERS,
             format!("`{VOTERS}` has the id {} more than once", voter.id),
         ));
-        break;
     }
     voters
 }
