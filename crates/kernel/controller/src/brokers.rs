@@ -16,9 +16,6 @@ use crate::controller::Controller;
 use crate::leadership::Leaving;
 use crate::result::{BrokerContact, ControllerError, ControllerResult};
 
-#[cfg(test)]
-mod tests;
-
 /// `fenced` in a `BrokerRegistrationChangeRecord`.
 const FENCE: i8 = 1;
 const UNFENCE: i8 = -1;
@@ -71,8 +68,10 @@ impl Controller {
         let id = request.broker_id;
         let existing = self.image().cluster().broker(id);
         let same_incarnation = existing.filter(|existing| existing.incarnation_id == request.incarnation_id);
+        // A fenced broker holds nothing that another incarnation could take from it, and one that shut down is gone.
         if let Some(existing) = existing
             && same_incarnation.is_none()
+            && !existing.fenced
             && self
                 .heartbeats
                 .has_valid_session(id, existing.epoch, self.session_timeout_ms(), now_ms)

@@ -20,9 +20,6 @@ use crate::result::{ControllerError, ControllerResult, MAX_RECORDS_PER_USER_OP};
 use crate::topic_name::reason_invalid;
 use crate::topics::repeated;
 
-#[cfg(test)]
-mod tests;
-
 const MIN_IN_SYNC_REPLICAS: &str = "min.insync.replicas";
 const CORDONED_LOG_DIRS: &str = "cordoned.log.dirs";
 /// The longest value that a record holds.
@@ -30,6 +27,9 @@ const MAX_VALUE_LENGTH: usize = 32_767;
 
 /// What is to be done to each key of a resource.
 pub(crate) type ConfigOps = BTreeMap<String, (AlterOperation, Option<String>)>;
+
+/// What became of each resource.
+type Altered = Vec<(ConfigResource, Option<ControllerError>)>;
 
 static NONE: Overrides = Overrides::new();
 
@@ -121,7 +121,7 @@ impl Controller {
         resources: Vec<(ConfigResource, T)>,
         validate_only: bool,
         alter: impl Fn(&ConfigResource, T) -> Result<Vec<MetadataRecord>, ControllerError>,
-    ) -> Result<ControllerResult<Vec<(ConfigResource, Option<ControllerError>)>>, ControllerError> {
+    ) -> Result<ControllerResult<Altered>, ControllerError> {
         let duplicates: Vec<ConfigResource> = repeated(resources.iter().map(|(resource, _)| resource))
             .into_iter()
             .cloned()

@@ -15,9 +15,6 @@ use klamm_protocol::metadata::{ConfigRecord, FeatureLevelRecord};
 use crate::controller::Controller;
 use crate::result::{ControllerError, ControllerResult};
 
-#[cfg(test)]
-mod tests;
-
 /// How a level may move.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum UpgradeType {

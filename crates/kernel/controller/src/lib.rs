@@ -3,7 +3,7 @@
 //! Owns the rules of Kafka's controller, one module per noun, and the state they decide on, committed and not.
 //! Does not know how records are appended and committed, who asks over which connection, or what the time is.
 //! Entry: [`Controller`]. Driven by the broker's quorum room: handler, append, [`Controller::replay`], commit, reply.
-//! Tests: beside each noun; `tests/it/` holds the properties of replay over random histories.
+//! Tests: `tests/it/` has a script per noun, and the properties of replay over random histories.
 mod activation;
 mod brokers;
 mod configs;

@@ -6,9 +6,6 @@ use klamm_metadata::{LeaderRecoveryState, MetadataVersion, NO_LEADER, NO_LEADER_
 use klamm_protocol::Uuid;
 use klamm_protocol::metadata::PartitionChangeRecord;
 
-#[cfg(test)]
-mod tests;
-
 /// In a `PartitionChangeRecord`: the leader's recovery state stays.
 const NO_RECOVERY_STATE_CHANGE: i8 = -1;
 

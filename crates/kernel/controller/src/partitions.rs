@@ -19,9 +19,6 @@ use crate::random::Random;
 use crate::result::{ControllerError, ControllerResult, MAX_RECORDS_PER_USER_OP};
 use crate::topics::repeated;
 
-#[cfg(test)]
-mod tests;
-
 /// A partition to be created. The ISR isn't empty, and its first member leads.
 pub(crate) struct NewPartition {
     pub(crate) replicas: Vec<i32>,

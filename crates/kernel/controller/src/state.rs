@@ -1,5 +1,6 @@
 //! What the controller knows: the image that follows from all records, committed or not, and indexes into it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use klamm_metadata::{
@@ -48,20 +49,37 @@ impl State {
             }
             _ => {}
         }
-        let before = self.image.clone();
+        let touched = self.touched_partitions(record);
         match self.image.replay(record)? {
             Change::TopicCreated(id) => self.index_topic(id),
             Change::TopicDeleted(topic) => self.forget_topic(&topic),
-            Change::Partitions(partitions) => {
-                for (topic_id, id) in partitions {
-                    let old = partition(&before, topic_id, id);
-                    self.index_partition(topic_id, id, old, offset);
+            Change::Partitions(_) => {
+                for (topic_id, id, old) in touched {
+                    self.index_partition(topic_id, id, old.as_deref(), offset);
                 }
             }
             Change::Broker(id) => self.index_broker(id, record, offset),
             _ => {}
         }
         Ok(())
+    }
+
+    /// The partitions whose indexes a record may change, as they are before it. Taken one by one: holding on to the whole
+    /// image would make the replay copy every topic that it touches.
+    fn touched_partitions(&self, record: &MetadataRecord) -> Vec<(Uuid, i32, Option<Arc<PartitionRegistration>>)> {
+        let before = |topic_id, id| (topic_id, id, partition(&self.image, topic_id, id).cloned());
+        match record {
+            MetadataRecord::Partition(record) => vec![before(record.topic_id, record.partition_id)],
+            MetadataRecord::PartitionChange(record) => vec![before(record.topic_id, record.partition_id)],
+            MetadataRecord::ClearElr(_) => {
+                let eligible: BTreeSet<_> = self.in_elr.iter().map(|&(_, topic_id, id)| (topic_id, id)).collect();
+                eligible
+                    .into_iter()
+                    .map(|(topic_id, id)| before(topic_id, id))
+                    .collect()
+            }
+            _ => Vec::new(),
+        }
     }
 
     fn index_broker(&mut self, id: i32, record: &MetadataRecord, offset: i64) {
@@ -103,8 +121,7 @@ impl State {
     }
 
     fn index_partition(&mut self, topic_id: Uuid, id: i32, old: Option<&PartitionRegistration>, offset: i64) {
-        let image = self.image.clone();
-        let new = partition(&image, topic_id, id).expect("just changed");
+        let new = partition(&self.image, topic_id, id).expect("just changed").clone();
         if let Some(old) = old {
             if old.leader != new.leader
                 && let Some(shutdown) = self.controlled_shutdown_offsets.get_mut(&old.leader)
@@ -114,10 +131,10 @@ impl State {
             }
             self.remove_memberships(topic_id, id, old);
         }
-        for &broker in &new.isr {
+        for &broker in &*new.isr {
             self.in_isr.insert((broker, topic_id, id));
         }
-        for &broker in &new.elr {
+        for &broker in &*new.elr {
             self.in_elr.insert((broker, topic_id, id));
         }
         if new.leader == NO_LEADER {
@@ -165,8 +182,8 @@ impl State {
     }
 }
 
-fn partition(image: &MetadataImage, topic_id: Uuid, id: i32) -> Option<&PartitionRegistration> {
-    image.topics().by_id(topic_id)?.partitions.get(id)
+fn partition(image: &MetadataImage, topic_id: Uuid, id: i32) -> Option<&Arc<PartitionRegistration>> {
+    image.topics().by_id(topic_id)?.partitions.get_shared(id)
 }
 
 fn members(set: &OrdSet<(i32, Uuid, i32)>, broker: i32) -> Vec<(Uuid, i32)> {

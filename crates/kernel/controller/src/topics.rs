@@ -18,9 +18,6 @@ use crate::random::Random;
 use crate::result::{ControllerError, ControllerResult, MAX_RECORDS_PER_USER_OP};
 use crate::topic_name::{has_collision_chars, reason_invalid, unify_collision_chars};
 
-#[cfg(test)]
-mod tests;
-
 /// The metadata log's own topic, which nobody may create.
 const CLUSTER_METADATA_TOPIC_NAME: &str = "__cluster_metadata";
 

@@ -31,6 +31,11 @@ impl Partitions {
 
     /// The partition of that id.
     pub fn get(&self, id: i32) -> Option<&PartitionRegistration> {
+        self.get_shared(id).map(Arc::as_ref)
+    }
+
+    /// The partition of that id, to be held on to.
+    pub fn get_shared(&self, id: i32) -> Option<&Arc<PartitionRegistration>> {
         let index = self.position(id).ok()?;
         Some(&self.0[index].1)
     }
