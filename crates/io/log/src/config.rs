@@ -1,0 +1,136 @@
+//! Settings: [`LogConfig`] per topic, changeable at any time; [`ManagerConfig`] for all logs of a node.
+use std::path::PathBuf;
+
+use klamm_records::{Codec, Compression, TimestampType};
+
+/// `cleanup.policy`: what happens to old records. Both may be set; neither keeps everything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CleanupPolicy {
+    /// Keep the latest record of each key.
+    pub compact: bool,
+    /// Drop segments by age, by size of the log, and below the log start offset.
+    pub delete: bool,
+}
+
+/// The settings of one topic's logs, named as the topic configs they come from.
+///
+/// The defaults are Kafka 4.4's. A running log takes a new set with [`Log::update_config`](crate::Log::update_config).
+#[derive(Clone, Debug, PartialEq)]
+pub struct LogConfig {
+    /// Most bytes of a segment's `.log` file.
+    pub segment_bytes: u32,
+    /// Age of a segment, by its first batch's timestamp, at which the next append rolls.
+    pub segment_ms: i64,
+    /// Up to how much earlier than `segment_ms` a segment may roll, so that not all do at once.
+    pub segment_jitter_ms: i64,
+    /// Most bytes of each index file.
+    pub segment_index_bytes: u32,
+    /// Bytes of log between two index entries.
+    pub index_interval_bytes: u32,
+    /// Records after which an append waits for its flush.
+    pub flush_messages: i64,
+    /// Age of unflushed records that makes the next tick flush.
+    pub flush_ms: i64,
+    /// Size of a partition's log above which old segments go; negative is unlimited.
+    pub retention_bytes: i64,
+    /// Age of a segment's newest record at which it goes; negative is unlimited.
+    pub retention_ms: i64,
+    /// Most bytes of one batch.
+    pub max_message_bytes: u32,
+    /// Most bytes that a batch's records may decompress to.
+    pub max_decompressed_message_bytes: usize,
+    /// How long a removed segment's files stay, so that readers can finish.
+    pub file_delete_delay_ms: i64,
+    /// What happens to old records.
+    pub cleanup_policy: CleanupPolicy,
+    /// `compression.type`: the codec batches are stored with; `None` keeps the producer's.
+    pub compression: Option<Codec>,
+    /// Whose clock the timestamps come from.
+    pub message_timestamp_type: TimestampType,
+    /// How far behind the broker's clock a record's timestamp may be (CreateTime only).
+    pub message_timestamp_before_max_ms: i64,
+    /// How far ahead of the broker's clock a record's timestamp may be (CreateTime only).
+    pub message_timestamp_after_max_ms: i64,
+}
+
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        Self {
+            segment_bytes: 1 << 30,
+            segment_ms: 7 * DAY_MS,
+            segment_jitter_ms: 0,
+            segment_index_bytes: 10 << 20,
+            index_interval_bytes: 4096,
+            flush_messages: i64::MAX,
+            flush_ms: i64::MAX,
+            retention_bytes: -1,
+            retention_ms: 7 * DAY_MS,
+            max_message_bytes: (1 << 20) + 12,
+            max_decompressed_message_bytes: i32::MAX as usize - 8,
+            file_delete_delay_ms: 60_000,
+            cleanup_policy: CleanupPolicy {
+                compact: false,
+                delete: true,
+            },
+            compression: None,
+            message_timestamp_type: TimestampType::CreateTime,
+            message_timestamp_before_max_ms: i64::MAX,
+            message_timestamp_after_max_ms: 3_600_000,
+        }
+    }
+}
+
+impl LogConfig {
+    /// The codec to store a batch with that came with `source`, and whether that changes it.
+    pub(crate) fn target_codec(&self, source: Compression) -> Option<Codec> {
+        self.compression.filter(|target| target.compression() != source)
+    }
+}
+
+/// Settings of all logs of a node.
+#[derive(Clone, Debug)]
+pub struct ManagerConfig {
+    /// `log.dirs`, each formatted for this node.
+    pub log_dirs: Vec<PathBuf>,
+    /// `node.id`: must be the one in every directory's `meta.properties`.
+    pub node_id: i32,
+    /// Cluster the node believes to be in; `None` takes the directories' word for it.
+    pub cluster_id: Option<String>,
+    /// `num.recovery.threads.per.data.dir`: logs opened at the same time at start.
+    pub recovery_threads_per_data_dir: usize,
+    /// `log.retention.check.interval.ms`.
+    pub retention_check_interval_ms: i64,
+    /// `log.flush.offset.checkpoint.interval.ms` and `log.flush.start.offset.checkpoint.interval.ms`.
+    pub checkpoint_interval_ms: i64,
+    /// `producer.id.expiration.ms`: idle idempotent producers are forgotten after this.
+    pub producer_id_expiration_ms: i64,
+    /// Unflushed bytes of one log at which it is flushed in the background. Bounds recovery after a crash.
+    pub background_flush_bytes: u64,
+    /// Age of a log's unflushed records at which it is flushed in the background.
+    pub background_flush_ms: i64,
+    /// Files kept open besides those with unflushed writes.
+    pub max_open_files: usize,
+    /// Where the random ids of directories come from.
+    pub seed: u64,
+}
+
+impl ManagerConfig {
+    /// Kafka's defaults for a node whose data lies in `log_dirs`; `seed` should be another one at each start.
+    pub fn new(node_id: i32, log_dirs: Vec<PathBuf>, seed: u64) -> Self {
+        Self {
+            log_dirs,
+            node_id,
+            cluster_id: None,
+            recovery_threads_per_data_dir: 2,
+            retention_check_interval_ms: 300_000,
+            checkpoint_interval_ms: 60_000,
+            producer_id_expiration_ms: DAY_MS,
+            background_flush_bytes: 64 << 20,
+            background_flush_ms: 5_000,
+            max_open_files: 1_000,
+            seed,
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! Keeps the number of open files in check: a log opens its files when they are asked for and may lose them when idle.
+//!
+//! [`Slot`] is one file that may be open. All slots of a log manager share a [`FileCache`], which closes the handles
+//! that were not used lately once more than its limit are open (the CLOCK rule: a used mark buys one more round).
+//! A file with unsynced writes keeps its handle, because an error of writeback is reported to handles that were open when
+//! it happened, and a handle opened later may never hear of it.
+use std::collections::VecDeque;
+use std::fs::File;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
+
+use crate::disk;
+use crate::error::Result;
+
+/// The shared limit of open files.
+#[derive(Debug)]
+pub(crate) struct FileCache {
+    limit: usize,
+    open: AtomicUsize,
+    clock: Mutex<VecDeque<Weak<Slot>>>,
+}
+
+/// A file that may be open.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    cache: Arc<FileCache>,
+    handle: Mutex<Option<Arc<File>>>,
+    used: AtomicBool,
+    /// Writes so far, and how many of them the last sync covered.
+    written: AtomicU64,
+    synced: AtomicU64,
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().expect("no panic while a handle is swapped")
+}
+
+impl FileCache {
+    pub(crate) fn new(limit: usize) -> Arc<Self> {
+        Arc::new(Self {
+            limit,
+            open: AtomicUsize::new(0),
+            clock: Mutex::default(),
+        })
+    }
+
+    pub(crate) fn slot(self: &Arc<Self>) -> Arc<Slot> {
+        Arc::new(Slot {
+            cache: Arc::clone(self),
+            handle: Mutex::new(None),
+            used: AtomicBool::new(false),
+            written: AtomicU64::new(0),
+            synced: AtomicU64::new(0),
+        })
+    }
+
+    /// How many handles are open now.
+    pub(crate) fn open_files(&self) -> usize {
+        self.open.load(Ordering::Relaxed)
+    }
+
+    fn opened(&self, slot: &Arc<Slot>) {
+        self.open.fetch_add(1, Ordering::Relaxed);
+        let mut clock = locked(&self.clock);
+        clock.push_back(Arc::downgrade(slot));
+        // Two rounds at most: the first takes the used marks, the second finds those that stayed unused.
+        for _ in 0..clock.len() * 2 {
+            if self.open_files() <= self.limit {
+                break;
+            }
+            let Some(oldest) = clock.pop_front() else { break };
+            let Some(candidate) = oldest.upgrade() else { continue };
+            if Arc::ptr_eq(&candidate, slot) || !candidate.try_evict() {
+                clock.push_back(oldest);
+            }
+        }
+        // Slots closed by their owners leave dead entries; they must not pile up.
+        if clock.len() > 64 && clock.len() > self.open_files() * 2 {
+            clock.retain(|slot| slot.upgrade().is_some_and(|slot| slot.is_open()));
+        }
+    }
+}
+
+impl Slot {
+    /// The open file; `path` is asked for only when it has to be opened. A missing file is an error: whoever begins a file
+    /// creates it, so that a reader that comes late never brings a removed one back.
+    pub(crate) fn file(self: &Arc<Self>, path: impl FnOnce() -> PathBuf) -> Result<Arc<File>> {
+        self.used.store(true, Ordering::Relaxed);
+        if let Some(file) = &*locked(&self.handle) {
+            return Ok(Arc::clone(file));
+        }
+        let opened = Arc::new(disk::open(&path())?);
+        {
+            let mut handle = locked(&self.handle);
+            if let Some(file) = &*handle {
+                return Ok(Arc::clone(file)); // another thread was faster
+            }
+            *handle = Some(Arc::clone(&opened));
+        }
+        self.cache.opened(self);
+        Ok(opened)
+    }
+
+    /// Tells of a write, before it is made: from now to the next sync the handle is not closed by the cache.
+    pub(crate) fn writes(&self) {
+        self.written.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Makes durable what was written; without a system call when that is nothing.
+    pub(crate) fn sync(self: &Arc<Self>, path: impl Fn() -> PathBuf) -> Result<()> {
+        let written = self.written.load(Ordering::Acquire);
+        if self.synced.load(Ordering::Acquire) < written {
+            disk::sync(&*self.file(&path)?, &path())?;
+            self.synced.fetch_max(written, Ordering::AcqRel);
+        }
+        Ok(())
+    }
+
+    /// Closes the handle; whoever still reads through it keeps it alive until done.
+    pub(crate) fn close(&self) {
+        if locked(&self.handle).take().is_some() {
+            self.cache.open.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    fn is_open(&self) -> bool {
+        locked(&self.handle).is_some()
+    }
+
+    /// Closes the handle unless the file is dirty or was used since the last look.
+    fn try_evict(&self) -> bool {
+        let dirty = self.synced.load(Ordering::Acquire) < self.written.load(Ordering::Acquire);
+        if dirty || self.used.swap(false, Ordering::Relaxed) {
+            return false;
+        }
+        self.close();
+        true
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_than_the_limit_stay_open_and_closed_ones_come_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = FileCache::new(3);
+        let slots: Vec<_> = (0..10).map(|_| cache.slot()).collect();
+        assert!(slots[0].file(|| dir.path().join("0")).unwrap_err().is_not_found());
+        (0..10).for_each(|i| disk::create(&dir.path().join(format!("{i}"))).unwrap());
+        for round in 0..3 {
+            for (i, slot) in slots.iter().enumerate() {
+                let file = slot.file(|| dir.path().join(format!("{i}"))).unwrap();
+                disk::write_at(&file, dir.path(), &[round], &[], u64::from(round)).unwrap();
+                assert!(cache.open_files() <= 3);
+            }
+        }
+        assert_eq!(std::fs::read(dir.path().join("7")).unwrap(), [0, 1, 2]);
+        drop(slots);
+        assert_eq!(cache.open_files(), 0);
+    }
+
+    #[test]
+    fn a_file_with_unsynced_writes_is_not_closed() {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = FileCache::new(1);
+        let (dirty, other) = (cache.slot(), cache.slot());
+        ["dirty", "other", "third"].map(|name| disk::create(&dir.path().join(name)).unwrap());
+        dirty.file(|| dir.path().join("dirty")).unwrap();
+        dirty.writes();
+        other.file(|| dir.path().join("other")).unwrap();
+        assert!(dirty.is_open());
+        dirty.sync(|| dir.path().join("dirty")).unwrap();
+        other.close();
+        other.file(|| dir.path().join("other")).unwrap();
+        other.file(|| dir.path().join("other")).unwrap();
+        cache.slot().file(|| dir.path().join("third")).unwrap();
+        assert!(!dirty.is_open());
+    }
+}

@@ -1,0 +1,406 @@
+//! Appending: by the leader, which gives offsets, and by followers and the metadata quorum, which are given them.
+use std::sync::atomic::Ordering;
+
+use bytes::Bytes;
+use klamm_records::{BATCH_OVERHEAD, Batch, BatchError, BatchHeader, TimestampType, batches};
+
+use super::{ActiveSegment, Log, Place, Position, UNPOISONED, Writer};
+use crate::config::LogConfig;
+use crate::disk;
+use crate::error::{Result, StorageError};
+use crate::names::FileKind;
+use crate::producers::{Admission, AppendOrigin, EndMarker, ProducerError, encode_snapshot};
+use crate::recovery::EntryPacer;
+use crate::segment::{Located, Segment};
+use crate::validate::{InvalidBatch, validate};
+
+/// What became of an append.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AppendInfo {
+    /// Offset of the first record.
+    pub first_offset: i64,
+    /// Offset of the last record.
+    pub last_offset: i64,
+    /// The time that the records were given, -1 if they keep their own. Milliseconds.
+    pub log_append_time_ms: i64,
+    /// First offset that is served.
+    pub log_start_offset: i64,
+    /// The batch had been appended before; the offsets are those of then.
+    pub is_duplicate: bool,
+}
+
+/// Why nothing was appended.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum AppendError {
+    /// The batch is refused whatever the log holds.
+    #[error(transparent)]
+    Invalid(#[from] InvalidBatch),
+    /// The batch contradicts what the log knows of its producer.
+    #[error(transparent)]
+    Producer(#[from] ProducerError),
+    /// The batch fits no segment (`RECORD_LIST_TOO_LARGE`).
+    #[error("the batch has {size} bytes, a segment at most {segment_bytes}")]
+    LargerThanSegment {
+        /// Bytes of the batch.
+        size: usize,
+        /// The topic's `segment.bytes`.
+        segment_bytes: u32,
+    },
+    /// A follower's batch begins below the log end, or below the batch before it.
+    #[error("the batch begins at offset {base_offset}, expected {log_end_offset} or higher")]
+    UnexpectedOffset {
+        /// Base offset of the batch.
+        base_offset: i64,
+        /// The next offset.
+        log_end_offset: i64,
+    },
+    /// The partition has no offsets left.
+    #[error("the partition has reached the last offset")]
+    OffsetsExhausted,
+    /// The disk.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+/// A checked batch with its final offsets, and its bytes in two parts.
+struct Incoming<'a> {
+    header: BatchHeader,
+    head: &'a [u8],
+    body: &'a [u8],
+    marker: Option<EndMarker>,
+}
+
+impl Log {
+    /// Appends the one batch in `records` as the leader of `leader_epoch`: checks it, gives it the next offsets and writes
+    /// it. A batch that an idempotent producer sends again is not written again but answered with its first offsets.
+    pub fn append_as_leader(
+        &self,
+        records: &Bytes,
+        leader_epoch: i32,
+        origin: AppendOrigin,
+        now_ms: i64,
+    ) -> Result<AppendInfo, AppendError> {
+        let config = self.config();
+        let shared = &self.log_dir.shared;
+        let valid = shared.with_scratch(|scratch| validate(records, &config, origin, now_ms, scratch))?;
+        let size = valid.bytes.len();
+        if size > config.segment_bytes as usize {
+            return Err(AppendError::LargerThanSegment {
+                size,
+                segment_bytes: config.segment_bytes,
+            });
+        }
+        let marker = valid
+            .marker
+            .and_then(|(timestamp, value)| end_marker(timestamp, &value));
+        let log_append_time_ms = match config.message_timestamp_type {
+            TimestampType::CreateTime => -1,
+            TimestampType::LogAppendTime => now_ms,
+        };
+
+        let mut writer = self.open_writer()?;
+        let positions = self.positions();
+        let admission = match &marker {
+            Some(marker) => writer
+                .producers
+                .admit_marker(&valid.header, marker)
+                .map(|()| Admission::New),
+            None => writer.producers.admit(&valid.header, origin),
+        };
+        if let Admission::Duplicate(seen) = admission? {
+            return Ok(AppendInfo {
+                first_offset: seen.first_offset(),
+                last_offset: seen.last_offset,
+                log_append_time_ms: seen.timestamp,
+                log_start_offset: positions.log_start_offset,
+                is_duplicate: true,
+            });
+        }
+        let mut header = valid.header;
+        header.base_offset = positions.log_end.offset;
+        header.partition_leader_epoch = leader_epoch;
+        header
+            .base_offset
+            .checked_add(i64::from(header.last_offset_delta) + 1)
+            .ok_or(AppendError::OffsetsExhausted)?;
+        let mut head = [0; BATCH_OVERHEAD];
+        header.write(&mut head);
+        let incoming = Incoming {
+            header,
+            head: &head,
+            body: &valid.bytes[BATCH_OVERHEAD..],
+            marker,
+        };
+        self.log_dir
+            .watch(self.append_batches(&mut writer, &config, &[incoming], now_ms))?;
+        drop(writer);
+        self.after_append(&config)?;
+        Ok(AppendInfo {
+            first_offset: header.base_offset,
+            last_offset: header.last_offset(),
+            log_append_time_ms,
+            log_start_offset: positions.log_start_offset,
+            is_duplicate: false,
+        })
+    }
+
+    /// Appends batches that have their offsets and leader epochs: from a leader's fetch response, or from the metadata
+    /// quorum. Gaps between offsets are fine; a partial batch at the end is left out. Returns the offsets appended, `None`
+    /// if there was no whole batch.
+    pub fn append_as_follower(&self, records: &Bytes, now_ms: i64) -> Result<Option<AppendInfo>, AppendError> {
+        let config = self.config();
+        let mut incoming = Vec::new();
+        for batch in batches(records) {
+            let batch = match batch {
+                Err(BatchError::Truncated { .. }) if !incoming.is_empty() => break,
+                batch => batch.map_err(InvalidBatch::Corrupt)?,
+            };
+            batch.verify_crc().map_err(InvalidBatch::Corrupt)?;
+            let (head, body) = batch.bytes.split_at(BATCH_OVERHEAD);
+            incoming.push(Incoming {
+                header: batch.header,
+                head,
+                body,
+                marker: marker_of(&batch),
+            });
+        }
+        let (Some(first), Some(last)) = (incoming.first(), incoming.last()) else {
+            return Ok(None);
+        };
+        let (first_offset, last_offset) = (first.header.base_offset, last.header.last_offset());
+
+        let mut writer = self.open_writer()?;
+        let positions = self.positions();
+        let mut next = positions.log_end.offset;
+        for Incoming { header, .. } in &incoming {
+            if header.base_offset < next || header.last_offset_delta < 0 {
+                let base_offset = header.base_offset;
+                return Err(AppendError::UnexpectedOffset {
+                    base_offset,
+                    log_end_offset: next,
+                });
+            }
+            let after = header.base_offset.checked_add(i64::from(header.last_offset_delta) + 1);
+            next = after.ok_or(AppendError::OffsetsExhausted)?;
+        }
+        self.log_dir
+            .watch(self.append_batches(&mut writer, &config, &incoming, now_ms))?;
+        drop(writer);
+        self.after_append(&config)?;
+        Ok(Some(AppendInfo {
+            first_offset,
+            last_offset,
+            log_append_time_ms: -1,
+            log_start_offset: positions.log_start_offset,
+            is_duplicate: false,
+        }))
+    }
+
+    /// Writes batches one by one and shows each to readers when it is whole.
+    fn append_batches(
+        &self,
+        writer: &mut Writer,
+        config: &LogConfig,
+        incoming: &[Incoming<'_>],
+        now_ms: i64,
+    ) -> Result<()> {
+        self.touched.store(true, Ordering::Relaxed);
+        for Incoming {
+            header,
+            head,
+            body,
+            marker,
+        } in incoming
+        {
+            if self.should_roll(writer, config, header, now_ms)? {
+                self.roll_at(writer, config, header.base_offset, now_ms)?;
+            }
+            let segment = self.active_segment();
+            let batch = Located {
+                position: segment.size(),
+                header: *header,
+            };
+            segment.write(head, body)?;
+            self.epochs
+                .write()
+                .expect(UNPOISONED)
+                .assign(header.partition_leader_epoch, header.base_offset);
+            note_in_segment(&segment, writer, config, &batch)?;
+            writer.producers.update(header, *marker);
+            writer.unflushed_records += i64::from(header.records_count);
+            self.unflushed
+                .bytes
+                .fetch_add(u64::from(batch.size()), Ordering::Relaxed);
+            self.unflushed.since_ms.fetch_min(now_ms, Ordering::Relaxed);
+            segment.publish(batch.size());
+            let place = Place {
+                segment: segment.base_offset,
+                position: batch.end(),
+            };
+            let first_unstable_offset = writer.producers.first_unstable_offset();
+            self.change_positions(|positions| {
+                positions.log_end = Position {
+                    offset: header.next_offset(),
+                    place: Some(place),
+                };
+                positions.first_unstable_offset = first_unstable_offset;
+            });
+        }
+        Ok(())
+    }
+
+    /// Flushes at once if the topic asks for it (`flush.messages`), else in the background when much is unflushed.
+    fn after_append(&self, config: &LogConfig) -> Result<()> {
+        if config.flush_messages < i64::MAX && self.writer().unflushed_records >= config.flush_messages {
+            self.flush()?;
+        } else if self.unflushed.bytes.load(Ordering::Relaxed) >= self.log_dir.shared.background_flush_bytes {
+            self.ask_for_flush();
+        }
+        Ok(())
+    }
+
+    fn should_roll(
+        &self,
+        writer: &mut Writer,
+        config: &LogConfig,
+        incoming: &BatchHeader,
+        now_ms: i64,
+    ) -> Result<bool> {
+        let segment = self.active_segment();
+        let size = segment.size();
+        if size as usize + incoming.size_in_bytes() > config.segment_bytes as usize && size > 0 {
+            return Ok(true);
+        }
+        if incoming.last_offset() - segment.base_offset > i64::from(i32::MAX) {
+            return Ok(true);
+        }
+        if size == 0 {
+            return Ok(false);
+        }
+        if writer.active.first_timestamp.is_none() {
+            writer.active.first_timestamp = first_timestamp(&segment)?;
+        }
+        let age = match writer.active.first_timestamp {
+            Some(first) if first >= 0 => incoming.max_timestamp - first,
+            _ => now_ms - writer.active.created_ms,
+        };
+        Ok(age > config.segment_ms - writer.active.jitter_ms || segment.is_index_full(config.segment_index_bytes)?)
+    }
+
+    /// Ends the active segment and begins one at the log end.
+    pub fn roll(&self, now_ms: i64) -> Result<(), StorageError> {
+        let mut writer = self.open_writer()?;
+        let base_offset = self.positions().log_end.offset;
+        self.log_dir
+            .watch(self.roll_at(&mut writer, &self.config(), base_offset, now_ms))
+    }
+
+    pub(super) fn roll_at(&self, writer: &mut Writer, config: &LogConfig, base_offset: i64, now_ms: i64) -> Result<()> {
+        let old = self.active_segment();
+        if old.base_offset == base_offset {
+            return Ok(()); // it is empty
+        }
+        close_segment(&old)?;
+        let new = Segment::create(&self.dir, base_offset, &self.log_dir.shared.files)?;
+        writer.dir_dirty = true;
+        writer.active = ActiveSegment::new(&self.topic_partition, base_offset, config, now_ms);
+        let mut segments = self.segments().to_vec();
+        segments.push(new.into());
+        self.set_segments(segments);
+        self.change_positions(|positions| {
+            let place = Some(Place {
+                segment: base_offset,
+                position: 0,
+            });
+            if positions.high_watermark.offset == positions.log_end.offset {
+                positions.high_watermark.place = place;
+            }
+            positions.log_end.place = place;
+        });
+        // A snapshot for each segment: recovery of a segment begins with it.
+        writer.producers.end_offset = base_offset;
+        self.write_snapshot(writer)
+    }
+
+    /// Writes the producers' state as of the log end, unless that is on disk already.
+    pub(super) fn write_snapshot(&self, writer: &mut Writer) -> Result<()> {
+        let offset = writer.producers.end_offset;
+        if writer.snapshots.contains(&offset) {
+            return Ok(());
+        }
+        disk::replace_file_unsynced(
+            &self.file_path(FileKind::Snapshot, offset),
+            &encode_snapshot(&writer.producers),
+        )?;
+        writer.snapshots.insert(offset);
+        Ok(())
+    }
+}
+
+/// Leaves a segment's indexes as Kafka does: the time index ends with the largest timestamp.
+pub(super) fn close_segment(segment: &Segment) -> Result<()> {
+    segment.note_max_timestamp()?;
+    segment.write_out_indexes()?;
+    segment.trim_indexes()
+}
+
+fn note_in_segment(segment: &Segment, writer: &mut Writer, config: &LogConfig, batch: &Located) -> Result<()> {
+    if batch.position == 0 {
+        writer.active.first_timestamp = Some(batch.header.max_timestamp);
+    }
+    let entry = writer.active.entries.is_due(batch, config.index_interval_bytes);
+    segment.note(batch, entry)
+}
+
+fn first_timestamp(segment: &Segment) -> Result<Option<i64>> {
+    Ok(segment
+        .headers(0)
+        .next()
+        .transpose()?
+        .map(|first| first.header.max_timestamp))
+}
+
+/// The end marker in a control batch of a transaction; `None` for other control batches.
+pub(crate) fn marker_of(batch: &Batch<'_>) -> Option<EndMarker> {
+    if !batch.header.attributes.is_control() || !batch.header.has_producer_id() {
+        return None;
+    }
+    let mut scratch = klamm_records::Scratch::new();
+    let record = batch.records(&mut scratch, 1 << 20).ok()?.next()?.ok()?;
+    end_marker(record.timestamp, record.value?)
+}
+
+/// Value of an end marker: version i16, coordinator epoch i32, and what later versions add.
+fn end_marker(timestamp: i64, value: &[u8]) -> Option<EndMarker> {
+    let coordinator_epoch = i32::from_be_bytes(*value.get(2..)?.first_chunk()?);
+    Some(EndMarker {
+        coordinator_epoch,
+        timestamp,
+    })
+}
+
+impl ActiveSegment {
+    pub(super) fn new(
+        partition: &crate::names::TopicPartition,
+        base_offset: i64,
+        config: &LogConfig,
+        now_ms: i64,
+    ) -> Self {
+        Self {
+            entries: EntryPacer::default(),
+            first_timestamp: None,
+            created_ms: now_ms,
+            jitter_ms: jitter(partition, base_offset, config.segment_jitter_ms),
+        }
+    }
+}
+
+/// Some number below `max`, another one for each segment of each partition.
+fn jitter(partition: &crate::names::TopicPartition, base_offset: i64, max: i64) -> i64 {
+    if max <= 0 {
+        return 0;
+    }
+    let mut seed = partition.to_string().into_bytes();
+    seed.extend_from_slice(&base_offset.to_be_bytes());
+    i64::from(klamm_records::crc32c(&seed)) % max
+}

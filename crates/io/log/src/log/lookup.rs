@@ -1,0 +1,76 @@
+//! Looking for offsets by timestamp.
+use std::sync::atomic::Ordering;
+
+use super::read::floor;
+use super::{Log, ReadError};
+use crate::error::Result;
+
+/// A record found by its timestamp.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TimestampAndOffset {
+    /// Timestamp of the record, milliseconds.
+    pub timestamp: i64,
+    /// Its offset.
+    pub offset: i64,
+    /// Epoch of the leader that appended it, if known.
+    pub leader_epoch: Option<i32>,
+}
+
+impl TimestampAndOffset {
+    fn new((timestamp, offset, epoch): (i64, i64, i32)) -> Self {
+        Self {
+            timestamp,
+            offset,
+            leader_epoch: (epoch >= 0).then_some(epoch),
+        }
+    }
+}
+
+impl Log {
+    /// The first record whose timestamp is `timestamp` or later; `None` if there is none. It may lie above the high
+    /// watermark.
+    pub fn offset_for_timestamp(&self, timestamp: i64) -> Result<Option<TimestampAndOffset>, ReadError> {
+        self.touched.store(true, Ordering::Relaxed);
+        self.log_dir.check()?;
+        Ok(self.log_dir.watch(self.search_timestamp(timestamp))?)
+    }
+
+    /// The first record with the largest timestamp of all (KIP-734); `None` if no record has one.
+    pub fn offset_of_max_timestamp(&self) -> Result<Option<TimestampAndOffset>, ReadError> {
+        self.touched.store(true, Ordering::Relaxed);
+        self.log_dir.check()?;
+        Ok(self.log_dir.watch(self.search_max_timestamp())?)
+    }
+
+    fn search_timestamp(&self, timestamp: i64) -> Result<Option<TimestampAndOffset>> {
+        let start_offset = self.log_start_offset();
+        let segments = self.segments();
+        for segment in &segments[floor(&segments, start_offset)..] {
+            if segment.max_timestamp()?.timestamp < timestamp {
+                continue;
+            }
+            if let Some(found) = segment.locate_timestamp(timestamp, start_offset)? {
+                return Ok(Some(TimestampAndOffset::new(found)));
+            }
+        }
+        Ok(None)
+    }
+
+    fn search_max_timestamp(&self) -> Result<Option<TimestampAndOffset>> {
+        let start_offset = self.log_start_offset();
+        let segments = self.segments();
+        let mut newest = None;
+        for segment in &segments[floor(&segments, start_offset)..] {
+            let max = segment.max_timestamp()?;
+            if max.timestamp >= 0 && newest.as_ref().is_none_or(|(_, newest)| max.timestamp > *newest) {
+                newest = Some((segment, max.timestamp));
+            }
+        }
+        let Some((segment, timestamp)) = newest else {
+            return Ok(None);
+        };
+        Ok(segment
+            .locate_timestamp(timestamp, start_offset)?
+            .map(TimestampAndOffset::new))
+    }
+}

@@ -1,0 +1,563 @@
+//! Opening: from whatever files there are to a log that is whole.
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64};
+use std::sync::{Arc, Mutex, RwLock};
+
+use klamm_records::Batch;
+
+use super::append::marker_of;
+use super::{ActiveSegment, Log, Place, Position, Positions, Unflushed, Writer};
+use crate::checkpoint;
+use crate::config::LogConfig;
+use crate::disk;
+use crate::epochs::LeaderEpochs;
+use crate::error::{Result, StorageError};
+use crate::log_dir::{LogDir, Shared};
+use crate::names::{FileKind, PartitionFile, TopicPartition};
+use crate::producers::{EndMarker, Producers, decode_snapshot};
+use crate::recovery::{EntryPacer, RecoveryEvent, rebuild_indexes, records_in, scan};
+use crate::segment::{DirPath, Located, Segment};
+
+/// What is known of a log before its files are looked at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LogStart {
+    /// First offset to serve, unless the first segment begins later.
+    pub log_start_offset: i64,
+    /// Below it everything is synced.
+    pub recovery_point: i64,
+    /// The high watermark of last time.
+    pub high_watermark: i64,
+    /// The log was closed properly: there is nothing to recover.
+    pub clean: bool,
+}
+
+/// What was done to open a log.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Opened {
+    /// Bytes above the recovery point that were checked.
+    pub bytes_checked: u64,
+    /// Repairs.
+    pub events: Vec<RecoveryEvent>,
+}
+
+/// Opens a log by itself, without a log manager: the metadata quorum's. `dir` is the partition's directory and is created
+/// when missing. Nothing runs in the background: the owner flushes, rolls over settings and removes old segments.
+pub fn open_log(
+    dir: &Path,
+    topic_partition: TopicPartition,
+    config: LogConfig,
+    start: LogStart,
+    now_ms: i64,
+) -> Result<(Arc<Log>, Opened), StorageError> {
+    disk::create_dir(dir)?;
+    let shared = Shared::new(8, u64::MAX, i64::MAX);
+    let parent = dir.parent().map_or_else(PathBuf::new, Path::to_owned);
+    Log::open(
+        LogDir::new(parent, shared),
+        dir.to_owned(),
+        topic_partition,
+        config,
+        start,
+        now_ms,
+    )
+}
+
+/// The files of a partition's directory.
+#[derive(Debug, Default)]
+struct Files {
+    /// By base offset: which of a segment's files are there.
+    segments: BTreeMap<i64, Vec<FileKind>>,
+    snapshots: BTreeSet<i64>,
+}
+
+impl Log {
+    pub(crate) fn open(
+        log_dir: Arc<LogDir>,
+        dir: PathBuf,
+        topic_partition: TopicPartition,
+        config: LogConfig,
+        start: LogStart,
+        now_ms: i64,
+    ) -> Result<(Arc<Self>, Opened)> {
+        let opening = Opening {
+            shared: &log_dir.shared,
+            dir: DirPath::new(dir.clone()),
+            config: &config,
+            start,
+            without_indexes: BTreeSet::new(),
+            opened: Opened::default(),
+        };
+        let (parts, opened) = opening.run(&dir)?;
+        let log_end = parts.log_end;
+        let log_start_offset = start.log_start_offset.max(parts.segments[0].base_offset);
+        let recovery_point = if start.clean {
+            log_end.offset
+        } else {
+            start.recovery_point
+        };
+        let mut positions = Positions {
+            log_start_offset,
+            recovery_point: recovery_point.clamp(log_start_offset, log_end.offset),
+            high_watermark: log_end,
+            log_end,
+            first_unstable_offset: None,
+        };
+        positions.set_high_watermark(start.high_watermark);
+        let mut producers = parts.producers;
+        producers.remove_expired(now_ms, log_dir.shared.producer_id_expiration_ms);
+        producers.on_high_watermark(positions.high_watermark.offset);
+        positions.first_unstable_offset = producers.first_unstable_offset();
+        let is_flushed = positions.recovery_point == log_end.offset;
+        let active = parts.segments.last().expect("a log has an active segment");
+        let writer = Writer {
+            closed: false,
+            producers,
+            snapshots: parts.snapshots,
+            active: ActiveSegment::new(&topic_partition, active.base_offset, &config, now_ms),
+            dir_dirty: parts.created,
+            unflushed_records: 0,
+        };
+        let log = Arc::new_cyclic(|me| Self {
+            me: me.clone(),
+            topic_partition,
+            dir: parts.dir,
+            log_dir,
+            config: RwLock::new(Arc::new(config)),
+            topic_id: RwLock::new(parts.topic_id),
+            segments: RwLock::new(Arc::new(parts.segments)),
+            positions: RwLock::new(positions),
+            epochs: RwLock::new(parts.epochs),
+            writer: Mutex::new(writer),
+            flushing: Mutex::new(()),
+            unflushed: Unflushed {
+                bytes: AtomicU64::new(0),
+                since_ms: AtomicI64::new(if is_flushed { i64::MAX } else { now_ms }),
+                queued: AtomicBool::new(false),
+            },
+            touched: AtomicBool::new(false),
+        });
+        Ok((log, opened))
+    }
+}
+
+/// A log being opened.
+struct Opening<'a> {
+    shared: &'a Arc<Shared>,
+    dir: Arc<DirPath>,
+    config: &'a LogConfig,
+    start: LogStart,
+    /// Base offsets of segments whose index files were missing; they are empty now.
+    without_indexes: BTreeSet<i64>,
+    opened: Opened,
+}
+
+/// What opening comes to.
+struct Parts {
+    dir: Arc<DirPath>,
+    segments: Vec<Arc<Segment>>,
+    snapshots: BTreeSet<i64>,
+    producers: Producers,
+    epochs: LeaderEpochs,
+    log_end: Position,
+    topic_id: Option<klamm_protocol::Uuid>,
+    /// Files were created that the directory's sync has not covered.
+    created: bool,
+}
+
+impl Opening<'_> {
+    fn run(mut self, dir: &Path) -> Result<(Parts, Opened)> {
+        let Files {
+            segments: files,
+            mut snapshots,
+        } = self.take_stock(dir)?;
+        let mut epochs = self.load_epochs(dir)?;
+        let mut segments = Vec::with_capacity(files.len().max(1));
+        for (base_offset, kinds) in &files {
+            segments.push(self.open_segment(*base_offset, kinds)?);
+        }
+        let end = self.recover(&mut segments, &mut epochs)?;
+        let mut created = false;
+        if end.is_none_or(|end| end < self.start.log_start_offset) {
+            created = true;
+            self.restart(&mut segments, &mut snapshots, &mut epochs)?;
+        }
+        let active = segments.last().expect("a log has an active segment");
+        let log_end_offset = end.filter(|_| !created).unwrap_or(active.base_offset);
+        let place = Some(Place {
+            segment: active.base_offset,
+            position: active.size(),
+        });
+        let log_end = Position {
+            offset: log_end_offset,
+            place,
+        };
+        epochs.truncate_from_end(log_end_offset);
+        if !epochs.entries().is_empty() {
+            epochs.truncate_from_start(self.start.log_start_offset.max(segments[0].base_offset));
+        }
+        for above in snapshots.split_off(&(log_end_offset + 1)) {
+            disk::remove_file(&FileKind::Snapshot.path(dir, above))?;
+        }
+        let producers = self.producers(dir, &segments, &mut snapshots, log_end_offset)?;
+        let topic_id = checkpoint::read_partition_metadata(dir)?;
+        let parts = Parts {
+            dir: self.dir,
+            segments,
+            snapshots,
+            producers,
+            epochs,
+            log_end,
+            topic_id,
+            created,
+        };
+        Ok((parts, self.opened))
+    }
+
+    /// Lists the directory, finishes what a crash has interrupted and removes what it has left over.
+    fn take_stock(&mut self, dir: &Path) -> Result<Files> {
+        let mut files = Files::default();
+        let mut swaps: BTreeMap<i64, Vec<FileKind>> = BTreeMap::new();
+        let mut cleaned: Vec<(i64, String)> = Vec::new();
+        for entry in disk::list(dir)? {
+            match PartitionFile::parse(&entry.name) {
+                PartitionFile::Live(FileKind::Snapshot, offset) => {
+                    files.snapshots.insert(offset);
+                }
+                PartitionFile::Live(kind, offset) => files.segments.entry(offset).or_default().push(kind),
+                PartitionFile::Swap(kind, offset) => swaps.entry(offset).or_default().push(kind),
+                PartitionFile::Cleaned(offset) => cleaned.push((offset, entry.name)),
+                PartitionFile::Deleted | PartitionFile::Temporary => disk::remove_file(&dir.join(&entry.name))?,
+                PartitionFile::Other => {}
+            }
+        }
+        // Swap files at or above a cleaned one belong to a step that did not get to its end; the originals are still there.
+        let unfinished = cleaned.iter().map(|(offset, _)| *offset).min().unwrap_or(i64::MAX);
+        for (_, name) in cleaned {
+            disk::remove_file(&dir.join(name))?;
+        }
+        for (base_offset, kinds) in swaps {
+            if base_offset >= unfinished || !kinds.contains(&FileKind::Log) {
+                for kind in kinds {
+                    disk::remove_file(&swap_path(dir, kind, base_offset))?;
+                }
+            } else {
+                self.complete_swap(dir, &mut files, base_offset, &kinds)?;
+            }
+        }
+        let orphans: Vec<i64> = files
+            .segments
+            .iter()
+            .filter(|(_, kinds)| !kinds.contains(&FileKind::Log))
+            .map(|(at, _)| *at)
+            .collect();
+        for base_offset in orphans {
+            for kind in files.segments.remove(&base_offset).unwrap_or_default() {
+                disk::remove_file(&kind.path(dir, base_offset))?;
+            }
+        }
+        Ok(files)
+    }
+
+    /// Puts a cleaned segment in the place of those that it was made from.
+    fn complete_swap(&mut self, dir: &Path, files: &mut Files, base_offset: i64, kinds: &[FileKind]) -> Result<()> {
+        let swap = swap_path(dir, FileKind::Log, base_offset);
+        let bytes = disk::read_file(&swap)?.unwrap_or_default();
+        let mut end = base_offset + 1;
+        for batch in klamm_records::batches(&bytes) {
+            let Ok(Batch { header, .. }) = batch else { break };
+            end = end.max(header.next_offset());
+        }
+        let replaced: Vec<i64> = files.segments.range(base_offset..end).map(|(at, _)| *at).collect();
+        for original in replaced {
+            for kind in files.segments.remove(&original).unwrap_or_default() {
+                disk::remove_file(&kind.path(dir, original))?;
+            }
+        }
+        for kind in kinds {
+            disk::rename(&swap_path(dir, *kind, base_offset), &kind.path(dir, base_offset))?;
+        }
+        files.segments.insert(base_offset, kinds.to_vec());
+        disk::sync_dir(dir)?;
+        self.opened.events.push(RecoveryEvent::SwapCompleted { base_offset });
+        Ok(())
+    }
+
+    fn load_epochs(&mut self, dir: &Path) -> Result<LeaderEpochs> {
+        match checkpoint::read_leader_epochs(dir) {
+            Ok(entries) => Ok(LeaderEpochs::new(entries)),
+            Err(StorageError::Malformed { .. }) => {
+                self.opened.events.push(RecoveryEvent::LeaderEpochsRebuilt);
+                let mut epochs = LeaderEpochs::default();
+                epochs.dirty = true;
+                Ok(epochs)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn open_segment(&mut self, base_offset: i64, kinds: &[FileKind]) -> Result<Arc<Segment>> {
+        let path = FileKind::Log.path(&self.dir.get(), base_offset);
+        let (size, _) = disk::inspect(&path)?;
+        let size = u32::try_from(size).ok().filter(|size| *size <= i32::MAX as u32);
+        let size = size.ok_or_else(|| StorageError::malformed(&path, "larger than a segment can be"))?;
+        let segment = Arc::new(Segment::existing(&self.dir, base_offset, size, &self.shared.files));
+        if !kinds.contains(&FileKind::OffsetIndex) || !kinds.contains(&FileKind::TimeIndex) {
+            segment.reset_indexes()?;
+            if size > 0 {
+                self.without_indexes.insert(base_offset);
+                self.opened.events.push(RecoveryEvent::IndexesRebuilt { file: path });
+            }
+        }
+        Ok(segment)
+    }
+
+    /// Brings the segments into order and finds the log end: of an unclean log everything above the recovery point is
+    /// judged, of a clean one only the last segment's end is looked for. `None` when there are no segments.
+    fn recover(&mut self, segments: &mut Vec<Arc<Segment>>, epochs: &mut LeaderEpochs) -> Result<Option<i64>> {
+        let rebuild_epochs = epochs.dirty;
+        let last = segments.len().checked_sub(1);
+        let mut end = None;
+        for at in 0..segments.len() {
+            let segment = Arc::clone(&segments[at]);
+            let next = segments.get(at + 1).map(|next| next.base_offset);
+            let synced = self.start.clean || next.is_some_and(|next| next <= self.start.recovery_point);
+            if rebuild_epochs {
+                self.epochs_from(&segment, epochs);
+            }
+            if synced && self.without_indexes.contains(&segment.base_offset) {
+                rebuild_indexes(&segment, self.config.index_interval_bytes)?;
+            }
+            if synced && Some(at) != last {
+                continue;
+            }
+            let segment_end = if self.start.clean {
+                self.clean_end(&segment)?
+            } else {
+                None
+            };
+            end = match segment_end {
+                Some(end) => Some(end),
+                None => {
+                    let (segment_end, was_cut) = self.judge_segment(&segment, epochs)?;
+                    if was_cut {
+                        self.drop_behind_cut(segments, at)?;
+                        return Ok(Some(segment_end));
+                    }
+                    Some(segment_end)
+                }
+            };
+        }
+        Ok(end)
+    }
+
+    fn epochs_from(&self, segment: &Segment, epochs: &mut LeaderEpochs) {
+        // Where headers end, recovery or the next read says what is wrong.
+        for located in segment.headers(0).map_while(Result::ok) {
+            epochs.assign(located.header.partition_leader_epoch, located.header.base_offset);
+        }
+    }
+
+    /// The log end of a cleanly closed log, by its last batches' headers. `None`: index and log contradict each other, or
+    /// the log does not end with a whole batch, so it was not closed by whoever wrote last.
+    fn clean_end(&mut self, segment: &Segment) -> Result<Option<i64>> {
+        let mut end = segment.base_offset;
+        if segment.size() == 0 {
+            return Ok(Some(end));
+        }
+        let Some((from, _)) = self.anchor(segment, i64::MAX)? else {
+            return Ok(None);
+        };
+        let mut position = from;
+        for located in segment.headers(from) {
+            let Ok(located) = located else { return Ok(None) };
+            if located.header.base_offset < end {
+                return Ok(None);
+            }
+            end = located.header.next_offset();
+            position = located.end();
+        }
+        Ok((position == segment.size()).then_some(end))
+    }
+
+    /// Where a scan may begin: position and last offset of the batch that the newest index entry at or below `offset` is
+    /// of, if the log agrees with it; the front if there is none. `None`: they contradict each other.
+    fn anchor(&self, segment: &Segment, offset: i64) -> Result<Option<(u32, i64)>> {
+        let entry = if offset == i64::MAX {
+            segment.last_index_entry()?
+        } else {
+            segment.index_entry(offset)?
+        };
+        let Some(entry) = entry else {
+            return Ok(Some((0, segment.base_offset - 1)));
+        };
+        let agrees = match segment.headers(entry.position).next() {
+            Some(Ok(batch)) => {
+                batch.header.last_offset() == entry.offset && batch.header.base_offset >= segment.base_offset
+            }
+            _ => false,
+        };
+        Ok(agrees.then_some((entry.position, entry.offset)))
+    }
+
+    /// Judges what lies above the recovery point in one segment. Returns where the log ends after it, and whether it was cut.
+    fn judge_segment(&mut self, segment: &Arc<Segment>, epochs: &mut LeaderEpochs) -> Result<(i64, bool)> {
+        let (from, mut entries) = self.indexed_start(segment)?;
+        let interval = self.config.index_interval_bytes;
+        let (mut position, mut next_offset) = (from, segment.base_offset);
+        // What is synced is passed over, not judged: if it can't be read, that is an error and no reason to cut.
+        for located in segment.headers(from) {
+            let located = match located {
+                Err(error) if next_offset < self.start.recovery_point => return Err(error),
+                Err(_) => break,
+                Ok(located) => located,
+            };
+            if located.header.base_offset >= self.start.recovery_point {
+                break;
+            }
+            segment.note(&located, entries.is_due(&located, interval))?;
+            position = located.end();
+            next_offset = located.header.next_offset();
+        }
+        let scanned = scan(segment, position, next_offset, |located| {
+            epochs.assign(located.header.partition_leader_epoch, located.header.base_offset);
+            next_offset = located.header.next_offset();
+            segment.note(located, entries.is_due(located, interval))
+        })?;
+        segment.note_max_timestamp()?;
+        segment.write_out_indexes()?;
+        self.opened.bytes_checked += scanned.bytes;
+        let was_cut = scanned.cut.is_some();
+        self.opened.events.extend(scanned.cut);
+        Ok((next_offset, was_cut))
+    }
+
+    /// Where in a segment the index can be trusted to: its newest entry below the recovery point, if the log agrees with it.
+    /// Later entries are of writes that may not be there and are dropped. Without such an entry, the front.
+    fn indexed_start(&mut self, segment: &Arc<Segment>) -> Result<(u32, EntryPacer)> {
+        let anchor = self.anchor(segment, self.start.recovery_point.saturating_sub(1))?;
+        if anchor.is_none() {
+            self.opened.events.push(RecoveryEvent::IndexesRebuilt {
+                file: segment.path(FileKind::Log),
+            });
+        }
+        match anchor {
+            Some((position, offset)) if position > 0 => {
+                segment.truncate_indexes(offset + 1)?;
+                Ok((position, EntryPacer::default()))
+            }
+            _ => {
+                segment.reset_indexes()?;
+                Ok((0, EntryPacer::default()))
+            }
+        }
+    }
+
+    /// Behind a cut nothing may stay: the next batch will have the offset where it was made.
+    fn drop_behind_cut(&mut self, segments: &mut Vec<Arc<Segment>>, cut: usize) -> Result<()> {
+        for dropped in segments.split_off(cut + 1) {
+            let file = dropped.path(FileKind::Log);
+            let (bytes, records_lost) = (dropped.size().into(), records_in(&dropped)?);
+            remove_segment(&dropped)?;
+            self.opened.events.push(RecoveryEvent::SegmentDropped {
+                file,
+                bytes,
+                records_lost,
+            });
+        }
+        Ok(())
+    }
+
+    /// Begins at the log start offset with one empty segment.
+    fn restart(
+        &mut self,
+        segments: &mut Vec<Arc<Segment>>,
+        snapshots: &mut BTreeSet<i64>,
+        epochs: &mut LeaderEpochs,
+    ) -> Result<()> {
+        let at_offset = self.start.log_start_offset;
+        if !segments.is_empty() {
+            self.opened.events.push(RecoveryEvent::Restarted { at_offset });
+        }
+        for segment in segments.drain(..) {
+            remove_segment(&segment)?;
+        }
+        for snapshot in std::mem::take(snapshots) {
+            disk::remove_file(&FileKind::Snapshot.path(&self.dir.get(), snapshot))?;
+        }
+        epochs.clear();
+        segments.push(Arc::new(Segment::create(&self.dir, at_offset, &self.shared.files)?));
+        Ok(())
+    }
+
+    fn producers(
+        &mut self,
+        dir: &Path,
+        segments: &[Arc<Segment>],
+        snapshots: &mut BTreeSet<i64>,
+        log_end_offset: i64,
+    ) -> Result<Producers> {
+        let newest = snapshots.last().copied();
+        let loaded = load_producers(dir, snapshots, self.start.log_start_offset.max(segments[0].base_offset))?;
+        let from_offset = loaded.end_offset;
+        let was_damaged = newest.is_some_and(|newest| newest > from_offset);
+        let should_be_there = self.start.clean && from_offset < log_end_offset;
+        if was_damaged || should_be_there {
+            self.opened.events.push(RecoveryEvent::ProducersRebuilt { from_offset });
+        }
+        rebuild_producers(segments, loaded, log_end_offset)
+    }
+}
+
+fn swap_path(dir: &Path, kind: FileKind, base_offset: i64) -> PathBuf {
+    let mut path = kind.path(dir, base_offset).into_os_string();
+    path.push(".swap");
+    path.into()
+}
+
+fn remove_segment(segment: &Segment) -> Result<()> {
+    segment.release();
+    for kind in FileKind::SEGMENT.into_iter().rev() {
+        disk::remove_file(&segment.path(kind))?;
+    }
+    Ok(())
+}
+
+/// The newest snapshot that is whole; damaged ones are removed. Without any, no producers as of `log_start_offset`.
+pub(super) fn load_producers(dir: &Path, snapshots: &mut BTreeSet<i64>, log_start_offset: i64) -> Result<Producers> {
+    while let Some(offset) = snapshots.last().copied() {
+        let path = FileKind::Snapshot.path(dir, offset);
+        if let Some(producers) = disk::read_file(&path)?.and_then(|bytes| decode_snapshot(&bytes, offset)) {
+            return Ok(producers);
+        }
+        disk::remove_file(&path)?;
+        snapshots.remove(&offset);
+    }
+    Ok(Producers::new(log_start_offset))
+}
+
+/// Takes into account the batches from the snapshot's offset to the log end.
+pub(super) fn rebuild_producers(segments: &[Arc<Segment>], mut producers: Producers, end: i64) -> Result<Producers> {
+    let from = producers.end_offset;
+    if from < end {
+        for segment in &segments[super::read::floor(segments, from)..] {
+            let Some(first) = segment.locate(from)? else { continue };
+            for located in segment.headers(first.position) {
+                let located = located?;
+                if located.header.base_offset >= from {
+                    producers.update(&located.header, marker_at(segment, &located)?);
+                }
+            }
+        }
+    }
+    producers.end_offset = end;
+    Ok(producers)
+}
+
+fn marker_at(segment: &Segment, located: &Located) -> Result<Option<EndMarker>> {
+    if !located.header.attributes.is_control() || !located.header.has_producer_id() {
+        return Ok(None);
+    }
+    let bytes = segment.read(located.position, located.size())?;
+    Ok(Batch::parse(&bytes).ok().and_then(|batch| marker_of(&batch)))
+}

@@ -1,0 +1,229 @@
+//! Reading: from an offset to a region of a file, which the caller sends without looking at it.
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use bytes::Bytes;
+
+use super::{Log, LogOffsets, Place, Position, Positions, UNPOISONED};
+use crate::disk;
+use crate::error::{Result, StorageError};
+use crate::segment::Segment;
+
+/// How far a reader may see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Isolation {
+    /// To the log end: replicas.
+    LogEnd,
+    /// To the high watermark: consumers with `read_uncommitted`.
+    HighWatermark,
+    /// To the last stable offset: consumers with `read_committed`.
+    LastStableOffset,
+}
+
+/// Bytes of a segment's file. They stay readable also when the segment is deleted meanwhile.
+#[derive(Clone, Debug)]
+pub struct FileRegion {
+    /// The `.log` file.
+    pub file: Arc<File>,
+    /// First byte.
+    pub position: u64,
+    /// Number of bytes.
+    pub len: u32,
+}
+
+impl FileRegion {
+    /// Reads the region into memory.
+    pub fn read(&self) -> Result<Bytes, StorageError> {
+        let mut bytes = vec![0; self.len as usize];
+        let path = Path::new("a segment's file");
+        let read = disk::read_at(&self.file, path, &mut bytes, self.position)?;
+        bytes.truncate(read);
+        Ok(bytes.into())
+    }
+}
+
+/// What a read found.
+#[derive(Clone, Debug)]
+pub struct FetchData {
+    /// Batches, from the one that holds the offset asked for; the last one may be cut by the limit. `None`: nothing there.
+    pub region: Option<FileRegion>,
+    /// The limit is smaller than the first batch, of which only a part is there.
+    pub first_entry_incomplete: bool,
+    /// The log's offsets when it was read.
+    pub offsets: LogOffsets,
+}
+
+impl FetchData {
+    /// Bytes found.
+    pub fn size(&self) -> u32 {
+        self.region.as_ref().map_or(0, |region| region.len)
+    }
+}
+
+/// Why a read failed.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The offset was never written or is served no more (`OFFSET_OUT_OF_RANGE`).
+    #[error("offset {offset} is outside of the log, which holds {log_start_offset} to {log_end_offset}")]
+    OffsetOutOfRange {
+        /// The offset asked for.
+        offset: i64,
+        /// First offset that is served.
+        log_start_offset: i64,
+        /// The next offset.
+        log_end_offset: i64,
+    },
+    /// The disk, or a damaged file.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+impl Log {
+    /// Finds batches from the one that holds `start_offset`, or the next one, on: at most `max_bytes` of one segment, none
+    /// beyond what `isolation` allows. With `min_one_message` the first batch is whole even if it is larger than that.
+    pub fn read(
+        &self,
+        start_offset: i64,
+        max_bytes: u32,
+        isolation: Isolation,
+        min_one_message: bool,
+    ) -> Result<FetchData, ReadError> {
+        self.touched.store(true, Ordering::Relaxed);
+        self.log_dir.check()?;
+        let positions = self.positions();
+        self.check_in_range(start_offset, &positions)?;
+        let offsets = positions.offsets();
+        let nothing = FetchData {
+            region: None,
+            first_entry_incomplete: false,
+            offsets,
+        };
+        let found = self
+            .place_of_limit(&positions, isolation)
+            .and_then(|limit| self.find(start_offset, limit, max_bytes, min_one_message));
+        match self.unless_deleted(start_offset, found)? {
+            None => Ok(nothing),
+            Some((region, first_entry_incomplete)) => Ok(FetchData {
+                region: Some(region),
+                first_entry_incomplete,
+                offsets,
+            }),
+        }
+    }
+
+    pub(super) fn check_in_range(&self, offset: i64, positions: &Positions) -> Result<(), ReadError> {
+        let (log_start_offset, log_end_offset) = (positions.log_start_offset, positions.log_end.offset);
+        if offset < log_start_offset || offset > log_end_offset {
+            return Err(ReadError::OffsetOutOfRange {
+                offset,
+                log_start_offset,
+                log_end_offset,
+            });
+        }
+        Ok(())
+    }
+
+    /// A segment that was deleted while it was looked at is a matter of range, not of the disk.
+    fn unless_deleted<T>(&self, offset: i64, result: Result<T>) -> Result<T, ReadError> {
+        result.or_else(|error| {
+            self.check_in_range(offset, &self.positions())?;
+            Err(self
+                .log_dir
+                .watch::<T>(Err(error))
+                .map_or_else(ReadError::Storage, |_| unreachable!("an error")))
+        })
+    }
+
+    fn find(
+        &self,
+        start_offset: i64,
+        limit: Position,
+        max_bytes: u32,
+        min_one_message: bool,
+    ) -> Result<Option<(FileRegion, bool)>> {
+        let Some(place) = limit.place.filter(|_| start_offset < limit.offset) else {
+            return Ok(None);
+        };
+        let segments = self.segments();
+        for segment in &segments[floor(&segments, start_offset)..] {
+            let end = if segment.base_offset < place.segment {
+                segment.size()
+            } else {
+                place.position
+            };
+            if segment.base_offset > place.segment {
+                break;
+            }
+            let Some(first) = segment.locate(start_offset)? else {
+                continue;
+            };
+            if first.position >= end {
+                break;
+            }
+            let allowed = if min_one_message {
+                max_bytes.max(first.size())
+            } else {
+                max_bytes
+            };
+            let len = allowed.min(end - first.position);
+            let region = FileRegion {
+                file: segment.file()?,
+                position: first.position.into(),
+                len,
+            };
+            return Ok((len > 0).then_some((region, len < first.size())));
+        }
+        Ok(None)
+    }
+
+    /// Where reading has to end.
+    fn place_of_limit(&self, positions: &Positions, isolation: Isolation) -> Result<Position> {
+        let limit = match isolation {
+            Isolation::LogEnd => positions.log_end,
+            Isolation::LastStableOffset if positions.last_stable_offset() < positions.high_watermark.offset => {
+                Position {
+                    offset: positions.last_stable_offset(),
+                    place: None,
+                }
+            }
+            Isolation::HighWatermark | Isolation::LastStableOffset => positions.high_watermark,
+        };
+        if limit.place.is_some() {
+            return Ok(limit);
+        }
+        let limit = Position {
+            place: self.place_of(limit.offset)?,
+            ..limit
+        };
+        if limit.offset == positions.high_watermark.offset {
+            let mut current = self.positions.write().expect(UNPOISONED);
+            if current.high_watermark.offset == limit.offset {
+                current.high_watermark = limit; // the next reader need not look for it
+            }
+        }
+        Ok(limit)
+    }
+
+    /// Where the batch at `offset`, which lies within the log, is.
+    fn place_of(&self, offset: i64) -> Result<Option<Place>> {
+        let segments = self.segments();
+        for segment in &segments[floor(&segments, offset)..] {
+            if let Some(found) = segment.locate(offset)? {
+                return Ok(Some(Place {
+                    segment: segment.base_offset,
+                    position: found.position,
+                }));
+            }
+        }
+        Ok(self.positions().log_end.place)
+    }
+}
+
+/// Index of the segment that `offset` lies in: the last one that does not begin behind it.
+pub(super) fn floor(segments: &[Arc<Segment>], offset: i64) -> usize {
+    segments
+        .partition_point(|segment| segment.base_offset <= offset)
+        .saturating_sub(1)
+}

@@ -1,0 +1,249 @@
+//! Taking things away: from the end (truncation), from the front (DeleteRecords, retention), or all (deletion).
+use std::sync::Arc;
+
+use super::open::{load_producers, rebuild_producers};
+use super::read::floor;
+use super::{ActiveSegment, Log, Place, Position, UNPOISONED, Writer};
+use crate::disk;
+use crate::error::{Result, StorageError};
+use crate::names::{FileKind, delete_dir_name};
+use crate::producers::Producers;
+use crate::retention::{self, LogFacts, SegmentFacts};
+use crate::segment::Segment;
+
+/// Why records were not deleted.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum DeleteRecordsError {
+    /// Only what all replicas have can be deleted (`OFFSET_OUT_OF_RANGE`).
+    #[error("offset {offset} is beyond the high watermark {high_watermark}")]
+    BeyondHighWatermark {
+        /// The offset asked for.
+        offset: i64,
+        /// The high watermark.
+        high_watermark: i64,
+    },
+    /// The disk.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+impl Log {
+    /// Drops all batches that hold `offset` or a later one. `false`: there are none. The caller sees to it that a recovery
+    /// point above the offset does not stay in the checkpoint ([`LogManager::truncate_to`](crate::LogManager::truncate_to)).
+    pub fn truncate_to(&self, offset: i64, now_ms: i64) -> Result<bool, StorageError> {
+        let _flushing = self.flushing.lock().expect(UNPOISONED);
+        let mut writer = self.open_writer()?;
+        let log_end_offset = self.log_end_offset();
+        if offset >= log_end_offset {
+            // A leader that appended nothing leaves an epoch behind which the next leader knows nothing of.
+            self.epochs.write().expect(UNPOISONED).truncate_from_end(log_end_offset);
+            return Ok(false);
+        }
+        let first = self.segments()[0].base_offset;
+        let result = if offset < first {
+            self.restart_at(&mut writer, offset, now_ms)
+        } else {
+            self.cut_at(&mut writer, offset, now_ms)
+        };
+        self.log_dir.watch(result)?;
+        Ok(true)
+    }
+
+    fn cut_at(&self, writer: &mut Writer, offset: i64, now_ms: i64) -> Result<()> {
+        let segments = self.segments();
+        let (kept, dropped) = segments.split_at(floor(&segments, offset) + 1);
+        let last = kept.last().expect("the segment that the offset lies in");
+        // A batch that straddles the offset goes whole.
+        let mut end = offset;
+        if let Some(found) = last.locate(offset)? {
+            end = end.min(found.header.base_offset);
+            last.truncate(found.position, end)?;
+        }
+        self.set_segments(kept.to_vec());
+        writer.active = ActiveSegment::new(&self.topic_partition, last.base_offset, &self.config(), now_ms);
+        self.epochs.write().expect(UNPOISONED).truncate_from_end(end);
+        let place = Some(Place {
+            segment: last.base_offset,
+            position: last.size(),
+        });
+        self.change_positions(|positions| {
+            positions.log_start_offset = positions.log_start_offset.min(end);
+            positions.recovery_point = positions.recovery_point.min(end);
+            positions.log_end = Position { offset: end, place };
+            positions.set_high_watermark(positions.high_watermark.offset);
+        });
+        self.doom_segments(dropped, now_ms)?;
+        self.reload_producers(writer, end, now_ms)
+    }
+
+    /// Drops everything and begins anew at `offset`: a follower whose leader has nothing older, or a snapshot was loaded.
+    pub fn truncate_fully_and_start_at(&self, offset: i64, now_ms: i64) -> Result<(), StorageError> {
+        let _flushing = self.flushing.lock().expect(UNPOISONED);
+        let mut writer = self.open_writer()?;
+        self.log_dir.watch(self.restart_at(&mut writer, offset, now_ms))
+    }
+
+    fn restart_at(&self, writer: &mut Writer, offset: i64, now_ms: i64) -> Result<()> {
+        let old = self.segments();
+        self.doom_segments(&old, now_ms)?;
+        let new = Arc::new(Segment::create(&self.dir, offset, &self.log_dir.shared.files)?);
+        self.set_segments(vec![new]);
+        writer.dir_dirty = true;
+        writer.active = ActiveSegment::new(&self.topic_partition, offset, &self.config(), now_ms);
+        self.epochs.write().expect(UNPOISONED).clear();
+        for snapshot in std::mem::take(&mut writer.snapshots) {
+            disk::remove_file(&self.file_path(FileKind::Snapshot, snapshot))?;
+        }
+        writer.producers = Producers::new(offset);
+        let end = Position {
+            offset,
+            place: Some(Place {
+                segment: offset,
+                position: 0,
+            }),
+        };
+        self.change_positions(|positions| {
+            positions.log_start_offset = offset;
+            positions.recovery_point = offset;
+            positions.log_end = end;
+            positions.high_watermark = end;
+            positions.first_unstable_offset = None;
+        });
+        Ok(())
+    }
+
+    fn reload_producers(&self, writer: &mut Writer, end: i64, now_ms: i64) -> Result<()> {
+        for above in writer.snapshots.split_off(&(end + 1)) {
+            disk::remove_file(&self.file_path(FileKind::Snapshot, above))?;
+        }
+        let loaded = load_producers(&self.dir(), &mut writer.snapshots, self.log_start_offset())?;
+        writer.producers = rebuild_producers(&self.segments(), loaded, end)?;
+        writer
+            .producers
+            .remove_expired(now_ms, self.log_dir.shared.producer_id_expiration_ms);
+        writer.producers.on_high_watermark(self.high_watermark());
+        let first_unstable_offset = writer.producers.first_unstable_offset();
+        self.change_positions(|positions| positions.first_unstable_offset = first_unstable_offset);
+        Ok(())
+    }
+
+    /// Moves the log start offset forward to `offset`, at most to the high watermark; segments that end below it are
+    /// removed by a later tick. Returns the log start offset.
+    pub fn delete_records(&self, offset: i64) -> Result<i64, DeleteRecordsError> {
+        let mut writer = self.open_writer()?;
+        let high_watermark = self.high_watermark();
+        if offset > high_watermark {
+            return Err(DeleteRecordsError::BeyondHighWatermark { offset, high_watermark });
+        }
+        self.move_log_start(&mut writer, offset);
+        Ok(self.log_start_offset())
+    }
+
+    fn move_log_start(&self, writer: &mut Writer, offset: i64) {
+        if offset <= self.log_start_offset() {
+            return;
+        }
+        self.epochs.write().expect(UNPOISONED).truncate_from_start(offset);
+        writer.producers.on_high_watermark(offset);
+        let first_unstable_offset = writer.producers.first_unstable_offset();
+        self.change_positions(|positions| {
+            positions.log_start_offset = offset;
+            positions.recovery_point = positions.recovery_point.max(offset);
+            positions.set_high_watermark(positions.high_watermark.offset);
+            positions.first_unstable_offset = first_unstable_offset;
+        });
+    }
+
+    /// Removes the segments that retention does not keep. Their files are renamed now and removed after
+    /// `file.delete.delay.ms`. Returns how many.
+    pub fn delete_old_segments(&self, now_ms: i64) -> Result<usize, StorageError> {
+        let config = self.config();
+        let _flushing = self.flushing.lock().expect(UNPOISONED);
+        let mut writer = self.open_writer()?;
+        let facts = self.log_dir.watch(self.facts())?;
+        let Some(plan) = retention::plan(&facts, &config, now_ms) else {
+            return Ok(0);
+        };
+        if plan.segments == facts.segments.len() {
+            self.log_dir
+                .watch(self.roll_at(&mut writer, &config, facts.log_end_offset, now_ms))?;
+        }
+        let segments = self.segments();
+        let (gone, kept) = segments.split_at(plan.segments);
+        tracing::info!(partition = %self.topic_partition, reason = ?plan.reason, segments = gone.len(), "deleting segments");
+        self.move_log_start(&mut writer, kept[0].base_offset);
+        self.set_segments(kept.to_vec());
+        self.log_dir.watch(self.doom_segments(gone, now_ms))?;
+        // Snapshots below the log start serve no recovery.
+        let first = kept[0].base_offset;
+        let snapshots = writer.snapshots.split_off(&first);
+        for below in std::mem::replace(&mut writer.snapshots, snapshots) {
+            self.log_dir
+                .watch(disk::remove_file(&self.file_path(FileKind::Snapshot, below)))?;
+        }
+        Ok(gone.len())
+    }
+
+    fn facts(&self) -> Result<LogFacts> {
+        let positions = self.positions();
+        let facts_of = |segment: &Arc<Segment>| {
+            let largest = segment.max_timestamp()?.timestamp;
+            let largest_timestamp = if largest >= 0 {
+                largest
+            } else {
+                disk::inspect(&segment.path(FileKind::Log))?.1
+            };
+            let size = segment.size().into();
+            Ok(SegmentFacts {
+                base_offset: segment.base_offset,
+                size,
+                largest_timestamp,
+            })
+        };
+        Ok(LogFacts {
+            segments: self.segments().iter().map(facts_of).collect::<Result<_>>()?,
+            log_start_offset: positions.log_start_offset,
+            high_watermark: positions.high_watermark.offset,
+            log_end_offset: positions.log_end.offset,
+        })
+    }
+
+    /// Renames the files of segments that are out of the list and has them removed later.
+    fn doom_segments(&self, segments: &[Arc<Segment>], now_ms: i64) -> Result<()> {
+        let at_ms = now_ms.saturating_add(self.config().file_delete_delay_ms);
+        for segment in segments {
+            // The log file last: what is left of a segment after a crash in between is still a segment.
+            for kind in FileKind::SEGMENT.into_iter().rev() {
+                let path = segment.path(kind);
+                let mut deleted = path.clone().into_os_string();
+                deleted.push(".deleted");
+                match disk::rename(&path, deleted.as_ref()) {
+                    Err(error) if error.is_not_found() => {}
+                    renamed => {
+                        renamed?;
+                        self.log_dir.doom(deleted.into(), at_ms);
+                    }
+                }
+            }
+            segment.release();
+        }
+        Ok(())
+    }
+
+    /// Takes the log out of service and renames its directory to `topic-N.<id>-delete`, for the log manager to remove.
+    pub(crate) fn delete(&self, unique: u128, now_ms: i64) -> Result<()> {
+        let _flushing = self.flushing.lock().expect(UNPOISONED);
+        let mut writer = self.writer();
+        writer.closed = true;
+        for segment in self.segments().iter() {
+            segment.release();
+        }
+        let doomed = self.log_dir.path.join(delete_dir_name(&self.topic_partition, unique));
+        let renamed = disk::rename(&self.dir(), &doomed).and_then(|()| disk::sync_dir(&self.log_dir.path));
+        self.log_dir.watch(renamed)?;
+        self.dir.set(doomed.clone());
+        self.log_dir
+            .doom(doomed, now_ms.saturating_add(self.config().file_delete_delay_ms));
+        Ok(())
+    }
+}

@@ -1,0 +1,157 @@
+//! One log directory (one entry of `log.dirs`) as its logs see it: in service or offline, and what they share.
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, OnceLock};
+
+use klamm_records::Scratch;
+
+use crate::disk;
+use crate::error::{Result, StorageError};
+use crate::file_cache::FileCache;
+use crate::flusher::FlushQueue;
+
+/// Decompression buffers kept between appends, and how large they may stay.
+const SCRATCHES: usize = 16;
+const SCRATCH_BYTES: usize = 4 << 20;
+
+/// What all logs of a node share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) files: Arc<FileCache>,
+    pub(crate) flush_queue: FlushQueue,
+    /// Unflushed bytes at which a log asks for a flush.
+    pub(crate) background_flush_bytes: u64,
+    pub(crate) producer_id_expiration_ms: i64,
+    scratches: Mutex<Vec<Scratch>>,
+}
+
+impl Shared {
+    pub(crate) fn new(max_open_files: usize, background_flush_bytes: u64, producer_id_expiration_ms: i64) -> Arc<Self> {
+        Arc::new(Self {
+            files: FileCache::new(max_open_files),
+            flush_queue: FlushQueue::default(),
+            background_flush_bytes,
+            producer_id_expiration_ms,
+            scratches: Mutex::default(),
+        })
+    }
+
+    /// Lends a buffer for compressed batches.
+    pub(crate) fn with_scratch<T>(&self, f: impl FnOnce(&mut Scratch) -> T) -> T {
+        let pool = || self.scratches.lock().expect("no panic while a buffer is taken");
+        let mut scratch = pool().pop().unwrap_or_default();
+        let result = f(&mut scratch);
+        scratch.shrink_to(SCRATCH_BYTES);
+        let mut pool = pool();
+        if pool.len() < SCRATCHES {
+            pool.push(scratch);
+        }
+        result
+    }
+}
+
+/// A log directory. Once offline it stays so until a restart (KIP-112): after a failed write or sync nobody knows what
+/// the disk holds, and trying again could report as durable what is not.
+#[derive(Debug)]
+pub(crate) struct LogDir {
+    pub(crate) path: PathBuf,
+    pub(crate) shared: Arc<Shared>,
+    offline: OnceLock<Arc<str>>,
+    /// Files and directories that wait for their removal, in the order of their time.
+    doomed: Mutex<VecDeque<Doomed>>,
+}
+
+#[derive(Debug)]
+struct Doomed {
+    at_ms: i64,
+    path: PathBuf,
+}
+
+impl LogDir {
+    pub(crate) fn new(path: PathBuf, shared: Arc<Shared>) -> Arc<Self> {
+        Arc::new(Self {
+            path,
+            shared,
+            offline: OnceLock::new(),
+            doomed: Mutex::default(),
+        })
+    }
+
+    /// Fails when the directory is offline.
+    pub(crate) fn check(&self) -> Result<()> {
+        match self.offline.get() {
+            None => Ok(()),
+            Some(reason) => Err(StorageError::Offline {
+                dir: self.path.clone(),
+                reason: Arc::clone(reason),
+            }),
+        }
+    }
+
+    /// Why the directory is offline, if it is.
+    pub(crate) fn offline_reason(&self) -> Option<&str> {
+        self.offline.get().map(|reason| &**reason)
+    }
+
+    /// Passes a result on and takes the directory offline if it is a failure of the disk. A full disk is not one: what was
+    /// written last is outside of what the log counts as its own, and the next append overwrites it. A failed sync always
+    /// is: what the kernel could not write it may have dropped, and a second sync would report success over the loss.
+    pub(crate) fn watch<T>(&self, result: Result<T>) -> Result<T> {
+        if let Err(error @ StorageError::Io { operation, .. }) = &result
+            && (*operation == "sync" || !error.is_out_of_space())
+        {
+            self.take_offline(error);
+        }
+        result
+    }
+
+    fn take_offline(&self, error: &StorageError) {
+        if self.offline.set(error.to_string().into()).is_ok() {
+            tracing::error!(dir = %self.path.display(), %error, "log directory goes offline");
+        }
+    }
+
+    /// Has a file or directory removed by [`remove_doomed`](Self::remove_doomed) at `at_ms` or later.
+    pub(crate) fn doom(&self, path: PathBuf, at_ms: i64) {
+        let mut doomed = self.doomed.lock().expect("no panic while the list is changed");
+        let at = doomed.partition_point(|other| other.at_ms <= at_ms);
+        doomed.insert(at, Doomed { at_ms, path });
+    }
+
+    /// Removes up to `budget` files whose time has come. Says whether more are due.
+    pub(crate) fn remove_doomed(&self, now_ms: i64, mut budget: usize) -> Result<bool> {
+        loop {
+            let due = {
+                let mut doomed = self.doomed.lock().expect("no panic while the list is changed");
+                match doomed.front() {
+                    Some(first) if first.at_ms <= now_ms && budget == 0 => return Ok(true),
+                    Some(first) if first.at_ms <= now_ms => doomed.pop_front().expect("just seen"),
+                    _ => return Ok(false),
+                }
+            };
+            budget -= 1;
+            if due.path.extension().is_some_and(|extension| extension == "deleted") {
+                self.watch(disk::remove_file(&due.path))?;
+            } else if !self.watch(remove_some(&due.path, &mut budget))? {
+                self.doom(due.path, due.at_ms);
+            }
+        }
+    }
+}
+
+/// Removes files of a directory, and the directory when it is empty; `false` when files are left.
+fn remove_some(dir: &Path, budget: &mut usize) -> Result<bool> {
+    let entries = match disk::list(dir) {
+        Err(error) if error.is_not_found() => return Ok(true),
+        entries => entries?,
+    };
+    for entry in &entries {
+        if *budget == 0 {
+            return Ok(false);
+        }
+        *budget -= 1;
+        disk::remove_file(&dir.join(&entry.name))?;
+    }
+    disk::remove_dir(dir)?;
+    Ok(true)
+}

@@ -1,0 +1,342 @@
+//! All logs of a node: its log directories, the partitions in them, and the work in their background.
+mod open;
+mod tick;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, RwLock};
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+use klamm_protocol::Uuid;
+
+use crate::checkpoint::{
+    self, LOG_START_OFFSET_CHECKPOINT, Offsets, RECOVERY_POINT_CHECKPOINT, REPLICATION_OFFSET_CHECKPOINT,
+};
+use crate::config::{LogConfig, ManagerConfig};
+use crate::dir_lock::DirLock;
+use crate::disk;
+use crate::error::{Result, StorageError};
+use crate::log::{Log, LogStart};
+use crate::log_dir::{LogDir, Shared};
+use crate::names::TopicPartition;
+
+pub use open::{FailedLog, OpenDirReport, OpenError, OpenReport, OpenedLog};
+use tick::Schedule;
+pub use tick::TickReport;
+
+/// The logs of a node.
+///
+/// Holds the lock on its log directories. Its owner calls [`tick`](Self::tick) about every second, and
+/// [`shutdown`](Self::shutdown) at the end; dropped without that, the next start is an unclean one.
+#[derive(Debug)]
+pub struct LogManager {
+    inner: Arc<Inner>,
+    flusher: Mutex<Option<JoinHandle<()>>>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    config: ManagerConfig,
+    shared: Arc<Shared>,
+    dirs: Vec<Dir>,
+    logs: RwLock<BTreeMap<TopicPartition, Arc<Log>>>,
+    /// Held while a log is created or deleted.
+    changing: Mutex<()>,
+    schedule: Mutex<Schedule>,
+    random: AtomicU64,
+}
+
+/// A log directory and what belongs to the manager alone.
+#[derive(Debug)]
+struct Dir {
+    dir: Arc<LogDir>,
+    directory_id: Option<Uuid>,
+    /// `None`: could not be locked or read at start; offline.
+    _lock: Option<DirLock>,
+    /// Checkpoint lines of partitions that could not be opened: they must still be there when they can.
+    unopened: BTreeMap<TopicPartition, LogStart>,
+    /// When the recovery points were last written. Held while a checkpoint of this directory is.
+    recovery_points_written: Mutex<Option<Instant>>,
+    /// Flushes have moved recovery points since.
+    recovery_points_stale: AtomicBool,
+}
+
+/// A log directory as DescribeLogDirs shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogDirInfo {
+    /// The directory.
+    pub path: PathBuf,
+    /// Its id (KIP-858).
+    pub directory_id: Option<Uuid>,
+    /// Why it is offline, if it is.
+    pub offline: Option<String>,
+    /// Size of its file system in bytes, if that can be told.
+    pub total_bytes: Option<u64>,
+    /// Bytes free for the node.
+    pub usable_bytes: Option<u64>,
+}
+
+const UNPOISONED: &str = "no panic while the list of logs is changed";
+
+impl LogManager {
+    /// The log of a partition, if the node has it.
+    pub fn get(&self, partition: &TopicPartition) -> Option<Arc<Log>> {
+        self.inner.logs.read().expect(UNPOISONED).get(partition).cloned()
+    }
+
+    /// All logs, by topic and partition.
+    pub fn logs(&self) -> Vec<Arc<Log>> {
+        self.inner.all_logs()
+    }
+
+    /// The log of a partition; creates it when missing, in the directory with this id or else in the one with the fewest
+    /// logs. A log that is there keeps its settings and its id.
+    pub fn get_or_create(
+        &self,
+        partition: &TopicPartition,
+        topic_id: Option<Uuid>,
+        directory: Option<Uuid>,
+        config: LogConfig,
+        now_ms: i64,
+    ) -> Result<Arc<Log>, StorageError> {
+        if let Some(log) = self.get(partition) {
+            return Ok(log);
+        }
+        let _changing = self.inner.changing.lock().expect(UNPOISONED);
+        if let Some(log) = self.get(partition) {
+            return Ok(log);
+        }
+        let dir = self.inner.directory_for_new_log(directory)?;
+        let path = dir.dir.path.join(partition.to_string());
+        let created = disk::create_dir(&path).and_then(|()| {
+            Log::open(
+                Arc::clone(&dir.dir),
+                path,
+                partition.clone(),
+                config,
+                LogStart::default(),
+                now_ms,
+            )
+        });
+        let (log, _) = dir.dir.watch(created)?;
+        if let Some(topic_id) = topic_id {
+            log.assign_topic_id(topic_id)?;
+        }
+        self.inner
+            .logs
+            .write()
+            .expect(UNPOISONED)
+            .insert(partition.clone(), Arc::clone(&log));
+        Ok(log)
+    }
+
+    /// Takes a partition's log out of service and has its directory removed after `file.delete.delay.ms`. `false`: the node
+    /// does not have it.
+    pub fn delete(&self, partition: &TopicPartition, now_ms: i64) -> Result<bool, StorageError> {
+        let _changing = self.inner.changing.lock().expect(UNPOISONED);
+        let Some(log) = self.inner.logs.write().expect(UNPOISONED).remove(partition) else {
+            return Ok(false);
+        };
+        let unique = u128::from(self.inner.random()) << 64 | u128::from(self.inner.random());
+        log.delete(unique, now_ms)?;
+        Ok(true)
+    }
+
+    /// Truncates a log and puts its lower recovery point on disk before anything else is appended.
+    pub fn truncate_to(&self, log: &Log, offset: i64, now_ms: i64) -> Result<bool, StorageError> {
+        let truncated = log.truncate_to(offset, now_ms)?;
+        if truncated && let Some(dir) = self.inner.dirs.iter().find(|dir| dir.dir.path == log.log_dir()) {
+            self.inner.write_recovery_points(dir)?;
+        }
+        Ok(truncated)
+    }
+
+    /// The log directories, in the order of the settings.
+    pub fn log_dirs(&self) -> Vec<LogDirInfo> {
+        self.inner.dirs.iter().map(Dir::info).collect()
+    }
+
+    /// Whether any log directory is in service.
+    pub fn is_online(&self) -> bool {
+        self.inner.dirs.iter().any(|dir| dir.dir.check().is_ok())
+    }
+
+    /// Files open now.
+    pub fn open_files(&self) -> usize {
+        self.inner.shared.files.open_files()
+    }
+
+    /// Flushes and closes all logs and marks the directories as cleanly left (KIP-966: with the broker's epoch). Returns the
+    /// first failure; directories without one are clean all the same. Nothing is appended afterwards.
+    pub fn shutdown(&self, broker_epoch: i64) -> Result<(), StorageError> {
+        self.stop_flusher();
+        let mut first_failure = Ok(());
+        for dir in &self.inner.dirs {
+            let result = self.inner.close_dir(dir, broker_epoch);
+            if let Err(error) = &result {
+                tracing::error!(dir = %dir.dir.path.display(), %error, "log directory was not left cleanly");
+            }
+            first_failure = first_failure.and(result);
+        }
+        first_failure
+    }
+
+    fn stop_flusher(&self) {
+        self.inner.shared.flush_queue.stop();
+        if let Some(flusher) = self.flusher.lock().expect(UNPOISONED).take()
+            && flusher.join().is_err()
+        {
+            tracing::error!("the flush thread panicked");
+        }
+    }
+}
+
+impl Drop for LogManager {
+    fn drop(&mut self) {
+        self.stop_flusher();
+    }
+}
+
+impl Dir {
+    fn info(&self) -> LogDirInfo {
+        let space = rustix::fs::statvfs(&self.dir.path).ok();
+        LogDirInfo {
+            path: self.dir.path.clone(),
+            directory_id: self.directory_id,
+            offline: self.dir.offline_reason().map(str::to_owned),
+            total_bytes: space.as_ref().map(|space| space.f_blocks * space.f_frsize),
+            usable_bytes: space.map(|space| space.f_bavail * space.f_frsize),
+        }
+    }
+}
+
+impl Inner {
+    fn all_logs(&self) -> Vec<Arc<Log>> {
+        self.logs.read().expect(UNPOISONED).values().cloned().collect()
+    }
+
+    fn logs_in(&self, dir: &Path) -> Vec<Arc<Log>> {
+        let logs = self.logs.read().expect(UNPOISONED);
+        logs.values().filter(|log| log.log_dir() == dir).cloned().collect()
+    }
+
+    fn random(&self) -> u64 {
+        // SplitMix64.
+        let mut z = self.random.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed);
+        z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ z >> 31
+    }
+
+    fn directory_for_new_log(&self, wanted: Option<Uuid>) -> Result<&Dir> {
+        let wanted = wanted.filter(|id| self.dirs.iter().any(|dir| dir.directory_id == Some(*id)));
+        let candidates = self
+            .dirs
+            .iter()
+            .filter(|dir| wanted.is_none() || dir.directory_id == wanted);
+        let (online, offline): (Vec<_>, Vec<_>) = candidates.partition(|dir| dir.dir.check().is_ok());
+        let fewest = online.into_iter().min_by_key(|dir| {
+            if self.dirs.len() == 1 {
+                0
+            } else {
+                self.logs_in(&dir.dir.path).len()
+            }
+        });
+        match fewest {
+            Some(dir) => Ok(dir),
+            None => Err(offline
+                .first()
+                .expect("a node has log directories")
+                .dir
+                .check()
+                .expect_err("it is offline")),
+        }
+    }
+
+    fn write_offsets(
+        &self,
+        dir: &Dir,
+        name: &str,
+        offset: impl Fn(&Log) -> Option<i64>,
+        unopened: impl Fn(&LogStart) -> i64,
+    ) -> Result<()> {
+        dir.dir.check()?;
+        let mut offsets: Offsets = dir
+            .unopened
+            .iter()
+            .map(|(tp, start)| (tp.clone(), unopened(start)))
+            .collect();
+        for log in self.logs_in(&dir.dir.path) {
+            if let Some(offset) = offset(&log) {
+                offsets.insert(log.topic_partition().clone(), offset);
+            }
+        }
+        dir.dir
+            .watch(checkpoint::write_offsets(&dir.dir.path.join(name), &offsets))
+    }
+
+    fn write_recovery_points(&self, dir: &Dir) -> Result<()> {
+        let mut written = dir.recovery_points_written.lock().expect(UNPOISONED);
+        dir.recovery_points_stale.store(false, Ordering::Relaxed);
+        let point = |log: &Log| Some(log.recovery_point());
+        self.write_offsets(dir, RECOVERY_POINT_CHECKPOINT, point, |start| start.recovery_point)?;
+        *written = Some(Instant::now());
+        Ok(())
+    }
+
+    fn write_other_checkpoints(&self, dir: &Dir) -> Result<()> {
+        let _writing = dir.recovery_points_written.lock().expect(UNPOISONED);
+        // Only what the files' names don't say already.
+        let inside_segment = |log: &Log| {
+            let (start, first) = (log.log_start_offset(), log.segment_base_offsets()[0]);
+            (start > first).then_some(start)
+        };
+        self.write_offsets(dir, LOG_START_OFFSET_CHECKPOINT, inside_segment, |start| {
+            start.log_start_offset
+        })?;
+        let high_watermark = |log: &Log| Some(log.high_watermark());
+        self.write_offsets(dir, REPLICATION_OFFSET_CHECKPOINT, high_watermark, |start| {
+            start.high_watermark
+        })
+    }
+
+    fn close_dir(&self, dir: &Dir, broker_epoch: i64) -> Result<()> {
+        dir.dir.check()?;
+        let logs = self.logs_in(&dir.dir.path);
+        for_each_in_threads(self.config.recovery_threads_per_data_dir, &logs, |log| log.close())?;
+        self.write_recovery_points(dir)?;
+        self.write_other_checkpoints(dir)?;
+        if dir.unopened.is_empty() {
+            dir.dir
+                .watch(checkpoint::write_clean_shutdown(&dir.dir.path, broker_epoch))?;
+        }
+        Ok(())
+    }
+}
+
+/// Works through `items` in some threads; the first error ends it.
+fn for_each_in_threads<T: Sync, E: Send>(
+    threads: usize,
+    items: &[T],
+    work: impl Fn(&T) -> Result<(), E> + Sync,
+) -> Result<(), E> {
+    let next = std::sync::atomic::AtomicUsize::new(0);
+    let failure = Mutex::new(None);
+    let run = || {
+        while let Some(item) = items.get(next.fetch_add(1, Ordering::Relaxed)) {
+            if let Err(error) = work(item) {
+                next.store(items.len(), Ordering::Relaxed);
+                failure.lock().expect(UNPOISONED).get_or_insert(error);
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 1..threads.min(items.len()) {
+            scope.spawn(run);
+        }
+        run();
+    });
+    failure.into_inner().expect(UNPOISONED).map_or(Ok(()), Err)
+}

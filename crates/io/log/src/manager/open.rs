@@ -1,0 +1,419 @@
+//! Starting: lock the directories, check whose they are, open every log in them.
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::{Arc, Mutex, RwLock};
+use std::time::{Duration, Instant};
+
+use klamm_protocol::Uuid;
+
+use super::{Dir, Inner, LogManager, Schedule, UNPOISONED, for_each_in_threads};
+use crate::checkpoint::{
+    self, LOG_START_OFFSET_CHECKPOINT, Offsets, RECOVERY_POINT_CHECKPOINT, REPLICATION_OFFSET_CHECKPOINT, Shutdown,
+};
+use crate::config::{LogConfig, ManagerConfig};
+use crate::dir_lock::{DirLock, LockError};
+use crate::disk;
+use crate::error::{Result, StorageError};
+use crate::log::{Log, LogStart, Opened};
+use crate::log_dir::{LogDir, Shared};
+use crate::meta_properties::MetaProperties;
+use crate::names::{CLUSTER_METADATA_TOPIC, PartitionDir, TopicPartition};
+use crate::recovery::{Cause, RecoveryEvent};
+
+/// Why the node cannot start with its log directories. Nothing in them was changed.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum OpenError {
+    /// No `meta.properties`: `klamm storage format` was not run, or this is not a log directory.
+    #[error("log directory `{}` is not formatted", dir.display())]
+    NotFormatted {
+        /// The directory.
+        dir: PathBuf,
+    },
+    /// The directory belongs to another cluster, or to another one than its neighbours.
+    #[error("log directory `{}` belongs to cluster `{found}`, this node to `{expected}`", dir.display())]
+    OtherCluster {
+        /// The directory.
+        dir: PathBuf,
+        /// The cluster in its `meta.properties`.
+        found: String,
+        /// The node's cluster.
+        expected: String,
+    },
+    /// The directory belongs to another node.
+    #[error("log directory `{}` belongs to node {found}, this is node {expected}", dir.display())]
+    OtherNode {
+        /// The directory.
+        dir: PathBuf,
+        /// The node in its `meta.properties`.
+        found: i32,
+        /// This node.
+        expected: i32,
+    },
+    /// Another node runs on the directory.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// A partition lies in two directories.
+    #[error("the log of {partition} is both in `{}` and in `{}`", dirs[0].display(), dirs[1].display())]
+    Duplicate {
+        /// The partition.
+        partition: TopicPartition,
+        /// The two log directories.
+        dirs: [PathBuf; 2],
+    },
+    /// None of the directories can be used; the failure of the first.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+/// What starting has found and done.
+#[derive(Clone, Debug)]
+pub struct OpenReport {
+    /// Per log directory.
+    pub dirs: Vec<OpenDirReport>,
+    /// The logs that needed more than a look: unclean bytes checked or repairs made.
+    pub recovered: Vec<OpenedLog>,
+    /// Logs that could not be opened; they are not served.
+    pub failed: Vec<FailedLog>,
+    /// Logs opened.
+    pub logs: usize,
+    /// Time it took.
+    pub duration: Duration,
+}
+
+/// A log directory at start.
+#[derive(Clone, Debug)]
+pub struct OpenDirReport {
+    /// The directory.
+    pub path: PathBuf,
+    /// How it was left.
+    pub shutdown: Shutdown,
+    /// Directories in it whose names are none of Kafka's; left alone.
+    pub foreign: Vec<String>,
+}
+
+/// A log that was recovered.
+#[derive(Clone, Debug)]
+pub struct OpenedLog {
+    /// The partition.
+    pub partition: TopicPartition,
+    /// What was done.
+    pub opened: Opened,
+}
+
+/// A log that could not be opened.
+#[derive(Clone, Debug)]
+pub struct FailedLog {
+    /// The partition.
+    pub partition: TopicPartition,
+    /// Why.
+    pub error: StorageError,
+}
+
+/// A partition's directory to be opened.
+struct Candidate {
+    dir: usize,
+    path: PathBuf,
+    partition: TopicPartition,
+    start: LogStart,
+}
+
+/// Offsets in the three checkpoints of a log directory.
+#[derive(Default)]
+struct Checkpoints {
+    recovery_points: Offsets,
+    log_starts: Offsets,
+    high_watermarks: Offsets,
+}
+
+impl LogManager {
+    /// Opens all logs in the log directories, several at a time, and recovers those that were not closed. `config_of` gives
+    /// a topic's settings, as far as they are known by then.
+    pub fn open(
+        config: ManagerConfig,
+        config_of: impl Fn(&str) -> LogConfig + Sync,
+        now_ms: i64,
+    ) -> Result<(Self, OpenReport), OpenError> {
+        let started = Instant::now();
+        let shared = Shared::new(
+            config.max_open_files,
+            config.background_flush_bytes,
+            config.producer_id_expiration_ms,
+        );
+        let random = AtomicU64::new(config.seed);
+        let mut inner = Inner {
+            dirs: Vec::new(),
+            logs: RwLock::default(),
+            changing: Mutex::new(()),
+            schedule: Mutex::new(Schedule::new(now_ms)),
+            shared,
+            random,
+            config,
+        };
+        inner.lock_dirs()?;
+        let mut report = OpenReport {
+            dirs: Vec::new(),
+            recovered: Vec::new(),
+            failed: Vec::new(),
+            logs: 0,
+            duration: Duration::ZERO,
+        };
+        let candidates = inner.find_logs(&mut report, now_ms)?;
+        inner.open_logs(candidates, &config_of, now_ms, &mut report)?;
+        report.logs = inner.logs.get_mut().expect(UNPOISONED).len();
+        report.duration = started.elapsed();
+        if let Some(dir) = inner
+            .dirs
+            .iter()
+            .find(|_| inner.dirs.iter().all(|dir| dir.dir.check().is_err()))
+        {
+            dir.dir.check()?;
+        }
+        let inner = Arc::new(inner);
+        let of_flusher = Arc::clone(&inner);
+        let flusher = std::thread::Builder::new()
+            .name("klamm-flush".into())
+            .spawn(move || of_flusher.shared.flush_queue.run(|logs| of_flusher.on_flushed(logs)))
+            .map_err(|error| StorageError::io("start a thread for", Path::new("flushing"), error))?;
+        Ok((
+            Self {
+                inner,
+                flusher: Mutex::new(Some(flusher)),
+            },
+            report,
+        ))
+    }
+}
+
+impl Inner {
+    fn lock_dirs(&mut self) -> Result<(), OpenError> {
+        let mut cluster_id = self.config.cluster_id.clone();
+        let mut found = Vec::new();
+        // Look at all of them before anything is written.
+        for path in &self.config.log_dirs {
+            let locked = match MetaProperties::read(path) {
+                Ok(None) => return Err(OpenError::NotFormatted { dir: path.clone() }),
+                Ok(Some(meta)) => {
+                    let expected = cluster_id.get_or_insert_with(|| meta.cluster_id.clone());
+                    check_identity(path, &meta, expected, self.config.node_id)?;
+                    match DirLock::acquire(path) {
+                        Ok(lock) => Ok((meta, lock)),
+                        Err(LockError::Storage(error)) => Err(error),
+                        Err(error) => return Err(error.into()),
+                    }
+                }
+                Err(error) => Err(error),
+            };
+            found.push((path.clone(), locked));
+        }
+        for (path, locked) in found {
+            let dir = LogDir::new(path, Arc::clone(&self.shared));
+            let (directory_id, lock) = match dir.watch(locked) {
+                Ok((meta, lock)) => (Some(self.directory_id(&dir, meta)?), Some(lock)),
+                Err(error @ StorageError::Malformed { .. }) => return Err(error.into()),
+                Err(_) => (None, None),
+            };
+            self.dirs.push(Dir {
+                dir,
+                directory_id,
+                _lock: lock,
+                unopened: BTreeMap::new(),
+                recovery_points_written: Mutex::new(None),
+                recovery_points_stale: AtomicBool::new(false),
+            });
+        }
+        Ok(())
+    }
+
+    /// The directory's id; gives it one if it is older than those.
+    fn directory_id(&self, dir: &LogDir, mut meta: MetaProperties) -> Result<Uuid> {
+        if let Some(id) = meta.directory_id {
+            return Ok(id);
+        }
+        let id = Uuid::random(&mut || self.random());
+        meta.directory_id = Some(id);
+        dir.watch(meta.write(&dir.path))?;
+        Ok(id)
+    }
+
+    fn find_logs(&mut self, report: &mut OpenReport, now_ms: i64) -> Result<Vec<Candidate>, OpenError> {
+        let mut candidates: Vec<Candidate> = Vec::new();
+        let mut seen: BTreeMap<TopicPartition, usize> = BTreeMap::new();
+        for (at, dir) in self.dirs.iter().enumerate() {
+            let Ok((shutdown, checkpoints, entries)) = dir.dir.watch(read_dir(&dir.dir.path)) else {
+                continue;
+            };
+            let mut foreign = Vec::new();
+            for name in entries {
+                match PartitionDir::parse(&name) {
+                    Some(PartitionDir::Current(partition)) if &*partition.topic == CLUSTER_METADATA_TOPIC => {}
+                    Some(PartitionDir::Current(partition)) => {
+                        if let Some(other) = seen.insert(partition.clone(), at) {
+                            let dirs = [self.dirs[other].dir.path.clone(), dir.dir.path.clone()];
+                            return Err(OpenError::Duplicate { partition, dirs });
+                        }
+                        let start = checkpoints.start_of(&partition, shutdown);
+                        candidates.push(Candidate {
+                            dir: at,
+                            path: dir.dir.path.join(name),
+                            partition,
+                            start,
+                        });
+                    }
+                    Some(PartitionDir::Delete(partition)) => {
+                        let delay = LogConfig::default().file_delete_delay_ms;
+                        tracing::info!(%partition, dir = %name, "will remove what is left of a deleted partition");
+                        dir.dir.doom(dir.dir.path.join(name), now_ms.saturating_add(delay));
+                    }
+                    Some(PartitionDir::Future(_) | PartitionDir::Stray(_)) => {}
+                    None => foreign.push(name),
+                }
+            }
+            report.dirs.push(OpenDirReport {
+                path: dir.dir.path.clone(),
+                shutdown,
+                foreign,
+            });
+        }
+        Ok(candidates)
+    }
+
+    fn open_logs(
+        &mut self,
+        candidates: Vec<Candidate>,
+        config_of: &(impl Fn(&str) -> LogConfig + Sync),
+        now_ms: i64,
+        report: &mut OpenReport,
+    ) -> Result<(), OpenError> {
+        let threads = self.config.recovery_threads_per_data_dir * self.dirs.len();
+        let results = Mutex::new(Vec::with_capacity(candidates.len()));
+        let open = |candidate: &Candidate| -> Result<(), StorageError> {
+            let Candidate {
+                dir,
+                path,
+                partition,
+                start,
+            } = candidate;
+            let dir = Arc::clone(&self.dirs[*dir].dir);
+            let config = config_of(&partition.topic);
+            let opened = dir.check().and_then(|()| {
+                let opened = Log::open(
+                    Arc::clone(&dir),
+                    path.clone(),
+                    partition.clone(),
+                    config,
+                    *start,
+                    now_ms,
+                );
+                dir.watch(opened)
+            });
+            results
+                .lock()
+                .expect(UNPOISONED)
+                .push((partition.clone(), *start, candidate.dir, opened));
+            Ok(())
+        };
+        for_each_in_threads(threads, &candidates, open)?;
+        for (partition, start, dir, opened) in results.into_inner().expect(UNPOISONED) {
+            match opened {
+                Ok((log, opened)) => {
+                    if opened.bytes_checked > 0 || !opened.events.is_empty() {
+                        log_recovery(&partition, &opened);
+                        report.recovered.push(OpenedLog {
+                            partition: partition.clone(),
+                            opened,
+                        });
+                    }
+                    self.logs.get_mut().expect(UNPOISONED).insert(partition, log);
+                }
+                Err(error) => {
+                    tracing::error!(%partition, %error, "the log cannot be opened");
+                    self.dirs[dir].unopened.insert(partition.clone(), start);
+                    report.failed.push(FailedLog { partition, error });
+                }
+            }
+        }
+        report.recovered.sort_by(|a, b| a.partition.cmp(&b.partition));
+        Ok(())
+    }
+}
+
+fn check_identity(dir: &Path, meta: &MetaProperties, cluster_id: &str, node_id: i32) -> Result<(), OpenError> {
+    let dir = dir.to_owned();
+    if meta.cluster_id != cluster_id {
+        return Err(OpenError::OtherCluster {
+            dir,
+            found: meta.cluster_id.clone(),
+            expected: cluster_id.to_owned(),
+        });
+    }
+    if meta.node_id != node_id {
+        return Err(OpenError::OtherNode {
+            dir,
+            found: meta.node_id,
+            expected: node_id,
+        });
+    }
+    Ok(())
+}
+
+fn read_dir(path: &Path) -> Result<(Shutdown, Checkpoints, Vec<String>)> {
+    let entries = disk::list(path)?
+        .into_iter()
+        .filter(|entry| entry.is_dir)
+        .map(|entry| entry.name)
+        .collect();
+    let checkpoints = Checkpoints {
+        recovery_points: read_or_default(path, RECOVERY_POINT_CHECKPOINT)?,
+        log_starts: read_or_default(path, LOG_START_OFFSET_CHECKPOINT)?,
+        high_watermarks: read_or_default(path, REPLICATION_OFFSET_CHECKPOINT)?,
+    };
+    Ok((checkpoint::take_clean_shutdown(path)?, checkpoints, entries))
+}
+
+/// A checkpoint that makes no sense counts as none: more is recovered then.
+fn read_or_default(path: &Path, name: &str) -> Result<Offsets> {
+    match checkpoint::read_offsets(&path.join(name)) {
+        Err(error @ StorageError::Malformed { .. }) => {
+            tracing::warn!(%error, "checkpoint ignored");
+            Ok(Offsets::new())
+        }
+        offsets => offsets,
+    }
+}
+
+impl Checkpoints {
+    fn start_of(&self, partition: &TopicPartition, shutdown: Shutdown) -> LogStart {
+        let of = |offsets: &Offsets| offsets.get(partition).copied().unwrap_or(0).max(0);
+        LogStart {
+            log_start_offset: of(&self.log_starts),
+            recovery_point: of(&self.recovery_points),
+            high_watermark: of(&self.high_watermarks),
+            clean: matches!(shutdown, Shutdown::Clean(_)),
+        }
+    }
+}
+
+/// What an operator should know: a torn end is what a crash leaves, anything else is loss.
+fn log_recovery(partition: &TopicPartition, opened: &Opened) {
+    for event in &opened.events {
+        match event {
+            RecoveryEvent::Cut {
+                cause: Cause::CorruptMiddle,
+                ..
+            }
+            | RecoveryEvent::SegmentDropped { .. } => {
+                tracing::error!(%partition, ?event, "valid records were lost behind damage");
+            }
+            RecoveryEvent::Restarted { .. } | RecoveryEvent::LeaderEpochsRebuilt => {
+                tracing::warn!(%partition, ?event, "log repaired");
+            }
+            RecoveryEvent::Cut {
+                cause: Cause::TornTail, ..
+            }
+            | RecoveryEvent::IndexesRebuilt { .. }
+            | RecoveryEvent::ProducersRebuilt { .. }
+            | RecoveryEvent::SwapCompleted { .. } => tracing::info!(%partition, ?event, "log recovered"),
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! The work in the background, in bounded steps: what is due is decided from the time alone.
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::{Inner, LogManager, UNPOISONED};
+use crate::error::Result;
+use crate::log::Log;
+
+/// Logs that one tick looks at for retention.
+const LOGS_PER_TICK: usize = 200;
+/// Files that one tick removes per log directory.
+const REMOVALS_PER_TICK: usize = 200;
+/// How often logs that nobody uses give back handles and memory.
+const IDLE_CHECK_MS: i64 = 30_000;
+const PRODUCER_EXPIRY_CHECK_MS: i64 = 600_000;
+/// Recovery points that flushes have moved wait this long for others to be written with them.
+const RECOVERY_POINTS_EVERY: Duration = Duration::from_millis(500);
+
+/// When what is due next.
+#[derive(Debug)]
+pub(super) struct Schedule {
+    retention_ms: i64,
+    checkpoints_ms: i64,
+    idle_ms: i64,
+    producers_ms: i64,
+    /// Logs that this round of retention has not come to.
+    retention: VecDeque<Arc<Log>>,
+}
+
+impl Schedule {
+    pub(super) fn new(now_ms: i64) -> Self {
+        Self {
+            // Kafka waits 30 seconds after start before anything of the kind.
+            retention_ms: now_ms + 30_000,
+            checkpoints_ms: now_ms + 30_000,
+            idle_ms: now_ms + IDLE_CHECK_MS,
+            producers_ms: now_ms + PRODUCER_EXPIRY_CHECK_MS,
+            retention: VecDeque::new(),
+        }
+    }
+}
+
+/// Whether `due_ms` has come; if so it moves on by `interval_ms`.
+fn is_due(due_ms: &mut i64, now_ms: i64, interval_ms: i64) -> bool {
+    let due = now_ms >= *due_ms;
+    if due {
+        *due_ms = now_ms.saturating_add(interval_ms.max(1));
+    }
+    due
+}
+
+/// What a tick did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TickReport {
+    /// Segments that retention removed.
+    pub segments_deleted: usize,
+    /// There is more to do; tick again soon.
+    pub more: bool,
+}
+
+impl LogManager {
+    /// Does what is due by now: asks for flushes, removes old segments and deleted files, writes checkpoints, lets go of idle
+    /// logs' handles. Works on files, so not for a thread that must not wait. Failures take their directory offline.
+    pub fn tick(&self, now_ms: i64) -> TickReport {
+        self.inner.tick(now_ms)
+    }
+}
+
+impl Inner {
+    fn tick(&self, now_ms: i64) -> TickReport {
+        let mut schedule = self.schedule.lock().expect(UNPOISONED);
+        let mut report = TickReport::default();
+        let logs = self.all_logs();
+        for log in &logs {
+            let patience = self.config.background_flush_ms.min(log.config().flush_ms);
+            if log.unflushed_ms(now_ms).is_some_and(|age| age >= patience) {
+                log.ask_for_flush();
+            }
+        }
+        if is_due(
+            &mut schedule.retention_ms,
+            now_ms,
+            self.config.retention_check_interval_ms,
+        ) {
+            schedule.retention = logs.iter().cloned().collect();
+        }
+        let this_time = schedule.retention.len().min(LOGS_PER_TICK);
+        for log in schedule.retention.drain(..this_time) {
+            report.segments_deleted += noted(&log, log.delete_old_segments(now_ms)).unwrap_or(0);
+        }
+        report.more |= !schedule.retention.is_empty();
+        for dir in &self.dirs {
+            report.more |= dir.dir.remove_doomed(now_ms, REMOVALS_PER_TICK).unwrap_or(false);
+            let stale = dir.recovery_points_stale.load(std::sync::atomic::Ordering::Relaxed);
+            if stale && let Err(error) = self.write_recovery_points(dir) {
+                tracing::warn!(dir = %dir.dir.path.display(), %error, "recovery points not written");
+            }
+        }
+        if is_due(&mut schedule.checkpoints_ms, now_ms, self.config.checkpoint_interval_ms) {
+            for dir in &self.dirs {
+                if let Err(error) = self
+                    .write_recovery_points(dir)
+                    .and_then(|()| self.write_other_checkpoints(dir))
+                {
+                    tracing::warn!(dir = %dir.dir.path.display(), %error, "checkpoints not written");
+                }
+            }
+        }
+        if is_due(&mut schedule.producers_ms, now_ms, PRODUCER_EXPIRY_CHECK_MS) {
+            logs.iter().for_each(|log| log.remove_expired_producers(now_ms));
+        }
+        if is_due(&mut schedule.idle_ms, now_ms, IDLE_CHECK_MS) {
+            logs.iter().for_each(|log| {
+                log.release_if_idle();
+            });
+        }
+        report
+    }
+
+    /// After a round of background flushes: puts the recovery points on disk, not more often than twice a second.
+    pub(super) fn on_flushed(&self, logs: &[Arc<Log>]) {
+        for dir in self
+            .dirs
+            .iter()
+            .filter(|dir| logs.iter().any(|log| log.log_dir() == dir.dir.path))
+        {
+            let last = *dir.recovery_points_written.lock().expect(UNPOISONED);
+            if last.is_some_and(|last| Instant::now() - last < RECOVERY_POINTS_EVERY) {
+                dir.recovery_points_stale
+                    .store(true, std::sync::atomic::Ordering::Relaxed);
+            } else if let Err(error) = self.write_recovery_points(dir) {
+                tracing::warn!(dir = %dir.dir.path.display(), %error, "recovery points not written");
+            }
+        }
+    }
+}
+
+fn noted<T>(log: &Log, result: Result<T>) -> Option<T> {
+    result
+        .inspect_err(|error| tracing::warn!(partition = %log.topic_partition(), %error, "retention failed"))
+        .ok()
+}

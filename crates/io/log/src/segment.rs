@@ -1,0 +1,392 @@
+//! One segment: a `.log` file of batches and its two indexes.
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, RwLock};
+
+use klamm_records::{BATCH_OVERHEAD, Batch, BatchError, BatchHeader, Scratch};
+
+use crate::disk;
+use crate::error::{Result, StorageError};
+use crate::file_cache::{FileCache, Slot};
+use crate::index::{Index, OffsetPosition, TimestampOffset};
+use crate::names::FileKind;
+
+/// Bytes read at once where batches' headers are looked for.
+const HEADER_WINDOW: usize = 4096 + BATCH_OVERHEAD;
+
+/// A partition's directory, which is renamed when the partition is deleted.
+#[derive(Debug)]
+pub(crate) struct DirPath(RwLock<Arc<Path>>);
+
+impl DirPath {
+    pub(crate) fn new(path: PathBuf) -> Arc<Self> {
+        Arc::new(Self(RwLock::new(path.into())))
+    }
+
+    pub(crate) fn get(&self) -> Arc<Path> {
+        Arc::clone(&self.0.read().expect("no panic while a path is read"))
+    }
+
+    pub(crate) fn set(&self, path: PathBuf) {
+        *self.0.write().expect("no panic while a path is set") = path.into();
+    }
+}
+
+/// Batches in the order of their offsets, from `base_offset` on.
+///
+/// `size` is what readers may see: it is raised after the bytes are in the file. The indexes may lag behind.
+#[derive(Debug)]
+pub(crate) struct Segment {
+    pub(crate) base_offset: i64,
+    dir: Arc<DirPath>,
+    log: Arc<Slot>,
+    offset_index: Index<OffsetPosition>,
+    time_index: Index<TimestampOffset>,
+    size: AtomicU32,
+    /// The largest timestamp and the last offset of the first batch that has it; `None` until somebody asks.
+    max_timestamp: Mutex<Option<TimestampOffset>>,
+}
+
+/// Where a batch was found.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Located {
+    pub(crate) position: u32,
+    pub(crate) header: BatchHeader,
+}
+
+impl Located {
+    pub(crate) fn size(&self) -> u32 {
+        self.header.size_in_bytes() as u32
+    }
+
+    pub(crate) fn end(&self) -> u32 {
+        self.position + self.size()
+    }
+}
+
+impl Segment {
+    /// Begins an empty segment: creates its files.
+    pub(crate) fn create(dir: &Arc<DirPath>, base_offset: i64, cache: &Arc<FileCache>) -> Result<Self> {
+        let path = dir.get();
+        for kind in [FileKind::Log, FileKind::OffsetIndex, FileKind::TimeIndex] {
+            disk::create(&kind.path(&path, base_offset))?;
+        }
+        let segment = Self::existing(dir, base_offset, 0, cache);
+        *segment.lock_max_timestamp() = Some(segment.no_timestamp());
+        Ok(segment)
+    }
+
+    /// A segment whose `.log` file is there and `size` bytes long.
+    pub(crate) fn existing(dir: &Arc<DirPath>, base_offset: i64, size: u32, cache: &Arc<FileCache>) -> Self {
+        Self {
+            base_offset,
+            dir: Arc::clone(dir),
+            log: cache.slot(),
+            offset_index: Index::new(base_offset, cache),
+            time_index: Index::new(base_offset, cache),
+            size: AtomicU32::new(size),
+            max_timestamp: Mutex::new(None),
+        }
+    }
+
+    pub(crate) fn path(&self, kind: FileKind) -> PathBuf {
+        kind.path(&self.dir.get(), self.base_offset)
+    }
+
+    pub(crate) fn size(&self) -> u32 {
+        self.size.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn file(&self) -> Result<Arc<File>> {
+        self.log.file(|| self.path(FileKind::Log))
+    }
+
+    fn lock_max_timestamp(&self) -> MutexGuard<'_, Option<TimestampOffset>> {
+        self.max_timestamp
+            .lock()
+            .expect("no panic while a timestamp is changed")
+    }
+
+    fn no_timestamp(&self) -> TimestampOffset {
+        TimestampOffset {
+            timestamp: -1,
+            offset: self.base_offset,
+        }
+    }
+
+    /// The largest timestamp so far, -1 if none, and the last offset of the first batch that has it.
+    pub(crate) fn max_timestamp(&self) -> Result<TimestampOffset> {
+        if let Some(known) = *self.lock_max_timestamp() {
+            return Ok(known);
+        }
+        let last = self.time_index.last(|| self.path(FileKind::TimeIndex))?;
+        Ok(*self
+            .lock_max_timestamp()
+            .get_or_insert(last.unwrap_or(self.no_timestamp())))
+    }
+
+    fn saw_timestamp(&self, timestamp: i64, last_offset: i64) -> Result<()> {
+        if timestamp > self.max_timestamp()?.timestamp {
+            *self.lock_max_timestamp() = Some(TimestampOffset {
+                timestamp,
+                offset: last_offset,
+            });
+        }
+        Ok(())
+    }
+
+    /// Writes whole batches behind the last one; readers see them after [`publish`](Self::publish).
+    pub(crate) fn write(&self, head: &[u8], body: &[u8]) -> Result<()> {
+        let file = self.file()?;
+        self.log.writes();
+        disk::write_at(&file, &self.path(FileKind::Log), head, body, u64::from(self.size()))
+    }
+
+    /// Shows `bytes` more bytes to readers.
+    pub(crate) fn publish(&self, bytes: u32) {
+        self.size.fetch_add(bytes, Ordering::Release);
+    }
+
+    /// Notes a batch in the indexes: its timestamp always, an entry for it if `entry` says that it is time for one.
+    pub(crate) fn note(&self, batch: &Located, entry: bool) -> Result<()> {
+        let last_offset = batch.header.last_offset();
+        self.saw_timestamp(batch.header.max_timestamp, last_offset)?;
+        if !entry {
+            return Ok(());
+        }
+        self.note_max_timestamp()?;
+        let position = OffsetPosition {
+            offset: last_offset,
+            position: batch.position,
+        };
+        self.offset_index.append(|| self.path(FileKind::OffsetIndex), position)
+    }
+
+    /// Makes the time index end with the largest timestamp, as every closed segment's does.
+    pub(crate) fn note_max_timestamp(&self) -> Result<()> {
+        let max = self.max_timestamp()?;
+        if max.timestamp < 0 {
+            Ok(())
+        } else {
+            self.time_index.append(|| self.path(FileKind::TimeIndex), max)
+        }
+    }
+
+    /// Whether the next entry would not fit, in either index.
+    pub(crate) fn is_index_full(&self, index_bytes: u32) -> Result<bool> {
+        let offsets = self.offset_index.count(|| self.path(FileKind::OffsetIndex))?;
+        let times = self.time_index.count(|| self.path(FileKind::TimeIndex))?;
+        Ok(offsets >= index_bytes / 8 || times + 1 >= index_bytes / 12)
+    }
+
+    /// Writes index entries that are only in memory. The time index first: its entries then cover all of the other's.
+    pub(crate) fn write_out_indexes(&self) -> Result<()> {
+        self.time_index.write_out(|| self.path(FileKind::TimeIndex))?;
+        self.offset_index.write_out(|| self.path(FileKind::OffsetIndex))
+    }
+
+    /// Makes the segment durable as far as it is written.
+    pub(crate) fn sync(&self) -> Result<()> {
+        self.log.sync(|| self.path(FileKind::Log))?;
+        self.offset_index.sync(|| self.path(FileKind::OffsetIndex))?;
+        self.time_index.sync(|| self.path(FileKind::TimeIndex))
+    }
+
+    /// Gives back handles and the indexes' memory; they come back when needed. Only without unsynced writes.
+    pub(crate) fn release(&self) {
+        self.log.close();
+        self.offset_index.release();
+        self.time_index.release();
+    }
+
+    /// The first batch that holds `offset` or a later one; `None` when the segment ends before it.
+    pub(crate) fn locate(&self, offset: i64) -> Result<Option<Located>> {
+        let entry = self.offset_index.lookup(|| self.path(FileKind::OffsetIndex), offset)?;
+        // The entry's batch may hold the offset or end before it, never begin behind it. Otherwise the index is not this
+        // log's, and the search begins at the front.
+        if let Some(OffsetPosition { position, .. }) = entry
+            && let Some(Ok(first)) = self.headers(position).next()
+            && first.header.base_offset <= offset
+            && first.header.base_offset >= self.base_offset
+        {
+            return self.locate_from(position, offset);
+        }
+        self.locate_from(0, offset)
+    }
+
+    fn locate_from(&self, position: u32, offset: i64) -> Result<Option<Located>> {
+        for located in self.headers(position) {
+            let located = located?;
+            if located.header.last_offset() >= offset {
+                return Ok(Some(located));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The first record at or after `start_offset` whose timestamp is not below `target`: timestamp, offset, and its batch's
+    /// leader epoch.
+    pub(crate) fn locate_timestamp(&self, target: i64, start_offset: i64) -> Result<Option<(i64, i64, i32)>> {
+        let below = self.time_index.lookup(|| self.path(FileKind::TimeIndex), target)?;
+        let offset = below.map_or(self.base_offset, |entry| entry.offset).max(start_offset);
+        let Some(from) = self.locate(offset)? else {
+            return Ok(None);
+        };
+        let mut scratch = Scratch::new();
+        for located in self.headers(from.position) {
+            let located = located?;
+            if located.header.max_timestamp < target || located.header.last_offset() < start_offset {
+                continue;
+            }
+            let bytes = self.read(located.position, located.size())?;
+            let unreadable = |problem: String| self.corrupt(located.position, &problem);
+            let batch = Batch::parse(&bytes).map_err(|e| unreadable(e.to_string()))?;
+            let records = batch
+                .positions(&mut scratch, i32::MAX as usize)
+                .map_err(|e| unreadable(e.to_string()))?;
+            for record in records {
+                let record = record.map_err(|e| unreadable(e.to_string()))?;
+                if record.timestamp >= target && record.offset >= start_offset {
+                    return Ok(Some((
+                        record.timestamp,
+                        record.offset,
+                        located.header.partition_leader_epoch,
+                    )));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Reads `len` bytes; fewer only where the file ends.
+    pub(crate) fn read(&self, position: u32, len: u32) -> Result<Vec<u8>> {
+        let mut bytes = vec![0; len as usize];
+        let read = disk::read_at(&*self.file()?, &self.path(FileKind::Log), &mut bytes, position.into())?;
+        bytes.truncate(read);
+        Ok(bytes)
+    }
+
+    /// The headers of all batches from `position`, where one begins, to the end of what is published.
+    pub(crate) fn headers(&self, position: u32) -> Headers<'_> {
+        Headers {
+            segment: self,
+            position,
+            end: self.size(),
+            window: Vec::new(),
+            window_at: 0,
+            failed: false,
+        }
+    }
+
+    pub(crate) fn corrupt(&self, position: u32, problem: &str) -> StorageError {
+        StorageError::malformed(&self.path(FileKind::Log), format!("at byte {position}: {problem}"))
+    }
+
+    /// The newest index entry at or below `offset`, where a scan may begin.
+    pub(crate) fn index_entry(&self, offset: i64) -> Result<Option<OffsetPosition>> {
+        self.offset_index.lookup(|| self.path(FileKind::OffsetIndex), offset)
+    }
+
+    /// The newest index entry of all.
+    pub(crate) fn last_index_entry(&self) -> Result<Option<OffsetPosition>> {
+        self.offset_index.last(|| self.path(FileKind::OffsetIndex))
+    }
+
+    /// Cuts the file at `position`, where the batch that begins with or holds `offset` begins, and the indexes with it.
+    pub(crate) fn truncate(&self, position: u32, offset: i64) -> Result<()> {
+        self.truncate_indexes(offset)?;
+        self.size.store(position, Ordering::Release);
+        disk::set_len(&*self.file()?, &self.path(FileKind::Log), position.into())
+    }
+
+    /// Drops the index entries at and above `offset` and finds the largest timestamp of the batches that are left.
+    pub(crate) fn truncate_indexes(&self, offset: i64) -> Result<()> {
+        self.offset_index
+            .truncate_to(|| self.path(FileKind::OffsetIndex), offset)?;
+        // Entries of the time index are only right together with an offset index that reaches as far.
+        let anchor = self.last_index_entry()?;
+        let covered = anchor.map_or(self.base_offset, |entry| entry.offset + 1);
+        self.time_index
+            .truncate_to(|| self.path(FileKind::TimeIndex), covered)?;
+        *self.lock_max_timestamp() = None;
+        for located in self.headers(anchor.map_or(0, |entry| entry.position)) {
+            let located = located?;
+            if located.header.base_offset >= offset {
+                break;
+            }
+            self.saw_timestamp(located.header.max_timestamp, located.header.last_offset())?;
+        }
+        Ok(())
+    }
+
+    /// Forgets all index entries; the files are created when missing.
+    pub(crate) fn reset_indexes(&self) -> Result<()> {
+        self.offset_index.release();
+        self.time_index.release();
+        disk::create(&self.path(FileKind::OffsetIndex))?;
+        disk::create(&self.path(FileKind::TimeIndex))?;
+        *self.lock_max_timestamp() = Some(self.no_timestamp());
+        Ok(())
+    }
+
+    /// Cuts off what Kafka allocates ahead.
+    pub(crate) fn trim_indexes(&self) -> Result<()> {
+        self.offset_index.trim(|| self.path(FileKind::OffsetIndex))?;
+        self.time_index.trim(|| self.path(FileKind::TimeIndex))
+    }
+}
+
+/// Walks over the batches of a segment by their headers. Ends after an error, which names the file and the position.
+pub(crate) struct Headers<'a> {
+    segment: &'a Segment,
+    position: u32,
+    end: u32,
+    window: Vec<u8>,
+    window_at: u32,
+    failed: bool,
+}
+
+impl Headers<'_> {
+    /// The bytes from `position` on that are at hand, at least a header unless the segment ends.
+    fn at(&mut self, position: u32) -> Result<&[u8]> {
+        let have = (self.window_at + self.window.len() as u32).saturating_sub(position) as usize;
+        if position < self.window_at || have < BATCH_OVERHEAD {
+            self.window = self
+                .segment
+                .read(position, (self.end - position).min(HEADER_WINDOW as u32))?;
+            self.window_at = position;
+        }
+        Ok(&self.window[(position - self.window_at) as usize..])
+    }
+
+    fn step(&mut self) -> Result<Located> {
+        let (position, end) = (self.position, self.end);
+        let parsed = BatchHeader::parse(self.at(position)?);
+        let problem = match parsed {
+            Ok(header) if header.size_in_bytes() <= (end - position) as usize && header.last_offset_delta >= 0 => {
+                self.position = position + header.size_in_bytes() as u32;
+                return Ok(Located { position, header });
+            }
+            Ok(_) => BatchError::Truncated {
+                needed: BATCH_OVERHEAD,
+                available: (end - position) as usize,
+            },
+            Err(error) => error,
+        };
+        Err(self.segment.corrupt(position, &problem.to_string()))
+    }
+}
+
+impl Iterator for Headers<'_> {
+    type Item = Result<Located>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.failed || self.position >= self.end {
+            return None;
+        }
+        let step = self.step();
+        self.failed = step.is_err();
+        Some(step)
+    }
+}
