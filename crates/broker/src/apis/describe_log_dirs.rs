@@ -1,0 +1,59 @@
+//! DescribeLogDirs (key 35), v1-5, flexible from v2. KIP-113; sizes of the file system from v4 (KIP-827), cordoned directories
+//! from v5 (KIP-1066).
+//! Tells each log directory's replicas and their sizes. Errors per directory: KAFKA_STORAGE_ERROR for one that is offline.
+
+use std::collections::{BTreeMap, HashSet};
+use std::path::Path;
+
+use klamm_log::LogDirInfo;
+use klamm_protocol::ErrorCode;
+use klamm_protocol::messages::describe_log_dirs_response::{
+    DescribeLogDirsPartition, DescribeLogDirsResult, DescribeLogDirsTopic,
+};
+use klamm_protocol::messages::{DescribeLogDirsRequest, DescribeLogDirsResponse};
+
+use crate::request::RequestContext;
+
+/// A replica's partition and its size, by topic.
+type Replicas = BTreeMap<String, Vec<DescribeLogDirsPartition>>;
+
+pub(crate) async fn handle(cx: &RequestContext<'_>, request: DescribeLogDirsRequest) -> DescribeLogDirsResponse {
+    let asked = request.topics.as_ref().map(|topics| {
+        let all = topics.iter().flat_map(|topic| topic.partitions.iter().map(|id| (topic.topic.as_str(), *id)));
+        all.collect::<HashSet<_>>()
+    });
+    let mut replicas: BTreeMap<Box<Path>, Replicas> = BTreeMap::new();
+    for partition in cx.node.partitions.online() {
+        if asked.as_ref().is_none_or(|asked| asked.contains(&(&**partition.topic(), partition.index()))) {
+            let of_dir = replicas.entry(partition.log().log_dir().into()).or_default();
+            of_dir.entry(partition.topic().to_string()).or_default().push(DescribeLogDirsPartition {
+                partition_index: partition.index(),
+                partition_size: i64::try_from(partition.log().size()).unwrap_or(i64::MAX),
+                ..Default::default()
+            });
+        }
+    }
+    let dirs = cx.node.partitions.logs().log_dirs().into_iter();
+    let results = dirs.map(|dir| {
+        let of_dir = replicas.remove(&*dir.path).unwrap_or_default();
+        describe(dir, of_dir)
+    });
+    DescribeLogDirsResponse { results: results.collect(), ..Default::default() }
+}
+
+fn describe(dir: LogDirInfo, replicas: Replicas) -> DescribeLogDirsResult {
+    let log_dir = dir.path.display().to_string();
+    if dir.offline.is_some() {
+        return DescribeLogDirsResult { error_code: ErrorCode::KAFKA_STORAGE_ERROR, log_dir, ..Default::default() };
+    }
+    let topics = replicas.into_iter();
+    let topics = topics.map(|(name, partitions)| DescribeLogDirsTopic { name, partitions, ..Default::default() });
+    let bytes = |bytes: Option<u64>| bytes.map_or(-1, |bytes| i64::try_from(bytes).unwrap_or(i64::MAX));
+    DescribeLogDirsResult {
+        log_dir,
+        topics: topics.collect(),
+        total_bytes: bytes(dir.total_bytes),
+        usable_bytes: bytes(dir.usable_bytes),
+        ..Default::default()
+    }
+}

@@ -1,0 +1,47 @@
+//! DescribeProducers (key 61), v0, flexible from v0. KIP-664.
+//! Tells the idempotent and transactional producers that a partition's log remembers.
+
+use klamm_log::ActiveProducer;
+use klamm_protocol::messages::describe_producers_response::{PartitionResponse, ProducerState, TopicResponse};
+use klamm_protocol::messages::{DescribeProducersRequest, DescribeProducersResponse};
+
+use super::partition_errors::{hosted, leader_code};
+use crate::request::RequestContext;
+
+pub(crate) async fn handle(cx: &RequestContext<'_>, request: DescribeProducersRequest) -> DescribeProducersResponse {
+    let topics = request.topics.iter().map(|topic| TopicResponse {
+        name: topic.name.clone(),
+        partitions: topic.partition_indexes.iter().map(|index| describe(cx, &topic.name, *index)).collect(),
+        ..Default::default()
+    });
+    DescribeProducersResponse { topics: topics.collect(), ..Default::default() }
+}
+
+fn describe(cx: &RequestContext<'_>, topic: &str, partition_index: i32) -> PartitionResponse {
+    let response = PartitionResponse { partition_index, error_message: None, ..Default::default() };
+    let producers = hosted(cx, topic, partition_index).and_then(|partition| {
+        partition.check_leader(None).map_err(|error| leader_code(&error))?;
+        Ok(partition.log().active_producers())
+    });
+    match producers {
+        Ok(producers) => {
+            PartitionResponse { active_producers: producers.into_iter().map(state).collect(), ..response }
+        }
+        Err(error_code) => {
+            PartitionResponse { error_code, error_message: Some(error_code.message().to_owned()), ..response }
+        }
+    }
+}
+
+fn state(producer: ActiveProducer) -> ProducerState {
+    ProducerState {
+        producer_id: producer.producer_id,
+        producer_epoch: i32::from(producer.producer_epoch),
+        last_sequence: producer.last_sequence,
+        last_timestamp: producer.last_timestamp,
+        coordinator_epoch: producer.coordinator_epoch,
+        current_txn_start_offset: producer.current_txn_start_offset.unwrap_or(-1),
+        ..Default::default()
+    }
+}
+

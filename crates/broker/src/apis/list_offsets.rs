@@ -1,0 +1,121 @@
+//! ListOffsets (key 2), v1-11, flexible from v6. Isolation from v2, leader epochs from v4 (KIP-320), the largest timestamp from
+//! v7 (KIP-734), tiers from v8 and v9 (KIP-405, KIP-1005), the earliest that a tier has yet to take from v11 (KIP-1023).
+//! Finds an offset by a timestamp, or one of the special ones. A partition asked for twice is refused, both times.
+
+use std::collections::HashSet;
+
+use klamm_log::{Log, ReadError, TimestampAndOffset};
+use klamm_protocol::ErrorCode;
+use klamm_protocol::messages::list_offsets_request::ListOffsetsPartition;
+use klamm_protocol::messages::list_offsets_response::{ListOffsetsPartitionResponse, ListOffsetsTopicResponse};
+use klamm_protocol::messages::{ListOffsetsRequest, ListOffsetsResponse};
+
+use super::partition_errors::{hosted, leader_code};
+use crate::request::RequestContext;
+
+const LATEST: i64 = -1;
+const EARLIEST: i64 = -2;
+const MAX_TIMESTAMP: i64 = -3;
+const EARLIEST_LOCAL: i64 = -4;
+const LATEST_TIERED: i64 = -5;
+const EARLIEST_PENDING_UPLOAD: i64 = -6;
+
+pub(crate) async fn handle(cx: &RequestContext<'_>, request: ListOffsetsRequest) -> ListOffsetsResponse {
+    let read_committed = request.isolation_level == 1;
+    let mut seen = HashSet::new();
+    let mut duplicates = HashSet::new();
+    for topic in &request.topics {
+        for partition in &topic.partitions {
+            let key = (topic.name.clone(), partition.partition_index);
+            if !seen.insert(key.clone()) {
+                duplicates.insert(key);
+            }
+        }
+    }
+    let topics = request.topics.iter().map(|topic| ListOffsetsTopicResponse {
+        name: topic.name.clone(),
+        partitions: topic
+            .partitions
+            .iter()
+            .map(|ask| {
+                let found = match duplicates.contains(&(topic.name.clone(), ask.partition_index)) {
+                    true => Err(ErrorCode::INVALID_REQUEST),
+                    false => look_up(cx, &topic.name, ask, read_committed),
+                };
+                response(ask.partition_index, found)
+            })
+            .collect(),
+        ..Default::default()
+    });
+    ListOffsetsResponse { topics: topics.collect(), ..Default::default() }
+}
+
+fn response(
+    partition_index: i32,
+    found: Result<Option<TimestampAndOffset>, ErrorCode>,
+) -> ListOffsetsPartitionResponse {
+    let response = ListOffsetsPartitionResponse { partition_index, ..Default::default() };
+    match found {
+        Ok(Some(found)) => ListOffsetsPartitionResponse {
+            timestamp: found.timestamp,
+            offset: found.offset,
+            leader_epoch: found.leader_epoch.unwrap_or(-1),
+            ..response
+        },
+        Ok(None) => response,
+        Err(error_code) => ListOffsetsPartitionResponse { error_code, ..response },
+    }
+}
+
+/// The oldest version that knows a special timestamp.
+fn min_version(timestamp: i64) -> i16 {
+    match timestamp {
+        MAX_TIMESTAMP => 7,
+        EARLIEST_LOCAL => 8,
+        LATEST_TIERED => 9,
+        EARLIEST_PENDING_UPLOAD => 11,
+        _ => 1,
+    }
+}
+
+fn look_up(
+    cx: &RequestContext<'_>,
+    topic: &str,
+    ask: &ListOffsetsPartition,
+    read_committed: bool,
+) -> Result<Option<TimestampAndOffset>, ErrorCode> {
+    if ask.timestamp < EARLIEST_PENDING_UPLOAD || cx.api_version < min_version(ask.timestamp) {
+        return Err(ErrorCode::UNSUPPORTED_VERSION);
+    }
+    let partition = hosted(cx, topic, ask.partition_index)?;
+    let epoch = partition.check_leader(Some(ask.current_leader_epoch)).map_err(|error| leader_code(&error))?;
+    let log = partition.log();
+    let offsets = log.offsets();
+    let limit = if read_committed { offsets.last_stable_offset } else { offsets.high_watermark };
+    let at = |offset| TimestampAndOffset { timestamp: -1, offset, leader_epoch: log.epoch_for_offset(offset) };
+    let found = match ask.timestamp {
+        LATEST => Some(TimestampAndOffset { timestamp: -1, offset: limit, leader_epoch: Some(epoch) }),
+        // Without tiers everything is local, and nothing waits to be taken.
+        EARLIEST | EARLIEST_LOCAL => Some(at(offsets.log_start_offset)),
+        LATEST_TIERED | EARLIEST_PENDING_UPLOAD => None,
+        MAX_TIMESTAMP => visible(log.offset_of_max_timestamp(), limit, log)?,
+        timestamp => visible(log.offset_for_timestamp(timestamp), limit, log)?,
+    };
+    Ok(found)
+}
+
+/// A record beyond what the client may see is not there for it.
+fn visible(
+    found: Result<Option<TimestampAndOffset>, ReadError>,
+    limit: i64,
+    log: &Log,
+) -> Result<Option<TimestampAndOffset>, ErrorCode> {
+    match found {
+        Ok(found) => Ok(found.filter(|found| found.offset < limit)),
+        Err(ReadError::OffsetOutOfRange { .. }) => Ok(None),
+        Err(ReadError::Storage(error)) => {
+            tracing::error!("{}: {error}", log.topic_partition());
+            Err(ErrorCode::KAFKA_STORAGE_ERROR)
+        }
+    }
+}

@@ -1,0 +1,253 @@
+//! Produce (key 0), v3-13, flexible from v9. Topic ids from v13 (KIP-516), record errors from v8 (KIP-467), the current leader
+//! in errors from v10 (KIP-951). Offered from v0 for old librdkafkas (KAFKA-18659), refused below v3.
+//! Appends one batch per partition; acks=1 and acks=0 are answered when that is done, acks=all when the ISR has it.
+//! acks=0 has no reply: an error closes the connection, the only sign such a client can get.
+
+use std::time::Duration;
+
+use klamm_log::{AppendError, AppendInfo, AppendOrigin, InvalidBatch, ProducerError, RecordError};
+use klamm_protocol::messages::produce_request::PartitionProduceData;
+use klamm_protocol::messages::produce_response::{
+    BatchIndexAndErrorMessage, LeaderIdAndEpoch, NodeEndpoint, PartitionProduceResponse, TopicProduceResponse,
+};
+use klamm_protocol::messages::{ProduceRequest, ProduceResponse};
+use klamm_protocol::{ErrorCode, Records, Uuid};
+use klamm_records::{BatchError, BatchHeader, Compression};
+
+use crate::partitions::{Committed, Hosted, Partition, ProduceError};
+use crate::request::{After, RequestContext};
+use crate::topics::is_internal;
+
+/// The client id under which Kafka's own tools may write to internal topics.
+const ADMIN_CLIENT_ID: &str = "__admin_client";
+
+/// What differs between versions.
+struct Flags {
+    by_topic_id: bool,
+    zstd_allowed: bool,
+    tells_leader: bool,
+}
+
+impl Flags {
+    fn of(version: i16) -> Self {
+        Flags { by_topic_id: version >= 13, zstd_allowed: version >= 7, tells_leader: version >= 10 }
+    }
+}
+
+/// A partition's part of the request, appended or refused.
+enum Appended {
+    /// Answered whatever happens.
+    Done(PartitionProduceResponse),
+    /// acks=all: answered when the offset is committed.
+    Waiting { partition: std::sync::Arc<Partition>, end: i64, response: PartitionProduceResponse },
+}
+
+pub(crate) async fn handle(cx: &RequestContext<'_>, request: ProduceRequest) -> ProduceResponse {
+    let flags = Flags::of(cx.api_version);
+    let acks = request.acks;
+    let mut appended = Vec::with_capacity(request.topic_data.len());
+    for topic in request.topic_data {
+        let name = match flags.by_topic_id {
+            false => Some(topic.name.as_str()),
+            true => cx.image.topics().by_id(topic.topic_id).map(|known| &*known.name),
+        };
+        let done: Vec<_> =
+            topic.partition_data.into_iter().map(|data| append(cx, &flags, name, topic.topic_id, acks, data)).collect();
+        appended.push((topic.name, topic.topic_id, done));
+    }
+    let timeout = Duration::from_millis(u64::try_from(request.timeout_ms).unwrap_or(0));
+    let deadline = tokio::time::Instant::now() + timeout;
+    let mut response = ProduceResponse::default();
+    for (name, topic_id, partitions) in appended {
+        let mut topic = TopicProduceResponse { name, topic_id, ..Default::default() };
+        for partition in partitions {
+            topic.partition_responses.push(finished(partition, deadline).await);
+        }
+        response.responses.push(topic);
+    }
+    if acks == 0 {
+        let failed = |topic: &TopicProduceResponse| topic.partition_responses.iter().any(is_failed);
+        cx.set_after(if response.responses.iter().any(failed) { After::Close } else { After::Silence });
+    }
+    if flags.tells_leader {
+        response.node_endpoints = endpoints(cx, &response.responses);
+    }
+    response
+}
+
+fn is_failed(response: &PartitionProduceResponse) -> bool {
+    response.error_code != ErrorCode::NONE
+}
+
+fn append(
+    cx: &RequestContext<'_>,
+    flags: &Flags,
+    topic: Option<&str>,
+    topic_id: Uuid,
+    acks: i16,
+    data: PartitionProduceData,
+) -> Appended {
+    let index = data.index;
+    let refused = |code, message: String| Appended::Done(failed(index, code, message));
+    let Some(topic) = topic else {
+        return refused(ErrorCode::UNKNOWN_TOPIC_ID, format!("no topic has the id {topic_id}"));
+    };
+    if cx.image.topics().partition(topic, index).is_none() {
+        return refused(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, format!("there is no partition {topic}-{index}"));
+    }
+    if !(-1..=1).contains(&acks) {
+        return refused(ErrorCode::INVALID_REQUIRED_ACKS, format!("acks is {acks}, not -1, 0 or 1"));
+    }
+    let records = match records(flags, data.records) {
+        Ok(records) => records,
+        Err((code, message)) => return refused(code, message),
+    };
+    if is_internal(topic) && cx.client_id != ADMIN_CLIENT_ID {
+        return refused(ErrorCode::INVALID_TOPIC_EXCEPTION, format!("{topic} is internal: clients may not write to it"));
+    }
+    let partition = match cx.node.partitions.get(topic, index) {
+        Some(Hosted::Online(partition)) => partition,
+        Some(Hosted::Offline) => return refused(ErrorCode::KAFKA_STORAGE_ERROR, format!("{topic}-{index} is offline")),
+        None => return refused(ErrorCode::NOT_LEADER_OR_FOLLOWER, format!("{topic}-{index} is not here")),
+    };
+    match partition.append(&records, acks == -1, AppendOrigin::Client, cx.node.clock.now_ms()) {
+        Ok(info) => {
+            let end = info.last_offset + 1;
+            let response = placed(index, &info);
+            if acks == -1 && !partition.is_committed(end) {
+                return Appended::Waiting { partition, end, response };
+            }
+            Appended::Done(response)
+        }
+        Err(error) => Appended::Done(refusal(&partition, &error)),
+    }
+}
+
+/// What a partition got, if it is something that this version may send: exactly one batch of the one format.
+fn records(flags: &Flags, records: Option<Records>) -> Result<bytes::Bytes, (ErrorCode, String)> {
+    let invalid = |message: &str| Err((ErrorCode::INVALID_RECORD, message.to_owned()));
+    let bytes = match records {
+        Some(Records::Bytes(bytes)) if !bytes.is_empty() => bytes,
+        _ => return invalid("there is no batch"),
+    };
+    let header = match BatchHeader::parse(&bytes) {
+        Ok(header) => header,
+        Err(BatchError::UnsupportedMagic { magic, .. }) => {
+            return invalid(&format!("batches of magic {magic} are not accepted, only those of magic 2"));
+        }
+        Err(error) => return Err((ErrorCode::CORRUPT_MESSAGE, error.to_string())),
+    };
+    if !flags.zstd_allowed && header.attributes.compression() == Ok(Compression::Zstd) {
+        let message = "zstd needs Produce v7 or newer".to_owned();
+        return Err((ErrorCode::UNSUPPORTED_COMPRESSION_TYPE, message));
+    }
+    if header.attributes.is_transactional() {
+        let message = "the partition was not added to a transaction: transactions are not supported yet".to_owned();
+        return Err((ErrorCode::INVALID_TXN_STATE, message));
+    }
+    Ok(bytes)
+}
+
+async fn finished(appended: Appended, deadline: tokio::time::Instant) -> PartitionProduceResponse {
+    match appended {
+        Appended::Done(response) => response,
+        Appended::Waiting { partition, end, mut response } => {
+            let left = deadline.saturating_duration_since(tokio::time::Instant::now());
+            response.error_code = match partition.committed(end, left).await {
+                Committed::Yes => ErrorCode::NONE,
+                Committed::TimedOut => ErrorCode::REQUEST_TIMED_OUT,
+                Committed::LeaderChanged => ErrorCode::NOT_LEADER_OR_FOLLOWER,
+            };
+            response
+        }
+    }
+}
+
+fn placed(index: i32, info: &AppendInfo) -> PartitionProduceResponse {
+    PartitionProduceResponse {
+        index,
+        base_offset: info.first_offset,
+        log_append_time_ms: info.log_append_time_ms,
+        log_start_offset: info.log_start_offset,
+        ..Default::default()
+    }
+}
+
+fn failed(index: i32, error_code: ErrorCode, message: String) -> PartitionProduceResponse {
+    PartitionProduceResponse {
+        index,
+        error_code,
+        base_offset: -1,
+        error_message: Some(message),
+        ..Default::default()
+    }
+}
+
+fn refusal(partition: &Partition, error: &ProduceError) -> PartitionProduceResponse {
+    let mut response = failed(partition.index(), code(error), error.to_string());
+    match error {
+        ProduceError::NotLeader(_) => {
+            let (leader_id, leader_epoch) = partition.leader();
+            response.current_leader = LeaderIdAndEpoch { leader_id, leader_epoch, ..Default::default() };
+        }
+        ProduceError::Append(AppendError::Invalid(
+            InvalidBatch::Invalid { record_errors, .. } | InvalidBatch::InvalidTimestamp { record_errors },
+        )) => {
+            response.log_start_offset = partition.log().log_start_offset();
+            response.record_errors = record_errors.iter().map(record_error).collect();
+        }
+        ProduceError::NotEnoughReplicas(_) | ProduceError::Append(_) => {}
+    }
+    response
+}
+
+fn record_error(error: &RecordError) -> BatchIndexAndErrorMessage {
+    BatchIndexAndErrorMessage {
+        batch_index: error.batch_index,
+        batch_index_error_message: Some(error.message.clone()),
+        ..Default::default()
+    }
+}
+
+fn code(error: &ProduceError) -> ErrorCode {
+    match error {
+        ProduceError::NotLeader(_) => ErrorCode::NOT_LEADER_OR_FOLLOWER,
+        ProduceError::NotEnoughReplicas(_) => ErrorCode::NOT_ENOUGH_REPLICAS,
+        ProduceError::Append(AppendError::Invalid(invalid)) => match invalid {
+            InvalidBatch::TooLarge { .. } | InvalidBatch::DecompressedTooLarge { .. } => ErrorCode::MESSAGE_TOO_LARGE,
+            InvalidBatch::Corrupt(_) => ErrorCode::CORRUPT_MESSAGE,
+            InvalidBatch::Invalid { .. } => ErrorCode::INVALID_RECORD,
+            InvalidBatch::InvalidTimestamp { .. } => ErrorCode::INVALID_TIMESTAMP,
+        },
+        ProduceError::Append(AppendError::Producer(producer)) => match producer {
+            ProducerError::InvalidEpoch { .. } => ErrorCode::INVALID_PRODUCER_EPOCH,
+            ProducerError::OutOfOrderSequence { .. } => ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER,
+            ProducerError::OutsideTransaction { .. } => ErrorCode::INVALID_TXN_STATE,
+            ProducerError::CoordinatorFenced { .. } => ErrorCode::TRANSACTION_COORDINATOR_FENCED,
+        },
+        ProduceError::Append(AppendError::LargerThanSegment { .. }) => ErrorCode::RECORD_LIST_TOO_LARGE,
+        ProduceError::Append(AppendError::UnexpectedOffset { .. } | AppendError::OffsetsExhausted) => {
+            ErrorCode::KAFKA_STORAGE_ERROR
+        }
+        ProduceError::Append(AppendError::Storage(_)) => ErrorCode::KAFKA_STORAGE_ERROR,
+    }
+}
+
+/// Where the leaders are that refused partitions name (KIP-951).
+fn endpoints(cx: &RequestContext<'_>, topics: &[TopicProduceResponse]) -> Vec<NodeEndpoint> {
+    let partitions = topics.iter().flat_map(|topic| &topic.partition_responses);
+    let leaders = partitions.map(|partition| partition.current_leader.leader_id).filter(|leader| *leader >= 0);
+    let leaders: std::collections::BTreeSet<i32> = leaders.collect();
+    let endpoint = |id: i32| {
+        let broker = cx.image.cluster().broker(id)?;
+        let endpoint = broker.listener(&cx.listener.name)?;
+        Some(NodeEndpoint {
+            node_id: id,
+            host: endpoint.host.clone(),
+            port: i32::from(endpoint.port),
+            rack: broker.rack.clone(),
+            ..Default::default()
+        })
+    };
+    leaders.into_iter().filter_map(endpoint).collect()
+}

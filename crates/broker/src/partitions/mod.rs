@@ -1,0 +1,197 @@
+//! The partitions that this broker holds replicas of, kept in step with the cluster's metadata.
+//!
+//! A request finds its partition without a lock: the table is replaced whole when metadata changes, and shares what did not.
+
+mod partition;
+mod topic_settings;
+mod waiters;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwap;
+use klamm_config::Overrides;
+use klamm_log::{LogManager, StorageError, TopicPartition};
+use klamm_metadata::{ConfigResource, ConfigResourceType, LocalPartition, MetadataDelta, MetadataImage};
+use klamm_protocol::Uuid;
+use klamm_timeline::OrdMap;
+use tracing::{error, info};
+
+use crate::config::NodeConfig;
+pub use partition::{Committed, FetchError, LeaderError, Partition, ProduceError};
+use topic_settings::TopicSettings;
+pub(crate) use waiters::FetchWaiter;
+
+/// A replica on this broker.
+#[derive(Clone, Debug)]
+pub enum Hosted {
+    /// In service.
+    Online(Arc<Partition>),
+    /// Its log can't be opened, or its directory failed.
+    Offline,
+}
+
+#[derive(Clone, Debug)]
+struct HostedTopic {
+    id: Uuid,
+    partitions: OrdMap<i32, Hosted>,
+}
+
+type Table = OrdMap<Arc<str>, HostedTopic>;
+
+/// All partitions of this broker.
+#[derive(Debug)]
+pub struct Partitions {
+    broker: i32,
+    config: Arc<NodeConfig>,
+    logs: Arc<LogManager>,
+    table: ArcSwap<Table>,
+    /// Held by whoever replaces the table.
+    updating: Mutex<()>,
+}
+
+impl Partitions {
+    /// No partitions yet: they come with the first image.
+    pub fn new(broker: i32, config: Arc<NodeConfig>, logs: Arc<LogManager>) -> Self {
+        Self { broker, config, logs, table: ArcSwap::default(), updating: Mutex::new(()) }
+    }
+
+    /// The replica of a partition here; `None` if there is none.
+    pub fn get(&self, topic: &str, partition: i32) -> Option<Hosted> {
+        self.table.load().get(topic)?.partitions.get(&partition).cloned()
+    }
+
+    /// All replicas in service.
+    pub fn online(&self) -> Vec<Arc<Partition>> {
+        let table = self.table.load();
+        let all = table.values().flat_map(|topic| topic.partitions.values());
+        all.filter_map(|hosted| match hosted {
+            Hosted::Online(partition) => Some(Arc::clone(partition)),
+            Hosted::Offline => None,
+        })
+        .collect()
+    }
+
+    /// The logs beneath.
+    pub fn logs(&self) -> &Arc<LogManager> {
+        &self.logs
+    }
+
+    /// Takes over a change of metadata: replicas come and go, leaders take office, topics get other settings.
+    pub fn on_metadata_update(&self, delta: &MetadataDelta, image: &MetadataImage, now_ms: i64) {
+        let _updating = self.updating.lock().unwrap_or_else(PoisonError::into_inner);
+        let changes = delta.local_changes(self.broker);
+        let mut table = Table::clone(&self.table.load());
+        for ((topic, partition), topic_id) in &changes.deletes {
+            self.delete(&mut table, topic, *partition, *topic_id, now_ms);
+        }
+        for ((topic, partition), local) in changes.leaders.iter().chain(&changes.followers) {
+            self.host(&mut table, topic, *partition, local, image, now_ms);
+        }
+        self.table.store(Arc::new(table));
+        self.reconfigure(delta, image);
+    }
+
+    fn delete(&self, table: &mut Table, topic: &Arc<str>, partition: i32, topic_id: Uuid, now_ms: i64) {
+        let Some(hosted) = table.get(topic).filter(|hosted| hosted.id == topic_id) else { return };
+        let mut hosted = hosted.clone();
+        let removed = hosted.partitions.remove(&partition);
+        if hosted.partitions.is_empty() {
+            table.remove(topic);
+        } else {
+            table.insert(Arc::clone(topic), hosted);
+        }
+        // Readers find the partition gone before its files are.
+        self.table.store(Arc::new(table.clone()));
+        if let Some(Hosted::Online(removed)) = removed {
+            removed.close();
+        }
+        if let Err(error) = self.logs.delete(&TopicPartition::new(Arc::clone(topic), partition), now_ms) {
+            error!("cannot delete the log of {topic}-{partition}: {error}");
+        }
+    }
+
+    fn host(
+        &self,
+        table: &mut Table,
+        topic: &Arc<str>,
+        partition: i32,
+        local: &LocalPartition,
+        image: &MetadataImage,
+        now_ms: i64,
+    ) {
+        let known = table.get(topic).filter(|hosted| hosted.id == local.topic_id);
+        if let Some(Hosted::Online(known)) = known.and_then(|hosted| hosted.partitions.get(&partition)) {
+            known.on_registration(&local.registration);
+            return;
+        }
+        let mut hosted = known.cloned().unwrap_or(HostedTopic { id: local.topic_id, partitions: OrdMap::new() });
+        let settings = self.settings(topic, image);
+        let state = match self.open_log(topic, partition, local, &settings, now_ms) {
+            Ok(log) => {
+                let partition = Partition::new(self.broker, Arc::clone(topic), partition, local, &settings, log);
+                Hosted::Online(Arc::new(partition))
+            }
+            Err(error) => {
+                error!("partition {topic}-{partition} is offline: {error}");
+                Hosted::Offline
+            }
+        };
+        hosted.partitions.insert(partition, state);
+        table.insert(Arc::clone(topic), hosted);
+    }
+
+    /// The partition's log: the one found at start, or a new one. A directory of that name left by another topic (deleted
+    /// while this node was away) makes room first.
+    fn open_log(
+        &self,
+        topic: &str,
+        partition: i32,
+        local: &LocalPartition,
+        settings: &TopicSettings,
+        now_ms: i64,
+    ) -> Result<Arc<klamm_log::Log>, StorageError> {
+        let topic_id = local.topic_id;
+        let directory = local.registration.directory(self.broker);
+        let name = TopicPartition::new(topic, partition);
+        if let Some(log) = self.logs.get(&name)
+            && log.topic_id().is_some_and(|found| found != topic_id)
+        {
+            info!("the log of {name} belongs to a topic that is gone");
+            self.logs.delete(&name, now_ms)?;
+        }
+        let log = self.logs.get_or_create(&name, Some(topic_id), directory, settings.log.clone(), now_ms)?;
+        log.assign_topic_id(topic_id)?;
+        Ok(log)
+    }
+
+    fn settings(&self, topic: &str, image: &MetadataImage) -> TopicSettings {
+        let own = image.configs().resource(&ConfigResource::topic(topic));
+        TopicSettings::of(topic, &self.config.effective(), own.unwrap_or(&Overrides::new()))
+    }
+
+    /// Gives logs the settings that changed: of single topics, or of all when the brokers' did.
+    fn reconfigure(&self, delta: &MetadataDelta, image: &MetadataImage) {
+        let changed = delta.changed_configs();
+        if changed.iter().any(|resource| resource.resource_type == ConfigResourceType::BROKER) {
+            for (topic, hosted) in self.table.load().iter() {
+                self.reconfigure_topic(topic, hosted, image);
+            }
+            return;
+        }
+        for ConfigResource { resource_type, name } in changed {
+            let table = self.table.load();
+            if let (ConfigResourceType::TOPIC, Some(hosted)) = (*resource_type, table.get(name.as_str())) {
+                self.reconfigure_topic(name, hosted, image);
+            }
+        }
+    }
+
+    fn reconfigure_topic(&self, topic: &str, hosted: &HostedTopic, image: &MetadataImage) {
+        let settings = self.settings(topic, image);
+        for state in hosted.partitions.values() {
+            if let Hosted::Online(partition) = state {
+                partition.update_settings(&settings);
+            }
+        }
+    }
+}

@@ -1,0 +1,253 @@
+//! A partition that this broker holds a replica of: its log, and what replication knows of it.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use klamm_log::{AppendError, AppendInfo, AppendOrigin, FetchData, Isolation, Log, ReadError};
+use klamm_metadata::{LocalPartition, PartitionRegistration};
+use klamm_protocol::Uuid;
+use klamm_replication::{Assignment, LeaderEpochError, NotEnoughReplicas, NotLeader, PartitionState};
+
+use super::topic_settings::TopicSettings;
+use super::waiters::{FetchWaiter, Waiters, Waiting};
+
+/// Why a partition did not take records.
+#[derive(Debug, thiserror::Error)]
+pub enum ProduceError {
+    /// Another broker leads.
+    #[error(transparent)]
+    NotLeader(#[from] NotLeader),
+    /// acks=all, and too few replicas are in sync.
+    #[error(transparent)]
+    NotEnoughReplicas(#[from] NotEnoughReplicas),
+    /// The log refused the batch or failed.
+    #[error(transparent)]
+    Append(#[from] AppendError),
+}
+
+/// Why a partition can't be asked: another broker leads, or the client's epoch is not this leader's.
+#[derive(Debug, thiserror::Error)]
+pub enum LeaderError {
+    /// Another broker leads.
+    #[error(transparent)]
+    NotLeader(#[from] NotLeader),
+    /// The client's leader epoch is wrong (KIP-320).
+    #[error(transparent)]
+    Epoch(#[from] LeaderEpochError),
+}
+
+/// Why a partition gave no records.
+#[derive(Debug, thiserror::Error)]
+pub enum FetchError {
+    /// This broker is not the one to ask.
+    #[error(transparent)]
+    Leader(#[from] LeaderError),
+    /// The log has no such offset, or failed.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+}
+
+/// How waiting for the high watermark ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Committed {
+    /// All replicas in sync have the records.
+    Yes,
+    /// The time was up.
+    TimedOut,
+    /// The partition has another leader now, or went away.
+    LeaderChanged,
+}
+
+/// One partition at this broker.
+///
+/// Appends go one at a time through `state`; reads ask the log, which never makes them wait for the writer.
+#[derive(Debug)]
+pub struct Partition {
+    topic: Arc<str>,
+    topic_id: Uuid,
+    index: i32,
+    log: Arc<Log>,
+    state: Mutex<PartitionState>,
+    replicas: AtomicUsize,
+    min_insync_replicas: AtomicUsize,
+    waiters: Arc<Waiters>,
+}
+
+fn assignment(registration: &PartitionRegistration) -> Assignment {
+    Assignment {
+        leader: registration.leader,
+        leader_epoch: registration.leader_epoch,
+        partition_epoch: registration.partition_epoch,
+        isr: registration.isr.clone(),
+    }
+}
+
+impl Partition {
+    pub(super) fn new(
+        broker: i32,
+        topic: Arc<str>,
+        index: i32,
+        local: &LocalPartition,
+        settings: &TopicSettings,
+        log: Arc<Log>,
+    ) -> Self {
+        let state = PartitionState::new(broker, assignment(&local.registration), log.high_watermark());
+        let partition = Self {
+            topic,
+            topic_id: local.topic_id,
+            index,
+            log,
+            state: Mutex::new(state),
+            replicas: AtomicUsize::new(local.registration.replicas.len()),
+            min_insync_replicas: AtomicUsize::new(settings.min_insync_replicas),
+            waiters: Arc::default(),
+        };
+        if partition.state().is_leader() {
+            partition.take_office();
+        }
+        partition
+    }
+
+    fn state(&self) -> MutexGuard<'_, PartitionState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The topic's name.
+    pub fn topic(&self) -> &Arc<str> {
+        &self.topic
+    }
+
+    /// The topic's id.
+    pub fn topic_id(&self) -> Uuid {
+        self.topic_id
+    }
+
+    /// The partition's id within its topic.
+    pub fn index(&self) -> i32 {
+        self.index
+    }
+
+    /// The records.
+    pub fn log(&self) -> &Arc<Log> {
+        &self.log
+    }
+
+    /// Puts the topic's settings in force.
+    pub(super) fn update_settings(&self, settings: &TopicSettings) {
+        self.min_insync_replicas.store(settings.min_insync_replicas, Ordering::Relaxed);
+        self.log.update_config(settings.log.clone());
+    }
+
+    /// Takes over what the metadata says now.
+    pub(super) fn on_registration(&self, registration: &PartitionRegistration) {
+        self.replicas.store(registration.replicas.len(), Ordering::Relaxed);
+        let became_leader = self.state().on_assignment(assignment(registration));
+        if became_leader {
+            self.take_office();
+        }
+        self.waiters.on_change();
+    }
+
+    /// A new leader notes where its epoch begins. What it holds is committed as soon as the whole ISR is known to hold it,
+    /// which for a lone replica is now.
+    fn take_office(&self) {
+        let mut state = self.state();
+        let end = self.log.log_end_offset();
+        self.log.maybe_assign_epoch_start_offset(state.assignment().leader_epoch, end);
+        if let Some(high_watermark) = state.on_local_end(end) {
+            self.log.maybe_increment_high_watermark(high_watermark);
+        }
+    }
+
+    /// The partition leaves this broker: whoever waits on it is told.
+    pub(super) fn close(&self) {
+        self.waiters.on_change();
+    }
+
+    /// Whether this broker leads, and in which epoch; a client that names an epoch has to name that one.
+    pub fn check_leader(&self, current_leader_epoch: Option<i32>) -> Result<i32, LeaderError> {
+        let state = self.state();
+        state.check_leader_epoch(current_leader_epoch)?;
+        Ok(state.leader_epoch()?)
+    }
+
+    /// The leader as far as known here, negative if there is none, and its epoch.
+    pub fn leader(&self) -> (i32, i32) {
+        let state = self.state();
+        (state.assignment().leader, state.assignment().leader_epoch)
+    }
+
+    /// Appends one batch as the leader. With `acks_all` only if `min.insync.replicas` are in sync; a partition with fewer
+    /// replicas than that asks for all it has.
+    pub fn append(
+        &self,
+        records: &Bytes,
+        acks_all: bool,
+        origin: AppendOrigin,
+        now_ms: i64,
+    ) -> Result<AppendInfo, ProduceError> {
+        let mut state = self.state();
+        let leader_epoch = state.leader_epoch()?;
+        if acks_all {
+            let required = self.min_insync_replicas.load(Ordering::Relaxed);
+            state.check_in_sync(required.min(self.replicas.load(Ordering::Relaxed)))?;
+        }
+        let info = self.log.append_as_leader(records, leader_epoch, origin, now_ms)?;
+        let risen = state.on_local_end(self.log.log_end_offset());
+        if let Some(high_watermark) = risen {
+            self.log.maybe_increment_high_watermark(high_watermark);
+        }
+        drop(state);
+        if risen.is_some() {
+            self.waiters.on_visible(i64::try_from(records.len()).unwrap_or(i64::MAX / 2));
+        }
+        Ok(info)
+    }
+
+    /// Waits until everything below `offset` is committed, while this broker leads in the epoch in which it was called.
+    pub async fn committed(&self, offset: i64, timeout: Duration) -> Committed {
+        let Ok(epoch) = self.state().leader_epoch() else { return Committed::LeaderChanged };
+        let wait = async {
+            loop {
+                let mut next = Box::pin(self.waiters.next_commit());
+                next.as_mut().enable();
+                {
+                    let state = self.state();
+                    if state.leader_epoch() != Ok(epoch) {
+                        return Committed::LeaderChanged;
+                    }
+                    if state.high_watermark() >= offset {
+                        return Committed::Yes;
+                    }
+                }
+                next.await;
+            }
+        };
+        tokio::time::timeout(timeout, wait).await.unwrap_or(Committed::TimedOut)
+    }
+
+    /// Whether everything below `offset` is committed, without waiting.
+    pub fn is_committed(&self, offset: i64) -> bool {
+        self.state().high_watermark() >= offset
+    }
+
+    /// Finds records for a consumer.
+    pub fn fetch(
+        &self,
+        offset: i64,
+        max_bytes: u32,
+        current_leader_epoch: Option<i32>,
+        isolation: Isolation,
+        min_one_message: bool,
+    ) -> Result<FetchData, FetchError> {
+        self.check_leader(current_leader_epoch)?;
+        Ok(self.log.read(offset, max_bytes, isolation, min_one_message)?)
+    }
+
+    /// Has a fetch told when records come.
+    pub(crate) fn add_waiter(&self, waiter: &Arc<FetchWaiter>) -> Waiting {
+        self.waiters.add(waiter)
+    }
+}
