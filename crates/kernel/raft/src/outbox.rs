@@ -76,6 +76,11 @@ impl Outbox {
         Outbox::default()
     }
 
+    /// Whether there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.effects.is_empty()
+    }
+
     /// Takes all effects, in order.
     pub fn drain(&mut self) -> Vec<Effect> {
         std::mem::take(&mut self.effects)
