@@ -149,7 +149,8 @@ impl Config {
                         origin: origin.clone(),
                     });
                 }
-                if known.effect == Effect::NotYet && self.value(name) != known.default_value().as_ref() {
+                let wished = property.origin != Origin::Program && self.value(name) != known.default_value().as_ref();
+                if known.effect == Effect::NotYet && wished {
                     warnings.push(Warning::NoEffectYet { key, origin });
                 }
             } else if base_of_listener_key(name).is_some_and(|base| table.get(base).is_some())

@@ -157,6 +157,10 @@ fn keys_that_are_gone_deprecated_repeated_or_without_effect_are_told() {
         Vec::<String>::new(),
         "the default is no wish"
     );
+    let mut properties = Properties::parse(NODE.as_bytes(), "f").unwrap();
+    properties.set("num.network.threads", "8", Origin::Program);
+    let (_, warnings) = Config::from_properties(&properties, broker_keys()).unwrap();
+    assert_eq!(warnings, [], "nor is what the program sets");
 }
 
 #[test]

@@ -18,24 +18,25 @@ pub(super) const KEYS: &[ConfigKey] = &[
         .default("producer")
         .one_of(&["uncompressed", "zstd", "lz4", "snappy", "gzip", "producer"])
         .server(&[same("compression.type")])
-        .doc(
-            "Codec of stored batches; `producer` keeps what the producer chose. Klamm keeps the producer's \
-             batches as they came.",
-        ),
+        .effective()
+        .doc("Codec of stored batches; `producer` keeps what the producer chose."),
     int("compression.gzip.level", Medium)
         .default("-1")
         .validator(Validator::RangeOr { min: 1, max: 9, or: -1 })
         .server(&[same("compression.gzip.level")])
+        .effective()
         .doc("Level of gzip when the broker itself compresses; -1 is the library's own default."),
     int("compression.lz4.level", Medium)
         .default("9")
         .between(1.0, 17.0)
         .server(&[same("compression.lz4.level")])
+        .effective()
         .doc("Level of lz4 when the broker itself compresses."),
     int("compression.zstd.level", Medium)
         .default("3")
         .between(-131072.0, 22.0)
         .server(&[same("compression.zstd.level")])
+        .effective()
         .doc("Level of zstd when the broker itself compresses."),
     long("delete.retention.ms", Medium)
         .default("86400000")
@@ -147,7 +148,6 @@ pub(super) const KEYS: &[ConfigKey] = &[
     boolean("preallocate", Medium)
         .default("false")
         .server(&[same("log.preallocate")])
-        .effective()
         .doc("Whether a new segment file is given its full size at once."),
     long("remote.copy.lag.bytes", Medium)
         .default("-1")

@@ -54,7 +54,6 @@ pub(super) const KEYS: &[ConfigKey] = &[
     int("offsets.load.buffer.size", High)
         .default("5242880")
         .at_least(1)
-        .effective()
         .doc("Bytes read at a time when a partition of `__consumer_offsets` is loaded."),
     short("offsets.topic.replication.factor", High)
         .default("3")

@@ -119,7 +119,6 @@ pub(super) const KEYS: &[ConfigKey] = &[
     boolean("log.preallocate", Medium)
         .default("false")
         .cluster_wide()
-        .effective()
         .doc("Whether a new segment file is given its full size at once."),
     string("log.message.timestamp.type", Medium)
         .default("CreateTime")
@@ -150,16 +149,13 @@ pub(super) const KEYS: &[ConfigKey] = &[
         .default("30000")
         .at_least(0)
         .internal()
-        .effective()
         .doc("Milliseconds after start before retention, flushing and checkpoints begin."),
     int("num.recovery.threads.per.data.dir", High)
         .default("2")
         .at_least(1)
         .cluster_wide()
-        .doc(
-            "Threads for each directory that recover logs at start and flush them at the end. Klamm opens logs \
-             one after the other.",
-        ),
+        .effective()
+        .doc("Threads for each directory that open and recover logs at start and flush them at the end."),
     int("num.partitions", Medium)
         .default("1")
         .at_least(1)

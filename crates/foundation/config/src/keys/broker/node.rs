@@ -58,10 +58,12 @@ pub(super) const KEYS: &[ConfigKey] = &[
     boolean("unstable.api.versions.enable", High)
         .default("false")
         .internal()
+        .effective()
         .doc("Whether API versions that are still in development are offered."),
     boolean("unstable.feature.versions.enable", High)
         .default("false")
         .internal()
+        .effective()
         .doc("Whether feature levels that are still in development may be chosen."),
     list("config.providers", Low)
         .default("")
@@ -111,24 +113,25 @@ pub(super) const KEYS: &[ConfigKey] = &[
         .default("producer")
         .one_of(&["uncompressed", "zstd", "lz4", "snappy", "gzip", "producer"])
         .cluster_wide()
-        .doc(
-            "Codec of stored batches unless the topic says otherwise; `producer` keeps what the producer chose. \
-             Klamm keeps the producer's batches as they came.",
-        ),
+        .effective()
+        .doc("Codec of stored batches unless the topic says otherwise; `producer` keeps what the producer chose."),
     int("compression.gzip.level", Medium)
         .default("-1")
         .validator(Validator::RangeOr { min: 1, max: 9, or: -1 })
         .cluster_wide()
+        .effective()
         .doc("Level of gzip when the broker itself compresses; -1 is the library's own default."),
     int("compression.lz4.level", Medium)
         .default("9")
         .between(1.0, 17.0)
         .cluster_wide()
+        .effective()
         .doc("Level of lz4 when the broker itself compresses."),
     int("compression.zstd.level", Medium)
         .default("3")
         .between(-131072.0, 22.0)
         .cluster_wide()
+        .effective()
         .doc("Level of zstd when the broker itself compresses."),
     int("num.replica.alter.log.dirs.threads", High)
         .doc("Threads that move replicas between log directories; unset means one for each directory."),

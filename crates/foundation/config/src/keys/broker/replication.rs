@@ -53,7 +53,6 @@ pub(super) const KEYS: &[ConfigKey] = &[
         .doc("Fetchers a broker runs for each broker it follows."),
     long("replica.high.watermark.checkpoint.interval.ms", High)
         .default("5000")
-        .effective()
         .doc("Milliseconds between writes of the checkpoint of high watermarks."),
     string("replica.selector.class", Medium)
         .doc("Java class that picks the replica a consumer reads from; the leader serves all reads."),

@@ -63,6 +63,7 @@ pub(super) const KEYS: &[ConfigKey] = &[
         .default("2147483647")
         .at_least(0)
         .cluster_wide()
+        .effective()
         .doc("Most new connections a second."),
     long("connections.max.idle.ms", Medium)
         .default("600000")

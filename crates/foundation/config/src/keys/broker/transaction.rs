@@ -14,7 +14,6 @@ pub(super) const KEYS: &[ConfigKey] = &[
         .default("600000")
         .at_least(1)
         .internal()
-        .effective()
         .doc("Milliseconds between the looks for producers to forget."),
     int("transaction.max.timeout.ms", High)
         .default("900000")
