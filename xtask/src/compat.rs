@@ -213,7 +213,7 @@ impl Drop for Node {
 }
 
 /// A port that is free together with the next one, which the controller takes.
-fn free_ports() -> Result<u16, String> {
+pub(crate) fn free_ports() -> Result<u16, String> {
     for _ in 0..100 {
         let first = TcpListener::bind("127.0.0.1:0").map_err(|error| error.to_string())?;
         let port = first.local_addr().map_err(|error| error.to_string())?.port();
@@ -254,20 +254,23 @@ fn java(root: &Path, into: &Path) -> Result<Vec<String>, String> {
     .to_vec())
 }
 
-fn python(root: &Path, into: &Path, script: &str) -> Result<Vec<String>, String> {
-    let source = root.join("tests/compat/python");
-    let venv = into.join("venv");
+fn python(root: &Path, _into: &Path, script: &str) -> Result<Vec<String>, String> {
+    let interpreter = python_environment(root)?.join("bin/python");
+    let script = root.join("tests/compat/python").join(script);
+    Ok([interpreter, script].map(|path| path.display().to_string()).to_vec())
+}
+
+/// A Python environment with the clients in it; installs what is missing.
+pub(crate) fn python_environment(root: &Path) -> Result<PathBuf, String> {
+    let venv = crate::target_dir(root).join("compat/venv");
     let interpreter = venv.join("bin/python");
     if !interpreter.exists() {
         crate::succeed(Command::new("python3").args(["-m", "venv"]).arg(&venv))?;
     }
-    let requirements = source.join("requirements.txt");
+    let requirements = root.join("tests/compat/python/requirements.txt");
     let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"];
     crate::succeed(Command::new(&interpreter).args(pip).arg(&requirements))?;
-    Ok(vec![
-        interpreter.display().to_string(),
-        source.join(script).display().to_string(),
-    ])
+    Ok(venv)
 }
 
 fn files(dir: &Path, extension: &str) -> Result<Vec<PathBuf>, String> {

@@ -5,6 +5,7 @@ mod compat;
 mod docs;
 mod test;
 mod tidy;
+mod tour;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -15,7 +16,8 @@ const USAGE: &str = "usage: cargo xtask <task>
   compat [CLIENT]…   run the suites of real clients (java, librdkafka, kafka-python) against a node
   docs               write the pages of docs/ that are rendered from the code
   test               everything that has to hold: tidy, format, lints, docs, tests, real clients
-  tidy               check the edges between crates, file sizes and other rules";
+  tidy               check the edges between crates, file sizes and other rules
+  tour               run the README's tour and compare what it prints";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -27,6 +29,7 @@ fn main() -> ExitCode {
         ["docs"] => docs(),
         ["test"] => verdict(test::run(&root())),
         ["tidy"] => verdict(tidy::check(&root())),
+        ["tour"] => verdict(tour::run(&root()).unwrap_or_else(|error| vec![error])),
         _ => {
             eprintln!("{USAGE}");
             ExitCode::from(2)

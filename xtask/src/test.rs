@@ -24,6 +24,7 @@ pub(crate) fn run(root: &Path) -> Vec<String> {
         ("unit, integration and doc tests", |root| {
             crate::cargo(root, &["test", "--workspace"])
         }),
+        ("the README's tour", |root| none(crate::tour::run(root)?)),
         ("real clients", |root| none(crate::compat::run(root, &[])?)),
     ];
     let start = Instant::now();
