@@ -6,18 +6,28 @@
 //! Tests: beside the code; whole nodes are tested through the testkit and by real clients in `tests/compat/`.
 mod apis;
 mod authorized_operations;
+mod auto_topics;
 mod clock;
 mod config;
 mod connection;
+mod endpoints;
+mod fetch_sessions;
+mod lifecycle;
 mod metrics;
 mod node;
+mod partitions;
+mod producer_ids;
+pub mod quorum;
 mod request;
+mod server;
 mod standalone;
 mod topics;
 
 pub use clock::Clock;
 pub use config::NodeConfig;
+pub use endpoints::EndpointError;
 pub use metrics::Metrics;
 pub use node::Node;
 pub use request::{After, ListenerInfo, RequestContext};
+pub use server::{Server, StartError, StopError, Unformatted};
 pub use standalone::Standalone;

@@ -5,9 +5,14 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use klamm_metadata::MetadataImage;
 
+use crate::auto_topics::AutoTopics;
 use crate::clock::Clock;
 use crate::config::NodeConfig;
+use crate::fetch_sessions::FetchSessions;
 use crate::metrics::Metrics;
+use crate::partitions::Partitions;
+use crate::producer_ids::ProducerIds;
+use crate::quorum::ControllerHandle;
 
 /// A running node, as its handlers see it.
 #[derive(Debug)]
@@ -17,12 +22,21 @@ pub struct Node {
     /// The cluster's id, as in `meta.properties`.
     pub cluster_id: String,
     /// The one clock.
-    pub clock: Clock,
+    pub clock: Arc<Clock>,
     /// Counters.
     pub metrics: Metrics,
     /// Its configuration.
     pub config: Arc<NodeConfig>,
-    image: Arc<ArcSwap<MetadataImage>>,
+    /// The way to the controller.
+    pub controller: ControllerHandle,
+    /// The replicas here.
+    pub partitions: Arc<Partitions>,
+    /// Producer ids to give out.
+    pub producer_ids: ProducerIds,
+    /// Topics that are created because they were asked for.
+    pub auto_topics: AutoTopics,
+    pub(crate) fetch_sessions: FetchSessions,
+    pub(crate) image: Arc<ArcSwap<MetadataImage>>,
 }
 
 impl Node {

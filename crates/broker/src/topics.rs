@@ -1,7 +1,10 @@
 //! Names of topics.
 
+/// Where group coordinators keep groups and offsets.
+pub(crate) const GROUP_METADATA_TOPIC: &str = "__consumer_offsets";
+
 /// The topics that coordinators keep their state in.
-const INTERNAL: [&str; 3] = ["__consumer_offsets", "__transaction_state", "__share_group_state"];
+const INTERNAL: [&str; 3] = [GROUP_METADATA_TOPIC, "__transaction_state", "__share_group_state"];
 
 /// The longest name that a topic may have, in UTF-16 code units as Kafka counts.
 const MAX_NAME_LENGTH: usize = 249;

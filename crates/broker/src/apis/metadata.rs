@@ -116,11 +116,16 @@ fn asked_topics(cx: &RequestContext<'_>, view: &View<'_>, request: &MetadataRequ
         .filter_map(|name| view.image.topics().by_name(name))
         .map(|t| view.topic(t))
         .collect();
+    let may_create =
+        request.allow_auto_topic_creation && cx.node.config.server.config.boolean("auto.create.topics.enable");
     for name in unknown {
         let error_code = match is_valid_name(name) {
             true => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
             false => ErrorCode::INVALID_TOPIC_EXCEPTION,
         };
+        if may_create && error_code == ErrorCode::UNKNOWN_TOPIC_OR_PARTITION {
+            cx.node.auto_topics.create(cx.node, name);
+        }
         let is_internal = is_internal(name);
         topics.push(MetadataResponseTopic {
             error_code,

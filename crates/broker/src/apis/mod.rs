@@ -14,9 +14,21 @@ use klamm_protocol::{
 
 use crate::request::RequestContext;
 
+mod allocate_producer_ids;
 mod api_versions;
+mod broker_heartbeat;
+mod broker_registration;
+mod delete_records;
+mod describe_log_dirs;
+mod describe_producers;
+mod fetch;
+mod init_producer_id;
+mod list_offsets;
 mod metadata;
 mod not_offered;
+mod offset_for_leader_epoch;
+mod partition_errors;
+mod produce;
 
 pub(crate) use api_versions::unsupported_version as unsupported_api_versions;
 pub(crate) use not_offered::reply as not_offered;
@@ -61,13 +73,24 @@ macro_rules! apis {
 
 /// What a broker's listener offers.
 const BROKER: &[Api] = apis! {
+    ProduceRequest => produce::handle, parks = true;
+    FetchRequest => fetch::handle, parks = true;
+    ListOffsetsRequest => list_offsets::handle;
     MetadataRequest => metadata::handle;
     ApiVersionsRequest => api_versions::handle;
+    DeleteRecordsRequest => delete_records::handle;
+    InitProducerIdRequest => init_producer_id::handle;
+    OffsetForLeaderEpochRequest => offset_for_leader_epoch::handle;
+    DescribeLogDirsRequest => describe_log_dirs::handle;
+    DescribeProducersRequest => describe_producers::handle;
 };
 
 /// What a controller's listener offers.
 const CONTROLLER: &[Api] = apis! {
     ApiVersionsRequest => api_versions::handle;
+    BrokerRegistrationRequest => broker_registration::handle;
+    BrokerHeartbeatRequest => broker_heartbeat::handle;
+    AllocateProducerIdsRequest => allocate_producer_ids::handle;
 };
 
 fn table(listener: Listener) -> &'static [Api] {

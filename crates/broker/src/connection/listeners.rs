@@ -15,6 +15,7 @@ use crate::node::Node;
 use crate::request::ListenerInfo;
 
 /// Owns the accept loops and, through them, all connections. Dropped, it ends them at once.
+#[derive(Debug)]
 pub(crate) struct Listeners {
     accepting: JoinSet<()>,
     stopping: watch::Sender<bool>,

@@ -18,7 +18,7 @@ use tracing::{error, info};
 
 use crate::config::NodeConfig;
 pub use partition::{Committed, FetchError, LeaderError, Partition, ProduceError};
-use topic_settings::TopicSettings;
+pub(crate) use topic_settings::TopicSettings;
 pub(crate) use waiters::FetchWaiter;
 
 /// A replica on this broker.

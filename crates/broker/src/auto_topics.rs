@@ -1,0 +1,114 @@
+//! Topics that are created because somebody asked for them (`auto.create.topics.enable`), and the coordinators' own.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use klamm_controller::Controller;
+use klamm_protocol::ErrorCode;
+use klamm_protocol::messages::CreateTopicsRequest;
+use klamm_protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
+use tokio::task::JoinSet;
+use tracing::{debug, info};
+
+use crate::node::Node;
+use crate::topics::GROUP_METADATA_TOPIC;
+
+/// As many topics may be on their way at once; further ones wait for their clients' next try.
+const MAX_UNDER_WAY: usize = 1_000;
+
+/// Creates topics in the background, each once however many ask for it.
+#[derive(Debug, Default)]
+pub struct AutoTopics {
+    state: Mutex<UnderWay>,
+}
+
+#[derive(Debug, Default)]
+struct UnderWay {
+    names: BTreeSet<String>,
+    /// Dropped with the node, which ends what is still under way.
+    tasks: JoinSet<()>,
+}
+
+impl AutoTopics {
+    /// Begins to create a topic with the defaults for its name, unless that has begun already. The name has to be valid.
+    pub fn create(&self, node: &Arc<Node>, name: &str) {
+        let mut state = self.state();
+        while state.tasks.try_join_next().is_some() {}
+        if state.names.len() >= MAX_UNDER_WAY || !state.names.insert(name.to_owned()) {
+            return;
+        }
+        let topic = creatable(node, name);
+        let node = Arc::downgrade(node);
+        state.tasks.spawn(async move {
+            if let Some(node) = node.upgrade() {
+                let name = topic.name.clone();
+                create(&node, topic).await;
+                node.auto_topics.state().names.remove(&name);
+            }
+        });
+    }
+
+    fn state(&self) -> MutexGuard<'_, UnderWay> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn create(node: &Node, topic: CreatableTopic) {
+    let name = topic.name.clone();
+    let request = CreateTopicsRequest {
+        topics: vec![topic],
+        ..Default::default()
+    };
+    let create = move |controller: &Controller, _now_ms: i64| controller.create_topics(&request);
+    match node
+        .controller
+        .write("create topics", node.request_deadline_ms(), create)
+        .await
+    {
+        Ok(response) => match response.topics.first() {
+            Some(topic) if topic.error_code == ErrorCode::NONE => {
+                info!("created topic {name} because it was asked for")
+            }
+            Some(topic) if topic.error_code == ErrorCode::TOPIC_ALREADY_EXISTS => {}
+            Some(topic) => {
+                info!(
+                    "could not create topic {name}: {} {:?}",
+                    topic.error_code, topic.error_message
+                );
+            }
+            None => debug!("the controller did not answer for topic {name}"),
+        },
+        Err(error) => info!("could not create topic {name}: {error}"),
+    }
+}
+
+/// What the broker asks for when it creates a topic of this name.
+fn creatable(node: &Node, name: &str) -> CreatableTopic {
+    let config = &node.config.server.config;
+    if name != GROUP_METADATA_TOPIC {
+        // The controller fills in its defaults.
+        return CreatableTopic {
+            name: name.to_owned(),
+            num_partitions: config.int("num.partitions"),
+            replication_factor: config.int("default.replication.factor") as i16,
+            ..Default::default()
+        };
+    }
+    let configs = [
+        ("cleanup.policy", "compact".to_owned()),
+        ("compression.type", "producer".to_owned()),
+        ("segment.bytes", config.int("offsets.topic.segment.bytes").to_string()),
+    ];
+    let set = |(name, value): (&str, String)| CreatableTopicConfig {
+        name: name.to_owned(),
+        value: Some(value),
+        ..Default::default()
+    };
+    CreatableTopic {
+        name: name.to_owned(),
+        num_partitions: config.int("offsets.topic.num.partitions"),
+        replication_factor: config.short("offsets.topic.replication.factor"),
+        configs: configs.map(set).into(),
+        ..Default::default()
+    }
+}

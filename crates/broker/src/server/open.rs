@@ -1,0 +1,199 @@
+//! From a configuration to a node whose logs are open and whose controller is active.
+
+use std::hash::{BuildHasher, RandomState};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use klamm_config::{Overrides, ServerConfig};
+use klamm_log::{LogManager, ManagerConfig, MetaProperties, OpenError, OpenReport, Shutdown};
+use klamm_protocol::Uuid;
+use klamm_raft::{Endpoint as RaftEndpoint, Endpoints};
+use tokio::sync::watch;
+use tracing::{info, warn};
+
+use super::StartError;
+use super::publishers::{ConfigPublisher, PartitionsPublisher};
+use crate::auto_topics::AutoTopics;
+use crate::clock::Clock;
+use crate::config::NodeConfig;
+use crate::endpoints::{self, Endpoint};
+use crate::fetch_sessions::FetchSessions;
+use crate::lifecycle::Incarnation;
+use crate::metrics::Metrics;
+use crate::node::Node;
+use crate::partitions::{Partitions, TopicSettings};
+use crate::producer_ids::ProducerIds;
+use crate::quorum::{Quorum, QuorumOptions, RunningQuorum};
+
+/// What to do with directories that have not been formatted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unformatted {
+    /// Refuse to start, as Kafka does: a directory that is missing by mistake must not look like a new node.
+    Refuse,
+    /// Format them for a new cluster of this one node, if they are empty.
+    Format,
+}
+
+/// What [`open`] has opened.
+pub(super) struct Opened {
+    pub(super) node: Arc<Node>,
+    pub(super) quorum: RunningQuorum,
+    pub(super) fault: watch::Receiver<Option<String>>,
+    pub(super) endpoints: Vec<Endpoint>,
+    pub(super) incarnation: Incarnation,
+}
+
+/// Opens the logs and the quorum. Blocks for as long as the disks take.
+pub(super) fn open(
+    config: Arc<NodeConfig>,
+    endpoints: Vec<Endpoint>,
+    _unformatted: Unformatted,
+) -> Result<Opened, StartError> {
+    let server = &config.server;
+    check_supported(server)?;
+    let clock = Arc::new(Clock::new());
+    let (logs, report) = open_logs(&config, &clock)?;
+    let logs = Arc::new(logs);
+    let metadata_dir = Path::new(&server.metadata_log_dir);
+    let meta = MetaProperties::read(metadata_dir).map_err(OpenError::Storage)?;
+    let meta = meta.ok_or_else(|| OpenError::NotFormatted {
+        dir: metadata_dir.to_owned(),
+    })?;
+    let quorum = Quorum::open(
+        server,
+        QuorumOptions {
+            cluster_id: meta.cluster_id.clone(),
+            directory_id: meta.directory_id.unwrap_or(Uuid::ZERO),
+            listeners: controller_endpoints(server, &endpoints),
+            seed: seed(),
+            clock: clock.clone(),
+        },
+    )?;
+    config.update(&quorum.image().load());
+    let partitions = Arc::new(Partitions::new(server.node_id, config.clone(), logs.clone()));
+    let (faulty, fault) = watch::channel(None);
+    let quorum = quorum.run(
+        vec![
+            Box::new(ConfigPublisher { config: config.clone() }),
+            Box::new(PartitionsPublisher {
+                partitions: partitions.clone(),
+                clock: clock.clone(),
+            }),
+        ],
+        move |error| {
+            faulty.send_replace(Some(error.to_string()));
+        },
+    );
+    let incarnation = Incarnation {
+        id: Uuid::random(&mut seed),
+        log_dirs: logs
+            .log_dirs()
+            .into_iter()
+            .filter(|dir| dir.offline.is_none())
+            .filter_map(|dir| dir.directory_id)
+            .collect(),
+        listeners: endpoints::advertised(&server.advertised_listeners, &endpoints),
+        previous_broker_epoch: previous_epoch(&report),
+    };
+    let sessions = usize::try_from(server.config.int("max.incremental.fetch.session.cache.slots")).unwrap_or(0);
+    let node = Arc::new(Node {
+        id: server.node_id,
+        cluster_id: meta.cluster_id,
+        clock,
+        metrics: Metrics::default(),
+        controller: quorum.handle(),
+        partitions,
+        producer_ids: ProducerIds::default(),
+        auto_topics: AutoTopics::default(),
+        fetch_sessions: FetchSessions::new(sessions, seed()),
+        image: quorum.image(),
+        config,
+    });
+    Ok(Opened {
+        node,
+        quorum,
+        fault,
+        endpoints,
+        incarnation,
+    })
+}
+
+/// One node is broker and controller; clusters of several nodes do not work yet.
+fn check_supported(server: &ServerConfig) -> Result<(), StartError> {
+    let not_yet = |what: &str, key| {
+        Err(StartError::NotYet {
+            what: what.to_owned(),
+            key,
+        })
+    };
+    match (server.is_broker(), server.is_controller()) {
+        (true, true) => {}
+        (true, false) => return not_yet("the node would be a broker without a controller", "process.roles"),
+        _ => return not_yet("the node would be a controller without a broker", "process.roles"),
+    }
+    if server.quorum_voters.iter().any(|voter| voter.id != server.node_id) {
+        return not_yet("the quorum has voters beside this node", "controller.quorum.voters");
+    }
+    Ok(())
+}
+
+fn open_logs(config: &NodeConfig, clock: &Clock) -> Result<(LogManager, OpenReport), OpenError> {
+    let server = &config.server;
+    let values = &server.config;
+    let log_dirs: Vec<PathBuf> = server.log_dirs.iter().map(PathBuf::from).collect();
+    let checkpoints = values.int("log.flush.offset.checkpoint.interval.ms");
+    let manager = ManagerConfig {
+        recovery_threads_per_data_dir: usize::try_from(values.int("num.recovery.threads.per.data.dir"))
+            .unwrap_or(1)
+            .max(1),
+        retention_check_interval_ms: values.long("log.retention.check.interval.ms"),
+        checkpoint_interval_ms: i64::from(checkpoints.min(values.int("log.flush.start.offset.checkpoint.interval.ms"))),
+        producer_id_expiration_ms: i64::from(values.int("producer.id.expiration.ms")),
+        ..ManagerConfig::new(server.node_id, log_dirs, seed())
+    };
+    let effective = config.effective();
+    // What topics set themselves is known when the metadata has been read, and put over this then.
+    let of_topic = |topic: &str| TopicSettings::of(topic, &effective, &Overrides::new()).log;
+    let (logs, report) = LogManager::open(manager, of_topic, clock.now_ms())?;
+    for failed in &report.failed {
+        warn!(partition = %failed.partition, error = %failed.error, "a log does not open");
+    }
+    info!(logs = report.logs, recovered = report.recovered.len(), took = ?report.duration, "opened the logs");
+    Ok((logs, report))
+}
+
+/// The broker's epoch when it last stopped, if it stopped cleanly in all directories (KIP-966).
+fn previous_epoch(report: &OpenReport) -> i64 {
+    let epochs: Option<Vec<i64>> = report
+        .dirs
+        .iter()
+        .map(|dir| match dir.shutdown {
+            Shutdown::Clean(epoch) => epoch,
+            Shutdown::Unclean => None,
+        })
+        .collect();
+    match epochs.as_deref() {
+        Some([first, rest @ ..]) if rest.iter().all(|epoch| epoch == first) => *first,
+        _ => -1,
+    }
+}
+
+fn controller_endpoints(server: &ServerConfig, endpoints: &[Endpoint]) -> Endpoints {
+    endpoints::advertised(&server.advertised_controller_listeners, endpoints)
+        .into_iter()
+        .map(|listener| {
+            (
+                listener.name,
+                RaftEndpoint {
+                    host: listener.host.unwrap_or_default(),
+                    port: listener.port,
+                },
+            )
+        })
+        .collect()
+}
+
+/// Randomness for ids and seeds, from the operating system.
+fn seed() -> u64 {
+    RandomState::new().hash_one(0)
+}
