@@ -11,6 +11,7 @@ mod clock;
 mod config;
 mod connection;
 mod endpoints;
+pub mod entropy;
 mod fetch_sessions;
 mod lifecycle;
 mod metrics;
@@ -21,6 +22,8 @@ pub mod quorum;
 mod request;
 mod server;
 mod standalone;
+pub mod storage;
+pub mod storage;
 mod topics;
 
 pub use clock::Clock;
