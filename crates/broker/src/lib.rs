@@ -10,6 +10,7 @@ mod auto_topics;
 mod clock;
 mod config;
 mod connection;
+mod coordinators;
 mod endpoints;
 pub mod entropy;
 mod fetch_sessions;
@@ -22,7 +23,6 @@ pub mod quorum;
 mod request;
 mod server;
 mod standalone;
-pub mod storage;
 pub mod storage;
 mod topics;
 

@@ -18,9 +18,20 @@ pub struct Standalone<'a> {
 impl Standalone<'_> {
     /// The settings. The controller listens beside the broker, for this machine only: nobody else has to reach it.
     pub fn properties(&self) -> Properties {
-        let controller_port = if self.port == 0 { 0 } else { self.port.checked_add(1).unwrap_or(0) };
-        let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.to_owned() };
-        let listeners = format!("PLAINTEXT://{host}:{},CONTROLLER://127.0.0.1:{controller_port}", self.port);
+        let controller_port = if self.port == 0 {
+            0
+        } else {
+            self.port.checked_add(1).unwrap_or(0)
+        };
+        let host = if self.host.contains(':') {
+            format!("[{}]", self.host)
+        } else {
+            self.host.to_owned()
+        };
+        let listeners = format!(
+            "PLAINTEXT://{host}:{},CONTROLLER://127.0.0.1:{controller_port}",
+            self.port
+        );
         let data_dir = self.data_dir.to_string_lossy();
         let mut properties = Properties::new();
         for (key, value) in [
@@ -28,7 +39,10 @@ impl Standalone<'_> {
             ("node.id", "1"),
             ("listeners", listeners.as_str()),
             ("controller.listener.names", "CONTROLLER"),
-            ("controller.quorum.bootstrap.servers", &format!("127.0.0.1:{controller_port}")),
+            (
+                "controller.quorum.bootstrap.servers",
+                &format!("127.0.0.1:{controller_port}"),
+            ),
             ("log.dirs", &data_dir),
             // One node holds everything, also what a cluster would keep three times.
             ("offsets.topic.replication.factor", "1"),

@@ -1,5 +1,6 @@
 //! Why a node does not start or stop, for people: what is wrong, where that came from, what to do.
 
+use std::io;
 use std::path::Path;
 
 use klamm_controller::ControllerError;
@@ -8,6 +9,7 @@ use klamm_net::BindError;
 
 use crate::endpoints::EndpointError;
 use crate::quorum::QuorumError;
+use crate::storage::FormatError;
 
 /// Why a node does not start. Unless it says otherwise nothing was changed.
 #[derive(Debug, thiserror::Error)]
@@ -29,9 +31,17 @@ pub enum StartError {
     /// A directory that should be formatted and has something else in it.
     #[error("`{0}` is not empty, and what is in it is no node's data")]
     Foreign(String),
+    /// A directory that can't be read.
+    #[error("can't read `{dir}`: {source}")]
+    Directory {
+        /// The directory.
+        dir: String,
+        /// What the system says.
+        source: io::Error,
+    },
     /// The directories could not be formatted.
-    #[error("{0}")]
-    Format(String),
+    #[error(transparent)]
+    Format(#[from] FormatError),
     /// The metadata log does not open.
     #[error(transparent)]
     Quorum(#[from] QuorumError),
@@ -50,7 +60,8 @@ impl StartError {
             StartError::Endpoint(_) => Some("listeners"),
             StartError::NotYet { key, .. } => Some(key),
             StartError::Logs(OpenError::OtherNode { .. }) => Some("node.id"),
-            StartError::Logs(_) | StartError::Foreign(_) | StartError::Format(_) => Some("log.dirs"),
+            StartError::Logs(_) | StartError::Foreign(_) => Some("log.dirs"),
+            StartError::Directory { .. } | StartError::Format(_) => Some("log.dirs"),
             StartError::Quorum(_) | StartError::Refused(_) | StartError::Panicked(_) => None,
         }
     }

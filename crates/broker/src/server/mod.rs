@@ -5,6 +5,7 @@
 //! in, what was begun is finished, the controller lets the broker go, logs are closed and marked clean.
 
 mod error;
+mod format;
 mod open;
 mod publishers;
 
@@ -115,6 +116,7 @@ impl Server {
         info!("stopping");
         self.listeners.shutdown(DRAIN).await;
         self.background.shutdown().await;
+        self.node.groups.stop().await;
         self.registration.leave().await;
         let Server {
             node,

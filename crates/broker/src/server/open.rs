@@ -1,6 +1,5 @@
 //! From a configuration to a node whose logs are open and whose controller is active.
 
-use std::hash::{BuildHasher, RandomState};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -12,11 +11,14 @@ use tokio::sync::watch;
 use tracing::{info, warn};
 
 use super::StartError;
-use super::publishers::{ConfigPublisher, PartitionsPublisher};
+use super::format::format_if_new;
+use super::publishers::{ConfigPublisher, GroupsPublisher, PartitionsPublisher};
 use crate::auto_topics::AutoTopics;
 use crate::clock::Clock;
 use crate::config::NodeConfig;
+use crate::coordinators::GroupCoordinators;
 use crate::endpoints::{self, Endpoint};
+use crate::entropy;
 use crate::fetch_sessions::FetchSessions;
 use crate::lifecycle::Incarnation;
 use crate::metrics::Metrics;
@@ -47,11 +49,14 @@ pub(super) struct Opened {
 pub(super) fn open(
     config: Arc<NodeConfig>,
     endpoints: Vec<Endpoint>,
-    _unformatted: Unformatted,
+    unformatted: Unformatted,
 ) -> Result<Opened, StartError> {
     let server = &config.server;
     check_supported(server)?;
     let clock = Arc::new(Clock::new());
+    if unformatted == Unformatted::Format {
+        format_if_new(server, &endpoints, clock.now_ms())?;
+    }
     let (logs, report) = open_logs(&config, &clock)?;
     let logs = Arc::new(logs);
     let metadata_dir = Path::new(&server.metadata_log_dir);
@@ -65,12 +70,13 @@ pub(super) fn open(
             cluster_id: meta.cluster_id.clone(),
             directory_id: meta.directory_id.unwrap_or(Uuid::ZERO),
             listeners: controller_endpoints(server, &endpoints),
-            seed: seed(),
+            seed: entropy::random(),
             clock: clock.clone(),
         },
     )?;
     config.update(&quorum.image().load());
     let partitions = Arc::new(Partitions::new(server.node_id, config.clone(), logs.clone()));
+    let groups = Arc::new(GroupCoordinators::start(server.node_id, &config, partitions.clone(), &clock));
     let (faulty, fault) = watch::channel(None);
     let quorum = quorum.run(
         vec![
@@ -79,13 +85,14 @@ pub(super) fn open(
                 partitions: partitions.clone(),
                 clock: clock.clone(),
             }),
+            Box::new(GroupsPublisher { groups: groups.clone() }),
         ],
         move |error| {
             faulty.send_replace(Some(error.to_string()));
         },
     );
     let incarnation = Incarnation {
-        id: Uuid::random(&mut seed),
+        id: entropy::random_uuid(),
         log_dirs: logs
             .log_dirs()
             .into_iter()
@@ -103,9 +110,10 @@ pub(super) fn open(
         metrics: Metrics::default(),
         controller: quorum.handle(),
         partitions,
+        groups,
         producer_ids: ProducerIds::default(),
         auto_topics: AutoTopics::default(),
-        fetch_sessions: FetchSessions::new(sessions, seed()),
+        fetch_sessions: FetchSessions::new(sessions, entropy::random()),
         image: quorum.image(),
         config,
     });
@@ -149,7 +157,7 @@ fn open_logs(config: &NodeConfig, clock: &Clock) -> Result<(LogManager, OpenRepo
         retention_check_interval_ms: values.long("log.retention.check.interval.ms"),
         checkpoint_interval_ms: i64::from(checkpoints.min(values.int("log.flush.start.offset.checkpoint.interval.ms"))),
         producer_id_expiration_ms: i64::from(values.int("producer.id.expiration.ms")),
-        ..ManagerConfig::new(server.node_id, log_dirs, seed())
+        ..ManagerConfig::new(server.node_id, log_dirs, entropy::random())
     };
     let effective = config.effective();
     // What topics set themselves is known when the metadata has been read, and put over this then.
@@ -191,9 +199,4 @@ fn controller_endpoints(server: &ServerConfig, endpoints: &[Endpoint]) -> Endpoi
             )
         })
         .collect()
-}
-
-/// Randomness for ids and seeds, from the operating system.
-fn seed() -> u64 {
-    RandomState::new().hash_one(0)
 }

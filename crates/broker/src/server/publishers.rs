@@ -1,4 +1,4 @@
-//! Who hears of changes of the cluster's metadata, in this order: configuration, then partitions.
+//! Who hears of changes of the cluster's metadata, in this order: configuration, then partitions, then coordinators.
 
 use std::sync::Arc;
 
@@ -6,6 +6,7 @@ use klamm_metadata::{ConfigResourceType, MetadataDelta, MetadataImage};
 
 use crate::clock::Clock;
 use crate::config::NodeConfig;
+use crate::coordinators::GroupCoordinators;
 use crate::partitions::Partitions;
 use crate::quorum::MetadataPublisher;
 
@@ -36,5 +37,16 @@ pub(super) struct PartitionsPublisher {
 impl MetadataPublisher for PartitionsPublisher {
     fn on_metadata_update(&self, delta: &MetadataDelta, image: &Arc<MetadataImage>) {
         self.partitions.on_metadata_update(delta, image, self.clock.now_ms());
+    }
+}
+
+/// Lets coordinators take up and leave off what their partitions hold.
+pub(super) struct GroupsPublisher {
+    pub(super) groups: Arc<GroupCoordinators>,
+}
+
+impl MetadataPublisher for GroupsPublisher {
+    fn on_metadata_update(&self, delta: &MetadataDelta, _image: &Arc<MetadataImage>) {
+        self.groups.on_metadata_update(delta);
     }
 }
