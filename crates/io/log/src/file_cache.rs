@@ -173,7 +173,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let cache = FileCache::new(1);
         let (dirty, other) = (cache.slot(), cache.slot());
-        ["dirty", "other", "third"].map(|name| disk::create(&dir.path().join(name)).unwrap());
+        for name in ["dirty", "other", "third"] {
+            disk::create(&dir.path().join(name)).unwrap();
+        }
         dirty.file(|| dir.path().join("dirty")).unwrap();
         dirty.writes();
         other.file(|| dir.path().join("other")).unwrap();

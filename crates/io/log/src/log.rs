@@ -37,9 +37,9 @@ pub use trim::DeleteRecordsError;
 /// The positions, all of them offsets:
 /// - `log_start_offset <= high_watermark <= log_end_offset`: what is served, what all in-sync replicas have, and where the
 ///   next batch goes. Only a truncation moves the log end or the high watermark back.
-/// - `log_start_offset <= recovery_point <= log_end_offset`: below the recovery point everything is on disk, synced; what
-///   lies above may be lost or torn by a power cut (a killed process loses nothing that was written), and is the only
-///   part that recovery looks at and may cut.
+/// - `recovery_point <= log_end_offset`: below the recovery point everything is on disk, synced; what lies above may be lost
+///   or torn by a power cut (a killed process loses nothing that was written), and is the only part that recovery looks at
+///   and may cut. It does not follow the log start offset: moving that syncs nothing.
 /// - `last_stable_offset <= high_watermark`: below it no transaction is open or undecided.
 /// - The first segment's base offset is at or below `log_start_offset`: DeleteRecords moves the latter into a segment.
 /// - The producers' state is that of `log_end_offset`; on disk, in `.snapshot` files, that of each segment's base offset
@@ -92,6 +92,8 @@ struct ActiveSegment {
     /// When it was begun or opened.
     created_ms: i64,
     jitter_ms: i64,
+    /// Something was appended since it was begun or opened, which the indexes do not all tell yet.
+    appended: bool,
 }
 
 #[derive(Debug)]
@@ -348,10 +350,7 @@ impl Log {
             high_watermark.offset <= log_end.offset,
             "the high watermark is within the log"
         );
-        assert!(
-            log_start_offset <= recovery_point && recovery_point <= log_end.offset,
-            "recovery point within the log"
-        );
+        assert!(recovery_point <= log_end.offset, "what is synced is within the log");
     }
 
     fn segments(&self) -> Arc<Vec<Arc<Segment>>> {

@@ -45,7 +45,9 @@ pub(crate) enum PartitionDir {
     Stray(TopicPartition),
 }
 
-const SUFFIXES: [(&str, fn(TopicPartition) -> PartitionDir); 3] = [
+type Kind = fn(TopicPartition) -> PartitionDir;
+
+const SUFFIXES: [(&str, Kind); 3] = [
     ("-delete", PartitionDir::Delete),
     ("-future", PartitionDir::Future),
     ("-stray", PartitionDir::Stray),

@@ -3,8 +3,6 @@
 //! Only what lies above the recovery point is looked at: below it everything was synced, and nothing is ever cut there.
 //! The scan reads every byte above it once, checks each batch, cuts at the first thing that is not a whole batch in its
 //! place, and rebuilds the index entries on the way.
-#[cfg(test)]
-mod tests;
 
 use std::path::PathBuf;
 

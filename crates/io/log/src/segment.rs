@@ -295,8 +295,8 @@ impl Segment {
 
     /// Cuts the file at `position`, where the batch that begins with or holds `offset` begins, and the indexes with it.
     pub(crate) fn truncate(&self, position: u32, offset: i64) -> Result<()> {
-        self.truncate_indexes(offset)?;
         self.size.store(position, Ordering::Release);
+        self.truncate_indexes(offset)?;
         disk::set_len(&*self.file()?, &self.path(FileKind::Log), position.into())
     }
 
@@ -311,11 +311,14 @@ impl Segment {
             .truncate_to(|| self.path(FileKind::TimeIndex), covered)?;
         *self.lock_max_timestamp() = None;
         for located in self.headers(anchor.map_or(0, |entry| entry.position)) {
-            let located = located?;
-            if located.header.base_offset >= offset {
+            let header = located?.header;
+            if header.base_offset >= offset {
                 break;
             }
-            self.saw_timestamp(located.header.max_timestamp, located.header.last_offset())?;
+            self.saw_timestamp(header.max_timestamp, header.last_offset())?;
+            if header.next_offset() >= offset {
+                break; // what follows may be torn
+            }
         }
         Ok(())
     }

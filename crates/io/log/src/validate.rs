@@ -1,8 +1,6 @@
 //! What a leader asks of a batch before it appends it: one pass over its bytes, before any lock is taken.
 //!
 //! Rules and their order are those of Kafka's log validator, for the one format that Kafka 4 accepts (magic 2).
-#[cfg(test)]
-mod tests;
 
 use bytes::Bytes;
 use klamm_records::{

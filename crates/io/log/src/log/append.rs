@@ -348,6 +348,7 @@ fn note_in_segment(segment: &Segment, writer: &mut Writer, config: &LogConfig, b
     if batch.position == 0 {
         writer.active.first_timestamp = Some(batch.header.max_timestamp);
     }
+    writer.active.appended = true;
     let entry = writer.active.entries.is_due(batch, config.index_interval_bytes);
     segment.note(batch, entry)
 }
@@ -389,6 +390,7 @@ impl ActiveSegment {
         Self {
             entries: EntryPacer::default(),
             first_timestamp: None,
+            appended: false,
             created_ms: now_ms,
             jitter_ms: jitter(partition, base_offset, config.segment_jitter_ms),
         }

@@ -82,8 +82,8 @@ impl Log {
         if let Some(snapshot) = snapshot {
             self.keep_flush_snapshot(end, &snapshot)?;
         }
-        // Truncation waits for the flush, so the end is still within the log; a log start beyond it has moved the point.
-        self.change_positions(|positions| positions.recovery_point = positions.recovery_point.max(end));
+        // Truncation waits for the flush, so the end is still within the log.
+        self.change_positions(|positions| positions.recovery_point = end);
         Ok(end)
     }
 
@@ -137,9 +137,9 @@ impl Log {
     }
 
     fn close_now(&self) -> Result<()> {
-        let active = self.active_segment();
-        if self.positions().recovery_point < self.log_end_offset() || self.is_dirty() {
-            close_segment(&active)?;
+        let appended = self.writer().active.appended;
+        if appended || self.is_dirty() {
+            close_segment(&self.active_segment())?;
             self.flush_now()?;
         }
         let mut writer = self.writer();

@@ -98,7 +98,7 @@ impl Log {
         };
         let mut positions = Positions {
             log_start_offset,
-            recovery_point: recovery_point.clamp(log_start_offset, log_end.offset),
+            recovery_point: recovery_point.min(log_end.offset),
             high_watermark: log_end,
             log_end,
             first_unstable_offset: None,
@@ -412,7 +412,7 @@ impl Opening<'_> {
                 Err(_) => break,
                 Ok(located) => located,
             };
-            if located.header.base_offset >= self.start.recovery_point {
+            if located.header.next_offset() > self.start.recovery_point {
                 break;
             }
             segment.note(&located, entries.is_due(&located, interval))?;
@@ -498,7 +498,7 @@ impl Opening<'_> {
         log_end_offset: i64,
     ) -> Result<Producers> {
         let newest = snapshots.last().copied();
-        let loaded = load_producers(dir, snapshots, self.start.log_start_offset.max(segments[0].base_offset))?;
+        let loaded = load_producers(dir, snapshots, segments[0].base_offset)?;
         let from_offset = loaded.end_offset;
         let was_damaged = newest.is_some_and(|newest| newest > from_offset);
         let should_be_there = self.start.clean && from_offset < log_end_offset;
@@ -523,8 +523,9 @@ fn remove_segment(segment: &Segment) -> Result<()> {
     Ok(())
 }
 
-/// The newest snapshot that is whole; damaged ones are removed. Without any, no producers as of `log_start_offset`.
-pub(super) fn load_producers(dir: &Path, snapshots: &mut BTreeSet<i64>, log_start_offset: i64) -> Result<Producers> {
+/// The newest snapshot that is whole; damaged ones are removed. Without any, no producers as of `base_offset`, the
+/// first segment's.
+pub(super) fn load_producers(dir: &Path, snapshots: &mut BTreeSet<i64>, base_offset: i64) -> Result<Producers> {
     while let Some(offset) = snapshots.last().copied() {
         let path = FileKind::Snapshot.path(dir, offset);
         if let Some(producers) = disk::read_file(&path)?.and_then(|bytes| decode_snapshot(&bytes, offset)) {
@@ -533,7 +534,7 @@ pub(super) fn load_producers(dir: &Path, snapshots: &mut BTreeSet<i64>, log_star
         disk::remove_file(&path)?;
         snapshots.remove(&offset);
     }
-    Ok(Producers::new(log_start_offset))
+    Ok(Producers::new(base_offset))
 }
 
 /// Takes into account the batches from the snapshot's offset to the log end.

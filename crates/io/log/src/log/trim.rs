@@ -61,6 +61,7 @@ impl Log {
         }
         self.set_segments(kept.to_vec());
         writer.active = ActiveSegment::new(&self.topic_partition, last.base_offset, &self.config(), now_ms);
+        writer.active.appended = true; // the time index may have lost its end
         self.epochs.write().expect(UNPOISONED).truncate_from_end(end);
         let place = Some(Place {
             segment: last.base_offset,
@@ -116,7 +117,7 @@ impl Log {
         for above in writer.snapshots.split_off(&(end + 1)) {
             disk::remove_file(&self.file_path(FileKind::Snapshot, above))?;
         }
-        let loaded = load_producers(&self.dir(), &mut writer.snapshots, self.log_start_offset())?;
+        let loaded = load_producers(&self.dir(), &mut writer.snapshots, self.segments()[0].base_offset)?;
         writer.producers = rebuild_producers(&self.segments(), loaded, end)?;
         writer
             .producers
@@ -148,7 +149,6 @@ impl Log {
         let first_unstable_offset = writer.producers.first_unstable_offset();
         self.change_positions(|positions| {
             positions.log_start_offset = offset;
-            positions.recovery_point = positions.recovery_point.max(offset);
             positions.set_high_watermark(positions.high_watermark.offset);
             positions.first_unstable_offset = first_unstable_offset;
         });

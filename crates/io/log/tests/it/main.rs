@@ -1,0 +1,12 @@
+//! The log by its public face, on real files.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod append;
+mod crash;
+mod manager;
+mod model;
+mod producer_state;
+mod read;
+mod retention;
+mod support;
+mod truncate;

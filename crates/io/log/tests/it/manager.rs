@@ -1,0 +1,354 @@
+//! A node's log directories: whose they are, what is in them, and how they are left.
+use std::path::{Path, PathBuf};
+
+use klamm_log::{
+    DirLock, Isolation, LockError, LogConfig, LogManager, ManagerConfig, MetaProperties, OpenError, OpenReport,
+    Shutdown, StorageError, TopicPartition,
+};
+use klamm_protocol::Uuid;
+
+use crate::support::*;
+
+fn format(dir: &Path, node_id: i32, id: u128) {
+    std::fs::create_dir_all(dir).unwrap();
+    let meta = MetaProperties {
+        cluster_id: "c".into(),
+        node_id,
+        directory_id: Some(Uuid::from_u128(id)),
+    };
+    meta.write(dir).unwrap();
+}
+
+fn config(dirs: &[PathBuf]) -> ManagerConfig {
+    ManagerConfig::new(1, dirs.to_vec(), 42)
+}
+
+fn start_with(config: ManagerConfig) -> Result<(LogManager, OpenReport), OpenError> {
+    LogManager::open(config, |_| LogConfig::default(), NOW)
+}
+
+fn start(dir: &Path) -> (LogManager, OpenReport) {
+    start_with(config(&[dir.to_owned()])).unwrap()
+}
+
+fn stop(manager: LogManager, broker_epoch: i64) {
+    manager.shutdown(broker_epoch).unwrap();
+}
+
+fn formatted() -> (tempfile::TempDir, PathBuf) {
+    let root = tempfile::tempdir().unwrap();
+    let dir = root.path().join("data");
+    format(&dir, 1, 7);
+    (root, dir)
+}
+
+fn tp(topic: &str, partition: i32) -> TopicPartition {
+    TopicPartition::new(topic, partition)
+}
+
+const TOPIC_ID: Uuid = Uuid::from_u128(0x1234_5678);
+
+fn create(manager: &LogManager, partition: &TopicPartition) -> std::sync::Arc<klamm_log::Log> {
+    manager
+        .get_or_create(partition, Some(TOPIC_ID), None, LogConfig::default(), NOW)
+        .unwrap()
+}
+
+#[test]
+fn a_node_finds_everything_again_after_a_clean_shutdown() {
+    let (_root, dir) = formatted();
+    let (manager, report) = start(&dir);
+    assert_eq!((report.logs, report.dirs[0].shutdown), (0, Shutdown::Unclean));
+    for partition in 0..3 {
+        let log = create(&manager, &tp("orders-eu", partition));
+        append_values(&log, &["a", "b"]);
+        log.maybe_increment_high_watermark(2);
+    }
+    create(&manager, &tp("empty", 0));
+    manager.get(&tp("orders-eu", 1)).unwrap().delete_records(1).unwrap();
+    stop(manager, 77);
+
+    let read = |name: &str| std::fs::read_to_string(dir.join(name)).unwrap();
+    assert_eq!(read(".kafka_cleanshutdown"), r#"{"version":0,"brokerEpoch":77}"#);
+    let lines = "empty 0 0\norders-eu 0 2\norders-eu 1 2\norders-eu 2 2\n";
+    assert_eq!(read("recovery-point-offset-checkpoint"), format!("0\n4\n{lines}"));
+    assert_eq!(read("replication-offset-checkpoint"), format!("0\n4\n{lines}"));
+    assert_eq!(read("log-start-offset-checkpoint"), "0\n1\norders-eu 1 1\n");
+    assert_eq!(
+        read("orders-eu-0/partition.metadata"),
+        format!("version: 0\ntopic_id: {TOPIC_ID}")
+    );
+
+    let (manager, report) = start(&dir);
+    assert_eq!((report.logs, report.dirs[0].shutdown), (4, Shutdown::Clean(Some(77))));
+    assert!(report.recovered.is_empty() && report.failed.is_empty());
+    assert!(!dir.join(".kafka_cleanshutdown").exists(), "counts once");
+    let log = manager.get(&tp("orders-eu", 1)).unwrap();
+    assert_eq!(
+        (log.log_start_offset(), log.high_watermark(), log.topic_id()),
+        (1, 2, Some(TOPIC_ID))
+    );
+    assert_eq!(records(&log), [(1, "b".to_owned())]);
+    assert!(
+        !log.assign_topic_id(Uuid::from_u128(9)).unwrap(),
+        "another incarnation's log"
+    );
+    assert_eq!(manager.log_dirs()[0].directory_id, Some(Uuid::from_u128(7)));
+    assert!(manager.log_dirs()[0].total_bytes > manager.log_dirs()[0].usable_bytes);
+}
+
+#[test]
+fn whoever_the_directory_does_not_belong_to_is_told_and_nothing_is_touched() {
+    let (root, dir) = formatted();
+    let unformatted = root.path().join("other");
+    std::fs::create_dir(&unformatted).unwrap();
+    assert!(matches!(
+        start_with(config(std::slice::from_ref(&unformatted))),
+        Err(OpenError::NotFormatted { .. })
+    ));
+    let other_node = ManagerConfig::new(2, vec![dir.clone()], 0);
+    assert!(matches!(
+        start_with(other_node),
+        Err(OpenError::OtherNode {
+            found: 1,
+            expected: 2,
+            ..
+        })
+    ));
+    let other_cluster = ManagerConfig {
+        cluster_id: Some("d".into()),
+        ..config(std::slice::from_ref(&dir))
+    };
+    let error = start_with(other_cluster).unwrap_err();
+    assert!(matches!(&error, OpenError::OtherCluster { found, expected, .. } if found == "c" && expected == "d"));
+    assert_eq!(std::fs::read_dir(&unformatted).unwrap().count(), 0);
+    assert_eq!(std::fs::read_dir(&dir).unwrap().count(), 1, "only meta.properties");
+
+    let (manager, _) = start(&dir);
+    let error = start_with(config(std::slice::from_ref(&dir))).unwrap_err();
+    assert!(matches!(error, OpenError::Lock(LockError::InUse { .. })), "{error}");
+    drop(manager);
+    DirLock::acquire(&dir).unwrap();
+    std::fs::write(dir.join("meta.properties"), "version=0\n").unwrap();
+    assert!(matches!(
+        start_with(config(&[dir])),
+        Err(OpenError::Storage(StorageError::Malformed { .. }))
+    ));
+}
+
+#[test]
+fn a_directory_without_an_id_gets_one_and_keeps_it() {
+    let (_root, dir) = formatted();
+    std::fs::write(dir.join("meta.properties"), "version=1\ncluster.id=c\nnode.id=1\n").unwrap();
+    let (manager, _) = start(&dir);
+    let id = manager.log_dirs()[0].directory_id.unwrap();
+    drop(manager);
+    assert_eq!(start(&dir).0.log_dirs()[0].directory_id, Some(id));
+}
+
+#[test]
+fn the_metadata_log_and_foreign_directories_are_left_alone() {
+    let (_root, dir) = formatted();
+    std::fs::create_dir(dir.join("__cluster_metadata-0")).unwrap();
+    std::fs::create_dir(dir.join("lost+found")).unwrap();
+    std::fs::create_dir(dir.join("t-0.0123456789abcdef0123456789abcdef-stray")).unwrap();
+    let (manager, report) = start(&dir);
+    assert_eq!(
+        (report.logs, &report.dirs[0].foreign[..]),
+        (0, &["lost+found".to_owned()][..])
+    );
+    drop(manager);
+    assert!(dir.join("__cluster_metadata-0").exists() && dir.join("lost+found").exists());
+}
+
+#[test]
+fn deleted_partitions_are_renamed_and_removed_in_steps_also_over_a_restart() {
+    let (_root, dir) = formatted();
+    let (manager, _) = start(&dir);
+    let gone = create(&manager, &tp("gone", 0));
+    append_values(&gone, &["a"]);
+    let data = gone.read(0, 1 << 20, Isolation::LogEnd, true).unwrap();
+    assert!(manager.delete(&tp("gone", 0), NOW).unwrap());
+    assert!(!manager.delete(&tp("gone", 0), NOW).unwrap());
+    assert!(manager.get(&tp("gone", 0)).is_none() && !dir.join("gone-0").exists());
+    assert!(append(&gone, &batch(NOW, &["b"])).is_err(), "closed");
+    assert!(data.region.unwrap().read().unwrap().len() > 60, "a reader may finish");
+    let doomed = || {
+        let names = std::fs::read_dir(&dir)
+            .unwrap()
+            .map(|e| e.unwrap().file_name().into_string().unwrap());
+        names
+            .filter(|name| name.starts_with("gone-0.") && name.ends_with("-delete"))
+            .count()
+    };
+    assert_eq!(doomed(), 1);
+    let again = create(&manager, &tp("gone", 0));
+    assert_eq!(again.log_end_offset(), 0, "a new topic of the same name");
+    manager.tick(NOW + 59_999);
+    assert_eq!(doomed(), 1);
+    stop(manager, 1);
+    let (manager, _) = start(&dir);
+    manager.tick(NOW + 59_999);
+    assert_eq!(doomed(), 1);
+    manager.tick(NOW + 60_000);
+    assert_eq!(doomed(), 0);
+    assert!(dir.join("gone-0").exists());
+}
+
+#[test]
+fn ticks_remove_old_segments_and_then_their_files() {
+    let (_root, dir) = formatted();
+    let (manager, _) = start(&dir);
+    let log = create(&manager, &tp("t", 0));
+    append(&log, &batch(NOW - 8 * 86_400_000, &["old"])).unwrap();
+    log.roll(NOW).unwrap();
+    append_values(&log, &["new"]);
+    log.maybe_increment_high_watermark(2);
+    assert_eq!(manager.tick(NOW).segments_deleted, 0, "not right after start");
+    assert_eq!(manager.tick(NOW + 30_000).segments_deleted, 1);
+    assert_eq!(records(&log), [(1, "new".to_owned())]);
+    let deleted = || {
+        let names = std::fs::read_dir(dir.join("t-0"))
+            .unwrap()
+            .map(|e| e.unwrap().file_name().into_string().unwrap());
+        names.filter(|name| name.ends_with(".deleted")).count()
+    };
+    assert_eq!(deleted(), 3);
+    manager.tick(NOW + 89_999);
+    assert_eq!(deleted(), 3);
+    manager.tick(NOW + 90_000);
+    assert_eq!(deleted(), 0);
+}
+
+#[test]
+fn what_is_dirty_for_long_is_flushed_in_the_background_and_bounds_recovery() {
+    let (_root, dir) = formatted();
+    let (manager, _) = start(&dir);
+    let log = create(&manager, &tp("t", 0));
+    append_values(&log, &["a"]);
+    manager.tick(NOW + 4_999);
+    assert_eq!(log.recovery_point(), 0);
+    manager.tick(NOW + 5_000);
+    wait_until(|| log.recovery_point() == 1);
+    wait_until(|| {
+        std::fs::read_to_string(dir.join("recovery-point-offset-checkpoint")).is_ok_and(|text| text.contains("t 0 1"))
+    });
+    append_values(&log, &["b"]);
+    drop((log, manager)); // as killed
+    let (manager, report) = start(&dir);
+    assert_eq!(report.recovered.len(), 1);
+    let one = batch(NOW, &["b"]).len() as u64;
+    assert_eq!(
+        report.recovered[0].opened.bytes_checked, one,
+        "only what was not flushed"
+    );
+    assert_eq!(records(&manager.get(&tp("t", 0)).unwrap()).len(), 2);
+}
+
+#[test]
+fn much_unflushed_is_flushed_at_once_in_the_background() {
+    let (_root, dir) = formatted();
+    let (manager, _) = start_with(ManagerConfig {
+        background_flush_bytes: 1_000,
+        ..config(&[dir])
+    })
+    .unwrap();
+    let log = create(&manager, &tp("t", 0));
+    (0..20).for_each(|_| {
+        append_values(&log, &["x".repeat(80).as_str()]);
+    });
+    wait_until(|| log.recovery_point() > 0);
+    let every = LogConfig {
+        flush_messages: 1,
+        ..LogConfig::default()
+    };
+    log.update_config(every);
+    append_values(&log, &["now"]);
+    assert_eq!(log.recovery_point(), log.log_end_offset(), "flush.messages waits");
+}
+
+/// Waits for another thread, for ten seconds at most.
+fn wait_until(condition: impl Fn() -> bool) {
+    for _ in 0..10_000 {
+        if condition() {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    panic!("waited in vain");
+}
+
+#[test]
+fn idle_logs_hold_no_files() {
+    let (_root, dir) = formatted();
+    let (manager, _) = start_with(ManagerConfig {
+        max_open_files: 10,
+        ..config(std::slice::from_ref(&dir))
+    })
+    .unwrap();
+    for partition in 0..40 {
+        let log = create(&manager, &tp("t", partition));
+        append_values(&log, &["a"]);
+        log.flush().unwrap();
+    }
+    assert!(manager.open_files() <= 10, "{}", manager.open_files());
+    manager.tick(NOW + 30_000);
+    manager.tick(NOW + 60_000);
+    assert_eq!(manager.open_files(), 0);
+    assert!(
+        manager.logs().iter().all(|log| records(log).len() == 1),
+        "and all are still readable"
+    );
+    stop(manager, 1);
+    let (manager, _) = start(&dir);
+    assert!(manager.open_files() <= 120);
+}
+
+#[test]
+fn new_logs_go_where_the_fewest_are_or_where_they_are_told() {
+    let root = tempfile::tempdir().unwrap();
+    let dirs = [root.path().join("a"), root.path().join("b")];
+    format(&dirs[0], 1, 1);
+    format(&dirs[1], 1, 2);
+    let (manager, _) = start_with(config(&dirs)).unwrap();
+    (0..4).for_each(|partition| {
+        create(&manager, &tp("t", partition));
+    });
+    for dir in &dirs {
+        assert_eq!(manager.logs().iter().filter(|log| log.log_dir() == dir).count(), 2);
+    }
+    let told = manager
+        .get_or_create(&tp("u", 0), None, Some(Uuid::from_u128(2)), LogConfig::default(), NOW)
+        .unwrap();
+    assert_eq!(told.log_dir(), dirs[1]);
+    stop(manager, 1);
+    std::fs::rename(dirs[0].join("t-0"), dirs[0].join("u-0")).unwrap();
+    assert!(matches!(start_with(config(&dirs)), Err(OpenError::Duplicate { .. })));
+}
+
+#[test]
+fn a_log_damaged_below_its_recovery_point_is_not_served_and_the_others_are() {
+    let (_root, dir) = formatted();
+    let (manager, _) = start(&dir);
+    for partition in 0..2 {
+        append_values(&create(&manager, &tp("t", partition)), &["a", "b"]);
+    }
+    stop(manager, 1);
+    let path = dir.join("t-0/00000000000000000000.log");
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[16] = 9; // no magic
+    std::fs::write(&path, &bytes).unwrap();
+    for _ in 0..2 {
+        let (manager, report) = start(&dir);
+        assert_eq!((report.logs, report.failed.len()), (1, 1));
+        assert!(
+            report.failed[0].error.to_string().contains("00000000000000000000.log"),
+            "{}",
+            report.failed[0].error
+        );
+        assert_eq!(std::fs::read(&path).unwrap(), bytes, "and left as it is");
+        assert_eq!(records(&manager.get(&tp("t", 1)).unwrap()).len(), 2);
+        stop(manager, 1);
+        assert!(!dir.join(".kafka_cleanshutdown").exists());
+    }
+}
