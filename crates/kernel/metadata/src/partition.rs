@@ -7,9 +7,6 @@ use crate::directory_id::DirectoryId;
 use crate::metadata_version::MetadataVersion;
 use crate::replay::ReplayError;
 
-#[cfg(test)]
-mod tests;
-
 /// The leader of a partition that has none.
 pub const NO_LEADER: i32 = -1;
 /// In a `PartitionChangeRecord`: the leader, and with it the leader epoch, stays.

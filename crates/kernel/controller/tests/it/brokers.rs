@@ -1,7 +1,7 @@
 //! Registration, heartbeats, fencing, shutdown.
 
 use klamm_metadata::{LeaderRecoveryState, MetadataRecord};
-use klamm_protocol::messages::UnregisterBrokerRequest;
+use klamm_protocol::messages::{BrokerRegistrationRequest, UnregisterBrokerRequest};
 use klamm_protocol::{ErrorCode, Uuid};
 
 use crate::cluster::{Cluster, OWN, directory};
@@ -40,13 +40,11 @@ fn a_broker_is_unfenced_once_it_has_read_its_registration() {
 fn registrations_are_checked() {
     let mut cluster = Cluster::with_brokers(&[2]);
     let good = cluster.registration(3, 30);
-    let cases: [(ErrorCode, &dyn Fn(&mut _)); 8] = [
-        (
-            ErrorCode::INCONSISTENT_CLUSTER_ID,
-            &|r: &mut klamm_protocol::messages::BrokerRegistrationRequest| {
-                r.cluster_id = "other".to_owned();
-            },
-        ),
+    type Spoil<'a> = &'a dyn Fn(&mut BrokerRegistrationRequest);
+    let cases: [(ErrorCode, Spoil<'_>); 8] = [
+        (ErrorCode::INCONSISTENT_CLUSTER_ID, &|r| {
+            r.cluster_id = "other".to_owned()
+        }),
         (ErrorCode::BROKER_ID_NOT_REGISTERED, &|r| {
             r.is_migrating_zk_broker = true
         }),

@@ -1,0 +1,109 @@
+//! DescribeConfigs (key 32), v1-4, flexible from v4. KIP-133, KIP-226 (synonyms), KIP-569 (types, documentation).
+//! Tells the configuration in force of topics, of this broker, of all brokers, of groups and client metrics subscriptions.
+//! Errors per resource: UNKNOWN_TOPIC_OR_PARTITION, INVALID_TOPIC_EXCEPTION, INVALID_REQUEST.
+
+use klamm_config::describe::{self, Entry, Synonym};
+use klamm_controller::ControllerError;
+use klamm_metadata::{ConfigResource, ConfigResourceType};
+use klamm_protocol::ErrorCode;
+use klamm_protocol::messages::describe_configs_request::DescribeConfigsResource;
+use klamm_protocol::messages::describe_configs_response::{
+    DescribeConfigsResourceResult, DescribeConfigsResult, DescribeConfigsSynonym,
+};
+use klamm_protocol::messages::{DescribeConfigsRequest, DescribeConfigsResponse};
+
+use super::dynamic_configs::{invalid_request, layers, overrides};
+use crate::request::RequestContext;
+use crate::topics::is_valid_name;
+
+pub(crate) async fn handle(cx: &RequestContext<'_>, request: DescribeConfigsRequest) -> DescribeConfigsResponse {
+    let result = |resource: &DescribeConfigsResource| {
+        let (entries, error) = match entries(cx, resource) {
+            Ok(entries) => (entries, None),
+            Err(error) => (Vec::new(), Some(error)),
+        };
+        let entry = |entry| described(entry, request.include_synonyms, request.include_documentation);
+        DescribeConfigsResult {
+            error_code: error.as_ref().map(|error| error.code).unwrap_or_default(),
+            error_message: error.and_then(|error| error.message),
+            resource_type: resource.resource_type,
+            resource_name: resource.resource_name.clone(),
+            configs: entries.into_iter().map(entry).collect(),
+            ..Default::default()
+        }
+    };
+    DescribeConfigsResponse {
+        results: request.resources.iter().map(result).collect(),
+        ..Default::default()
+    }
+}
+
+fn entries(cx: &RequestContext<'_>, resource: &DescribeConfigsResource) -> Result<Vec<Entry>, ControllerError> {
+    let name = resource.resource_name.as_str();
+    let keys = resource.configuration_keys.as_deref();
+    let layers = layers(&cx.node.config.server.config, &cx.image, cx.node.id);
+    let resource = ConfigResource::new(ConfigResourceType(resource.resource_type), name);
+    let own = overrides(&cx.image, &resource);
+    match resource.resource_type {
+        ConfigResourceType::TOPIC if !is_valid_name(name) => Err(ErrorCode::INVALID_TOPIC_EXCEPTION.into()),
+        ConfigResourceType::TOPIC if cx.image.topics().by_name(name).is_none() => {
+            Err(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION.into())
+        }
+        ConfigResourceType::TOPIC => Ok(describe::topic(&layers, own, keys)),
+        ConfigResourceType::BROKER if name.is_empty() => Ok(describe::all_brokers(&layers, keys)),
+        ConfigResourceType::BROKER => {
+            check_broker_id(cx, name, " or empty string,")?;
+            Ok(describe::broker(&layers, keys))
+        }
+        ConfigResourceType::BROKER_LOGGER if name.is_empty() => Err(invalid_request("Broker id must not be empty")),
+        ConfigResourceType::BROKER_LOGGER => {
+            check_broker_id(cx, name, "")?;
+            // No logger's level can be told or changed by name.
+            Ok(Vec::new())
+        }
+        ConfigResourceType::CLIENT_METRICS if name.is_empty() => {
+            Err(invalid_request("Client metrics subscription name must not be empty"))
+        }
+        ConfigResourceType::CLIENT_METRICS => Ok(describe::client_metrics(own, keys)),
+        ConfigResourceType::GROUP if name.is_empty() => Err(invalid_request("Group name must not be empty")),
+        ConfigResourceType::GROUP => Ok(describe::group(&layers, own, keys)),
+        other => Err(invalid_request(format!("Unsupported resource type: {other}"))),
+    }
+}
+
+/// A broker knows only its own configuration: clients ask each for its own.
+fn check_broker_id(cx: &RequestContext<'_>, name: &str, or_else: &str) -> Result<(), ControllerError> {
+    let own = cx.node.id;
+    match name.parse::<i32>() {
+        Err(_) => Err(invalid_request(format!(
+            "Broker id must be an integer, but it is: {name}"
+        ))),
+        Ok(id) if id != own => Err(invalid_request(format!(
+            "Unexpected broker id, expected {own}{or_else} but received {name}"
+        ))),
+        Ok(_) => Ok(()),
+    }
+}
+
+fn described(entry: Entry, synonyms: bool, documentation: bool) -> DescribeConfigsResourceResult {
+    let synonym = |synonym: Synonym| DescribeConfigsSynonym {
+        name: synonym.name,
+        value: synonym.value,
+        source: synonym.source.id(),
+        ..Default::default()
+    };
+    DescribeConfigsResourceResult {
+        config_source: entry.source.id(),
+        config_type: entry.type_code(),
+        name: entry.name,
+        value: entry.value,
+        read_only: entry.read_only,
+        is_sensitive: entry.is_sensitive,
+        synonyms: match synonyms {
+            true => entry.synonyms.into_iter().map(synonym).collect(),
+            false => Vec::new(),
+        },
+        documentation: entry.documentation.filter(|_| documentation).map(str::to_owned),
+        ..Default::default()
+    }
+}
