@@ -11,6 +11,7 @@ use klamm_config::{Origin, Properties, ServerConfig};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::warn;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
 use crate::report::Report;
 
@@ -40,11 +41,7 @@ pub(crate) struct StartArguments {
 
 /// Runs the node until SIGTERM or Ctrl-C.
 pub(crate) fn run(arguments: StartArguments) -> Result<(), Report> {
-    let filter = EnvFilter::try_new(&arguments.log_level).map_err(|error| {
-        Report::new(format_args!("`{}` is no log level: {error}", arguments.log_level))
-            .from("`--log-level` on the command line")
-            .hint("one of `error`, `warn`, `info`, `debug`, `trace`")
-    })?;
+    let filter = log_filter(&arguments.log_level)?;
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
@@ -63,6 +60,25 @@ pub(crate) fn run(arguments: StartArguments) -> Result<(), Report> {
         .build();
     let runtime = runtime.map_err(|error| Report::new(format_args!("can't start: {error}")))?;
     runtime.block_on(serve(config, unformatted, arguments.config.as_deref()))
+}
+
+/// A level for all, or levels by module. A word that is no level would pass for a module's name elsewhere; not here.
+fn log_filter(text: &str) -> Result<EnvFilter, Report> {
+    let is_level = |part: &str| {
+        part.rsplit('=')
+            .next()
+            .is_some_and(|level| level.parse::<LevelFilter>().is_ok())
+    };
+    let filter = text
+        .split(',')
+        .all(is_level)
+        .then(|| EnvFilter::try_new(text).ok())
+        .flatten();
+    filter.ok_or_else(|| {
+        Report::new(format_args!("`{text}` is no log level"))
+            .from("`--log-level` on the command line")
+            .hint("`error`, `warn`, `info`, `debug` or `trace`, also by module as in `info,klamm_net=debug`")
+    })
 }
 
 async fn serve(config: ServerConfig, unformatted: Unformatted, file: Option<&Path>) -> Result<(), Report> {

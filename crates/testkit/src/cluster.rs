@@ -143,8 +143,10 @@ impl Cluster {
     }
 
     /// Ends the node without any shutdown, as a killed process would end: what it wrote is there, nothing was tidied up.
-    pub fn kill(&mut self) {
-        self.server = None;
+    pub async fn kill(&mut self) {
+        if let Some(server) = self.server.take() {
+            server.kill().await;
+        }
     }
 
     /// Starts the node again on its data and its address, shutting it down cleanly first if it runs.

@@ -28,7 +28,7 @@
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let mut cluster = klamm_testkit::Cluster::builder().set("num.partitions", "4").start().await?;
 //! let bootstrap = cluster.bootstrap();
-//! cluster.kill();                                  // as if the machine had lost the process
+//! cluster.kill().await;                            // as if the process had been killed
 //! cluster.restart().await?;                        // same data, same address
 //! assert_eq!(cluster.bootstrap(), bootstrap);
 //! # Ok(()) }

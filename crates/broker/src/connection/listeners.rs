@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 use tracing::{debug, error};
 
-use crate::connection::{serve, stopped};
+use crate::connection::serve;
 use crate::node::Node;
 use crate::request::ListenerInfo;
 
@@ -18,14 +18,25 @@ use crate::request::ListenerInfo;
 #[derive(Debug)]
 pub(crate) struct Listeners {
     accepting: JoinSet<()>,
-    stopping: watch::Sender<bool>,
+    stopping: watch::Sender<Stopping>,
+}
+
+/// How far the end of a node's connections has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Stopping {
+    /// Everything is served.
+    No,
+    /// Only what was begun.
+    Draining,
+    /// Nothing any more.
+    Now,
 }
 
 impl Listeners {
     pub(crate) fn new() -> Self {
         Listeners {
             accepting: JoinSet::new(),
-            stopping: watch::Sender::new(false),
+            stopping: watch::Sender::new(Stopping::No),
         }
     }
 
@@ -54,13 +65,19 @@ impl Listeners {
         Ok(address)
     }
 
-    /// Stops accepting, lets requests in work finish for as long as `grace`, and closes all connections.
-    pub(crate) async fn shutdown(mut self, grace: Duration) {
-        self.stopping.send_replace(true);
-        let all_ended = async { while self.accepting.join_next().await.is_some() {} };
-        if tokio::time::timeout(grace, all_ended).await.is_err() {
+    /// Stops accepting, lets requests in work finish for as long as `grace`, and closes all connections. When it returns no
+    /// handler runs any more.
+    pub(crate) async fn shutdown(&mut self, grace: Duration) {
+        self.stopping.send_replace(Stopping::Draining);
+        if tokio::time::timeout(grace, self.ended()).await.is_err() {
             debug!("closing connections whose requests did not finish in time");
+            self.stopping.send_replace(Stopping::Now);
+            self.ended().await;
         }
+    }
+
+    async fn ended(&mut self) {
+        while self.accepting.join_next().await.is_some() {}
     }
 }
 
@@ -69,7 +86,7 @@ struct Accept {
     node: Arc<Node>,
     info: Arc<ListenerInfo>,
     options: ConnectionOptions,
-    stopping: watch::Receiver<bool>,
+    stopping: watch::Receiver<Stopping>,
 }
 
 impl Accept {
@@ -80,9 +97,16 @@ impl Accept {
         }
         // No new connections while those that are there finish what they have begun.
         drop(listener);
-        while let Some(ended) = connections.join_next().await {
-            log_panic(&self.info, ended);
+        loop {
+            tokio::select! {
+                ended = connections.join_next() => match ended {
+                    Some(ended) => log_panic(&self.info, ended),
+                    None => return,
+                },
+                () = reached(&mut self.stopping, Stopping::Now) => break,
+            }
         }
+        connections.shutdown().await;
     }
 
     /// The next connection, or `None` when the node stops. Sees to ended connections meanwhile.
@@ -95,7 +119,7 @@ impl Accept {
         let mut accepting = pin!(listener.accept(quotas, false));
         loop {
             tokio::select! {
-                () = stopped(&mut self.stopping) => return None,
+                () = reached(&mut self.stopping, Stopping::Draining) => return None,
                 accepted = &mut accepting => return Some(accepted),
                 Some(ended) = connections.join_next() => log_panic(&self.info, ended),
             }
@@ -117,6 +141,11 @@ impl Accept {
             Err(error) => debug!(listener = %self.info.name, %error, "a connection was gone before it began"),
         }
     }
+}
+
+/// Resolves once the end has come that far, or nobody is left who could bring it on.
+pub(crate) async fn reached(stopping: &mut watch::Receiver<Stopping>, stage: Stopping) {
+    let _owner_gone = stopping.wait_for(|now| *now >= stage).await;
 }
 
 /// A handler that panics costs its own connection only.

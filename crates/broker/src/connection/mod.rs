@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use tracing::{debug, error, info, warn};
 
 pub(crate) use listeners::Listeners;
+use listeners::{Stopping, reached};
 
 use crate::apis::{self, ServeError};
 use crate::node::Node;
@@ -30,12 +31,12 @@ pub(crate) async fn serve(
     node: Arc<Node>,
     listener: Arc<ListenerInfo>,
     mut connection: Connection,
-    mut stopping: watch::Receiver<bool>,
+    mut stopping: watch::Receiver<Stopping>,
 ) {
     loop {
         let read = tokio::select! {
             biased;
-            () = stopped(&mut stopping) => return,
+            () = reached(&mut stopping, Stopping::Draining) => return,
             read = connection.read_frame() => read,
         };
         let frame = match read {
@@ -65,7 +66,7 @@ async fn answer(
     node: &Arc<Node>,
     listener: &ListenerInfo,
     connection: &mut Connection,
-    stopping: &mut watch::Receiver<bool>,
+    stopping: &mut watch::Receiver<Stopping>,
     frame: Frame,
 ) -> Answer {
     let mut body = Reader::new(frame.bytes);
@@ -104,7 +105,7 @@ async fn answer(
             biased;
             served = serving => served,
             () = connection.closed() => return Answer::Close,
-            () = stopped(stopping) => return Answer::Close,
+            () = reached(stopping, Stopping::Draining) => return Answer::Close,
         }
     } else {
         serving.await
@@ -149,9 +150,4 @@ fn log_read_error(node: &Node, listener: &ListenerInfo, connection: &Connection,
         ReadError::Idle => debug!(%listener, %peer, "closing an idle connection"),
         ReadError::Io(_) | ReadError::Truncated { .. } => debug!(%listener, %peer, "connection lost: {error}"),
     }
-}
-
-/// Resolves once the node stops, or nobody is left who could stop it.
-async fn stopped(stopping: &mut watch::Receiver<bool>) {
-    let _owner_gone = stopping.wait_for(|stopping| *stopping).await;
 }

@@ -36,7 +36,7 @@ const DRAIN: Duration = Duration::from_secs(5);
 /// How often logs are looked after.
 const LOG_TICK: Duration = Duration::from_secs(1);
 
-/// A running node and all that belongs to it. Dropped without [`Server::shutdown`] it ends as a killed process would.
+/// A running node and all that belongs to it. Dropped without [`Server::shutdown`] it ends soon, and not cleanly.
 #[derive(Debug)]
 pub struct Server {
     node: Arc<Node>,
@@ -106,6 +106,13 @@ impl Server {
             Ok(reason) => reason.clone().unwrap_or_default(),
             Err(_) => "the metadata quorum has ended".to_owned(),
         }
+    }
+
+    /// Ends the node as if its process had been killed: nothing is finished, flushed or marked. When it returns the node's
+    /// ports and directories are free. For tests of what a crash leaves.
+    pub async fn kill(mut self) {
+        self.listeners.shutdown(Duration::ZERO).await;
+        self.background.shutdown().await;
     }
 
     /// Stops accepting, finishes what was begun, leaves the cluster and closes all logs cleanly.

@@ -76,7 +76,12 @@ pub(super) fn open(
     )?;
     config.update(&quorum.image().load());
     let partitions = Arc::new(Partitions::new(server.node_id, config.clone(), logs.clone()));
-    let groups = Arc::new(GroupCoordinators::start(server.node_id, &config, partitions.clone(), &clock));
+    let groups = Arc::new(GroupCoordinators::start(
+        server.node_id,
+        &config,
+        partitions.clone(),
+        &clock,
+    ));
     let (faulty, fault) = watch::channel(None);
     let quorum = quorum.run(
         vec![

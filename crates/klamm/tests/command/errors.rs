@@ -108,16 +108,20 @@ fn another_nodes_directory_is_refused() {
     assert_eq!(snapshot(dir.path()), before);
 }
 
+/// A file's settings for one node.
+fn settings(data: &Path) -> String {
+    format!(
+        "process.roles=broker,controller\nnode.id=1\nlisteners=PLAINTEXT://127.0.0.1:0,CONTROLLER://127.0.0.1:0\n\
+         controller.listener.names=CONTROLLER\ncontroller.quorum.bootstrap.servers=127.0.0.1:9093\nlog.dirs={}\n",
+        data.display()
+    )
+}
+
 #[test]
 fn with_a_file_an_unformatted_directory_is_refused_and_the_command_is_named() {
     let dir = tempfile::tempdir().unwrap();
     let (file, data) = (dir.path().join("server.properties"), dir.path().join("data"));
-    let text = format!(
-        "process.roles=broker,controller\nnode.id=1\nlisteners=PLAINTEXT://127.0.0.1:0,CONTROLLER://127.0.0.1:0\n\
-         controller.listener.names=CONTROLLER\ncontroller.quorum.bootstrap.servers=127.0.0.1:9093\nlog.dirs={}\n",
-        data.display()
-    );
-    fs::write(&file, text).unwrap();
+    fs::write(&file, settings(&data)).unwrap();
     let refused = ended(&mut klamm(&["start", "--config", file.to_str().unwrap()]));
     let command = format!("klamm storage format --config {}", file.display());
     assert_refused(&refused, &[data.to_str().unwrap(), &command]);
@@ -128,10 +132,12 @@ fn with_a_file_an_unformatted_directory_is_refused_and_the_command_is_named() {
 fn a_wrong_value_names_file_line_key_value_and_what_is_allowed() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("server.properties");
-    fs::write(&file, "# a comment\nnum.partitions=many\n").unwrap();
+    let data = dir.path().join("data");
+    fs::write(&file, format!("# a comment\nnum.partitions=many\n{}", settings(&data))).unwrap();
     let refused = ended(&mut klamm(&["start", "--config", file.to_str().unwrap()]));
     let place = format!("`{}`, line 2", file.display());
-    assert_refused(&refused, &["num.partitions", "many", &place]);
+    assert_refused(&refused, &["num.partitions", "many", &place, "allowed: "]);
+    assert!(!data.exists());
 }
 
 #[test]
@@ -139,7 +145,7 @@ fn what_the_command_line_says_wrong_is_told_before_anything_is_touched() {
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().join("data");
     assert_refused(&start(&data, &["--override", "num.partitions"]), &["KEY=VALUE"]);
-    assert_refused(&start(&data, &["--log-level", "loud=,"]), &["--log-level"]);
+    assert_refused(&start(&data, &["--log-level", "loud"]), &["--log-level"]);
     let nowhere = ended(&mut klamm(&["start", "--listen", "9092"]));
     assert_refused(&nowhere, &["`9092`", "HOST:PORT"]);
     let homeless = ended(klamm(&["start"]).env_remove("HOME"));
