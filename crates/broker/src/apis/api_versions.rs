@@ -3,7 +3,7 @@
 //! Errors: UNSUPPORTED_VERSION, INVALID_REQUEST for a client name or version of other than letters, digits, `-` and `.`,
 //! REBOOTSTRAP_REQUIRED when the client meant another cluster or node (v5).
 
-use klamm_metadata::supported_features;
+use klamm_metadata::{KRAFT_VERSION, MetadataVersion, supported_features};
 use klamm_protocol::messages::api_versions_response::{ApiVersion, FinalizedFeatureKey, SupportedFeatureKey};
 use klamm_protocol::messages::{ApiVersionsRequest, ApiVersionsResponse};
 use klamm_protocol::{ErrorCode, Listener};
@@ -29,7 +29,12 @@ pub(crate) async fn handle(cx: &RequestContext<'_>, request: ApiVersionsRequest)
         };
     }
     let features = cx.image.features();
-    let finalized = features.finalized().iter().filter(|(_, level)| **level != 0);
+    let quorum = [
+        (MetadataVersion::FEATURE_NAME, features.metadata_version().map_or(0, MetadataVersion::level)),
+        (KRAFT_VERSION, cx.node.controller.kraft_version()),
+    ];
+    let finalized = features.finalized().iter().map(|(name, level)| (name.as_str(), *level));
+    let finalized = finalized.chain(quorum).filter(|(_, level)| *level != 0);
     ApiVersionsResponse {
         api_keys: api_keys(cx.listener.kind, cx.node.unstable_api_versions()),
         supported_features: supported_features(false)
@@ -45,9 +50,9 @@ pub(crate) async fn handle(cx: &RequestContext<'_>, request: ApiVersionsRequest)
         finalized_features_epoch: cx.image.offset(),
         finalized_features: finalized
             .map(|(name, level)| FinalizedFeatureKey {
-                name: name.clone(),
-                max_version_level: *level,
-                min_version_level: *level,
+                name: name.to_owned(),
+                max_version_level: level,
+                min_version_level: level,
                 ..Default::default()
             })
             .collect(),
