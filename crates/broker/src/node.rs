@@ -8,6 +8,7 @@ use klamm_metadata::MetadataImage;
 use crate::auto_topics::AutoTopics;
 use crate::clock::Clock;
 use crate::config::NodeConfig;
+use crate::coordinators::GroupCoordinators;
 use crate::fetch_sessions::FetchSessions;
 use crate::metrics::Metrics;
 use crate::partitions::Partitions;
@@ -31,6 +32,8 @@ pub struct Node {
     pub controller: ControllerHandle,
     /// The replicas here.
     pub partitions: Arc<Partitions>,
+    /// The groups that are coordinated here.
+    pub groups: Arc<GroupCoordinators>,
     /// Producer ids to give out.
     pub producer_ids: ProducerIds,
     /// Topics that are created because they were asked for.

@@ -106,3 +106,32 @@ pub enum GroupReply {
     /// A row per group.
     ListGroups(Vec<ListedGroup>),
 }
+
+/// Takes the answer out of the reply to a request of its kind.
+macro_rules! answers {
+    ($($variant:ident($answer:ty);)*) => {$(
+        impl TryFrom<GroupReply> for $answer {
+            type Error = GroupReply;
+
+            fn try_from(reply: GroupReply) -> Result<Self, GroupReply> {
+                match reply {
+                    GroupReply::$variant(answer) => Ok(answer),
+                    other => Err(other),
+                }
+            }
+        }
+    )*};
+}
+
+answers! {
+    JoinGroup(JoinGroupResponse);
+    SyncGroup(SyncGroupResponse);
+    Heartbeat(Result<(), GroupError>);
+    LeaveGroup(LeaveGroupResponse);
+    OffsetCommit(Result<OffsetCommitResponse, GroupError>);
+    OffsetFetch(OffsetFetchResponseGroup);
+    OffsetDelete(Result<OffsetDeleteResponse, GroupError>);
+    DeleteGroups(Vec<DeletableGroupResult>);
+    DescribeGroups(Vec<DescribedGroup>);
+    ListGroups(Vec<ListedGroup>);
+}
