@@ -12,10 +12,19 @@ pub(crate) async fn handle(cx: &RequestContext<'_>, request: DeleteGroupsRequest
     let mut response = DeleteGroupsResponse::default();
     for group_id in request.groups_names {
         let delete = GroupRequest::DeleteGroups(vec![group_id.clone()]);
-        match cx.node.groups.write::<Vec<DeletableGroupResult>>(&cx.image, &group_id, delete).await {
+        match cx
+            .node
+            .groups
+            .write::<Vec<DeletableGroupResult>>(&cx.image, &group_id, delete)
+            .await
+        {
             Ok(rows) => response.results.extend(rows),
             Err(error) => {
-                let row = DeletableGroupResult { group_id, error_code: code(error), ..Default::default() };
+                let row = DeletableGroupResult {
+                    group_id,
+                    error_code: code(error),
+                    ..Default::default()
+                };
                 response.results.push(row);
             }
         }

@@ -32,8 +32,17 @@ pub(crate) async fn handle(cx: &RequestContext<'_>, request: DescribeGroupsReque
 
 async fn describe(cx: &RequestContext<'_>, group_id: String) -> DescribedGroup {
     let query = GroupQuery::DescribeGroups(vec![group_id.clone()]);
-    match cx.node.groups.read::<Vec<DescribedGroup>>(&cx.image, &group_id, query).await {
+    match cx
+        .node
+        .groups
+        .read::<Vec<DescribedGroup>>(&cx.image, &group_id, query)
+        .await
+    {
         Ok(mut rows) => rows.pop().expect("one group was asked for"),
-        Err(error) => DescribedGroup { group_id, error_code: code(error), ..Default::default() },
+        Err(error) => DescribedGroup {
+            group_id,
+            error_code: code(error),
+            ..Default::default()
+        },
     }
 }

@@ -26,7 +26,10 @@ pub(crate) async fn handle(cx: &RequestContext<'_>, request: FindCoordinatorRequ
     };
     if several_keys {
         let coordinators = request.coordinator_keys.into_iter().map(find).collect();
-        return FindCoordinatorResponse { coordinators, ..Default::default() };
+        return FindCoordinatorResponse {
+            coordinators,
+            ..Default::default()
+        };
     }
     let found = find(request.key);
     FindCoordinatorResponse {
@@ -45,8 +48,13 @@ fn find_group_coordinator(cx: &RequestContext<'_>, key: String) -> Coordinator {
         return failed(key, ErrorCode::COORDINATOR_NOT_AVAILABLE);
     };
     let shard = cx.node.groups.shard_of(&cx.image, &key);
-    let leader = topic.partitions.get(shard).and_then(|partition| cx.image.cluster().broker(partition.leader));
-    let endpoint = leader.filter(|broker| !broker.fenced).and_then(|broker| broker.listener(&cx.listener.name));
+    let leader = topic
+        .partitions
+        .get(shard)
+        .and_then(|partition| cx.image.cluster().broker(partition.leader));
+    let endpoint = leader
+        .filter(|broker| !broker.fenced)
+        .and_then(|broker| broker.listener(&cx.listener.name));
     match (leader, endpoint) {
         (Some(broker), Some(endpoint)) => Coordinator {
             key,

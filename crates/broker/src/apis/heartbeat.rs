@@ -12,11 +12,18 @@ use crate::request::RequestContext;
 
 pub(crate) async fn handle(cx: &RequestContext<'_>, request: HeartbeatRequest) -> HeartbeatResponse {
     let group = request.group_id.clone();
-    let beat = cx.node.groups.write(&cx.image, &group, GroupRequest::Heartbeat(request)).await;
+    let beat = cx
+        .node
+        .groups
+        .write(&cx.image, &group, GroupRequest::Heartbeat(request))
+        .await;
     let error_code = match beat {
         Ok(Ok(())) | Err(CoordinatorError::LoadInProgress) => ErrorCode::NONE,
         Ok(Err(refused)) => GroupError::code(refused),
         Err(error) => code(error),
     };
-    HeartbeatResponse { error_code, ..Default::default() }
+    HeartbeatResponse {
+        error_code,
+        ..Default::default()
+    }
 }

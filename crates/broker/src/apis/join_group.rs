@@ -12,13 +12,23 @@ use crate::request::RequestContext;
 pub(crate) async fn handle(cx: &RequestContext<'_>, mut request: JoinGroupRequest) -> JoinGroupResponse {
     let has_rebalance_timeout = cx.api_version >= 1;
     let protocol_name_may_be_null = cx.api_version >= 7;
-    let options = JoinOptions { member_id_required: cx.api_version >= 4, can_skip_assignment: cx.api_version >= 9 };
+    let options = JoinOptions {
+        member_id_required: cx.api_version >= 4,
+        can_skip_assignment: cx.api_version >= 9,
+    };
     if !has_rebalance_timeout {
         request.rebalance_timeout_ms = request.session_timeout_ms;
     }
-    let client = Client { client_id: cx.client_id.to_owned(), host: cx.client_host() };
+    let client = Client {
+        client_id: cx.client_id.to_owned(),
+        host: cx.client_host(),
+    };
     let (group, member_id) = (request.group_id.clone(), request.member_id.clone());
-    let join = GroupRequest::JoinGroup { client, request, options };
+    let join = GroupRequest::JoinGroup {
+        client,
+        request,
+        options,
+    };
     let joined = cx.node.groups.write(&cx.image, &group, join).await;
     let mut response = joined.unwrap_or_else(|error| JoinGroupResponse {
         error_code: code(error),

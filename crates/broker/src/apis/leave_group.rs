@@ -12,12 +12,21 @@ pub(crate) async fn handle(cx: &RequestContext<'_>, mut request: LeaveGroupReque
     let one_member_only = cx.api_version < 3;
     if one_member_only {
         let member_id = std::mem::take(&mut request.member_id);
-        request.members = vec![MemberIdentity { member_id, ..Default::default() }];
+        request.members = vec![MemberIdentity {
+            member_id,
+            ..Default::default()
+        }];
     }
     let group = request.group_id.clone();
-    let left = cx.node.groups.write(&cx.image, &group, GroupRequest::LeaveGroup(request)).await;
-    let mut response: LeaveGroupResponse =
-        left.unwrap_or_else(|error| LeaveGroupResponse { error_code: code(error), ..Default::default() });
+    let left = cx
+        .node
+        .groups
+        .write(&cx.image, &group, GroupRequest::LeaveGroup(request))
+        .await;
+    let mut response: LeaveGroupResponse = left.unwrap_or_else(|error| LeaveGroupResponse {
+        error_code: code(error),
+        ..Default::default()
+    });
     if one_member_only {
         // The one row is the answer to all.
         if let (true, Some(row)) = (response.error_code.is_none(), response.members.first()) {

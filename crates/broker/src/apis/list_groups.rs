@@ -10,14 +10,26 @@ use super::group_errors::code;
 use crate::request::RequestContext;
 
 pub(crate) async fn handle(cx: &RequestContext<'_>, request: ListGroupsRequest) -> ListGroupsResponse {
-    let ListGroupsRequest { states_filter, types_filter, .. } = request;
-    let query = GroupQuery::ListGroups { states_filter, types_filter };
+    let ListGroupsRequest {
+        states_filter,
+        types_filter,
+        ..
+    } = request;
+    let query = GroupQuery::ListGroups {
+        states_filter,
+        types_filter,
+    };
     let mut response = ListGroupsResponse::default();
     for groups in cx.node.groups.read_all::<Vec<ListedGroup>>(&query).await {
         match groups {
             Ok(groups) => response.groups.extend(groups),
             Err(CoordinatorError::NotCoordinator) => {}
-            Err(error) => return ListGroupsResponse { error_code: code(error), ..Default::default() },
+            Err(error) => {
+                return ListGroupsResponse {
+                    error_code: code(error),
+                    ..Default::default()
+                };
+            }
         }
     }
     response

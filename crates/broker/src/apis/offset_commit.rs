@@ -22,8 +22,14 @@ pub(crate) async fn handle(cx: &RequestContext<'_>, mut request: OffsetCommitReq
         return response;
     }
     let group = request.group_id.clone();
-    let request = OffsetCommitRequest { topics: known, ..request };
-    let commit = GroupRequest::OffsetCommit { request, unknown_group_is_illegal_generation };
+    let request = OffsetCommitRequest {
+        topics: known,
+        ..request
+    };
+    let commit = GroupRequest::OffsetCommit {
+        request,
+        unknown_group_is_illegal_generation,
+    };
     let committed: Result<Result<OffsetCommitResponse, GroupError>, _> =
         cx.node.groups.write(&cx.image, &group, commit).await;
     let mut outcomes = match committed {
@@ -47,7 +53,11 @@ enum Outcomes<I> {
 impl<I: Iterator<Item = OffsetCommitResponsePartition>> Outcomes<I> {
     fn next(&mut self) -> ErrorCode {
         match self {
-            Self::Each(rows) => rows.next().expect("the coordinator answers for each partition").error_code,
+            Self::Each(rows) => {
+                rows.next()
+                    .expect("the coordinator answers for each partition")
+                    .error_code
+            }
             Self::All(error_code) => *error_code,
         }
     }
@@ -73,7 +83,11 @@ fn sort_out(
         let exists = |index| found.is_some_and(|topic| topic.partitions.get(index).is_some());
         let rows = topic.partitions.iter().map(|partition| OffsetCommitResponsePartition {
             partition_index: partition.partition_index,
-            error_code: if exists(partition.partition_index) { ErrorCode::NONE } else { unknown },
+            error_code: if exists(partition.partition_index) {
+                ErrorCode::NONE
+            } else {
+                unknown
+            },
             ..Default::default()
         });
         response.topics.push(OffsetCommitResponseTopic {

@@ -14,7 +14,10 @@ pub(crate) async fn handle(cx: &RequestContext<'_>, mut request: OffsetDeleteReq
     let mut unknown = Vec::new();
     for topic in &mut request.topics {
         let exists = |index| cx.image.topics().partition(&topic.name, index).is_some();
-        let missing = topic.partitions.iter().filter(|partition| !exists(partition.partition_index));
+        let missing = topic
+            .partitions
+            .iter()
+            .filter(|partition| !exists(partition.partition_index));
         let rows: Vec<_> = missing
             .map(|partition| OffsetDeleteResponsePartition {
                 partition_index: partition.partition_index,
@@ -22,14 +25,20 @@ pub(crate) async fn handle(cx: &RequestContext<'_>, mut request: OffsetDeleteReq
             })
             .collect();
         if !rows.is_empty() {
-            unknown.push(OffsetDeleteResponseTopic { name: topic.name.clone(), partitions: rows });
+            unknown.push(OffsetDeleteResponseTopic {
+                name: topic.name.clone(),
+                partitions: rows,
+            });
         }
         topic.partitions.retain(|partition| exists(partition.partition_index));
     }
     request.topics.retain(|topic| !topic.partitions.is_empty());
     let group = request.group_id.clone();
-    let deleted: Result<Result<OffsetDeleteResponse, GroupError>, _> =
-        cx.node.groups.write(&cx.image, &group, GroupRequest::OffsetDelete(request)).await;
+    let deleted: Result<Result<OffsetDeleteResponse, GroupError>, _> = cx
+        .node
+        .groups
+        .write(&cx.image, &group, GroupRequest::OffsetDelete(request))
+        .await;
     let error_code = match deleted {
         Ok(Ok(mut response)) => {
             for topic in unknown {
@@ -43,5 +52,8 @@ pub(crate) async fn handle(cx: &RequestContext<'_>, mut request: OffsetDeleteReq
         Ok(Err(refused)) => refused.code(),
         Err(error) => code(error),
     };
-    OffsetDeleteResponse { error_code, ..Default::default() }
+    OffsetDeleteResponse {
+        error_code,
+        ..Default::default()
+    }
 }

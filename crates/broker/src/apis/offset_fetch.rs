@@ -42,26 +42,37 @@ pub(crate) async fn handle(cx: &RequestContext<'_>, request: OffsetFetchRequest)
         return response;
     }
     let topics = request.topics.map(|topics| {
-        let topic = |topic: klamm_protocol::messages::offset_fetch_request::OffsetFetchRequestTopic| {
-            OffsetFetchRequestTopics {
+        let topic =
+            |topic: klamm_protocol::messages::offset_fetch_request::OffsetFetchRequestTopic| OffsetFetchRequestTopics {
                 name: topic.name,
                 partition_indexes: topic.partition_indexes,
                 ..Default::default()
-            }
-        };
+            };
         topics.into_iter().map(topic).collect()
     });
-    let group = OffsetFetchRequestGroup { group_id: request.group_id, topics, ..Default::default() };
+    let group = OffsetFetchRequestGroup {
+        group_id: request.group_id,
+        topics,
+        ..Default::default()
+    };
     single_group(fetch(cx, group, require_stable).await, &flags)
 }
 
 /// One group's offsets. If the coordinator can't tell, each partition asked for stands there with -1.
-async fn fetch(cx: &RequestContext<'_>, group: OffsetFetchRequestGroup, require_stable: bool) -> OffsetFetchResponseGroup {
+async fn fetch(
+    cx: &RequestContext<'_>,
+    group: OffsetFetchRequestGroup,
+    require_stable: bool,
+) -> OffsetFetchResponseGroup {
     let groups = &cx.node.groups;
     let group_id = group.group_id.clone();
     let asked = group.topics.clone().unwrap_or_default();
     let fetched = match require_stable {
-        true => groups.write(&cx.image, &group_id, GroupRequest::StableOffsetFetch(group)).await,
+        true => {
+            groups
+                .write(&cx.image, &group_id, GroupRequest::StableOffsetFetch(group))
+                .await
+        }
         false => groups.read(&cx.image, &group_id, GroupQuery::OffsetFetch(group)).await,
     };
     fetched.unwrap_or_else(|error| OffsetFetchResponseGroup {
@@ -71,7 +82,10 @@ async fn fetch(cx: &RequestContext<'_>, group: OffsetFetchRequestGroup, require_
             CoordinatorError::NotAvailable => ErrorCode::NOT_COORDINATOR,
             _ => code(error),
         },
-        topics: asked.into_iter().map(|topic| without_offsets(topic, ErrorCode::NONE)).collect(),
+        topics: asked
+            .into_iter()
+            .map(|topic| without_offsets(topic, ErrorCode::NONE))
+            .collect(),
         ..Default::default()
     })
 }
@@ -123,7 +137,11 @@ fn without_offsets(topic: OffsetFetchRequestTopics, error_code: ErrorCode) -> Of
 
 /// The response of the versions that know one group.
 fn single_group(group: OffsetFetchResponseGroup, flags: &Flags) -> OffsetFetchResponse {
-    let of_group = if flags.group_errors_per_partition { group.error_code } else { ErrorCode::NONE };
+    let of_group = if flags.group_errors_per_partition {
+        group.error_code
+    } else {
+        ErrorCode::NONE
+    };
     let row = |row: OffsetFetchResponsePartitions| OffsetFetchResponsePartition {
         partition_index: row.partition_index,
         committed_offset: row.committed_offset,
@@ -137,5 +155,9 @@ fn single_group(group: OffsetFetchResponseGroup, flags: &Flags) -> OffsetFetchRe
         partitions: topic.partitions.into_iter().map(row).collect(),
         ..Default::default()
     });
-    OffsetFetchResponse { topics: topics.collect(), error_code: group.error_code, ..Default::default() }
+    OffsetFetchResponse {
+        topics: topics.collect(),
+        error_code: group.error_code,
+        ..Default::default()
+    }
 }

@@ -11,11 +11,18 @@ use crate::request::RequestContext;
 
 pub(crate) async fn handle(cx: &RequestContext<'_>, request: SyncGroupRequest) -> SyncGroupResponse {
     let names_protocol = cx.api_version >= 5;
-    let failed = |error_code| SyncGroupResponse { error_code, ..Default::default() };
+    let failed = |error_code| SyncGroupResponse {
+        error_code,
+        ..Default::default()
+    };
     if names_protocol && (request.protocol_type.is_none() || request.protocol_name.is_none()) {
         return failed(ErrorCode::INCONSISTENT_GROUP_PROTOCOL);
     }
     let group = request.group_id.clone();
-    let synced = cx.node.groups.write(&cx.image, &group, GroupRequest::SyncGroup(request)).await;
+    let synced = cx
+        .node
+        .groups
+        .write(&cx.image, &group, GroupRequest::SyncGroup(request))
+        .await;
     synced.unwrap_or_else(|error| failed(code(error)))
 }

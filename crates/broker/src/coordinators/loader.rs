@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use klamm_coordinator::LoadError;
 use klamm_log::{Isolation, Log, ReadError, StorageError};
-use klamm_records::{BatchHeader, BatchError};
+use klamm_records::{BatchError, BatchHeader};
 
 use super::slot::Runtime;
 
@@ -68,7 +68,10 @@ fn whole_batches(bytes: &[u8], offset: i64) -> Result<(&[u8], i64), LoaderError>
             }
             _ if end > 0 => return Ok((&bytes[..end], next_offset)),
             Ok(header) => {
-                let error = BatchError::Truncated { needed: header.size_in_bytes(), available: rest.len() };
+                let error = BatchError::Truncated {
+                    needed: header.size_in_bytes(),
+                    available: rest.len(),
+                };
                 return Err(LoaderError::NoBatch { offset, error });
             }
             Err(error) => return Err(LoaderError::NoBatch { offset, error }),

@@ -59,9 +59,20 @@ struct Entrance {
 /// A request in a worker's queue.
 #[derive(Debug)]
 enum Ask {
-    Write { shard: i32, request: GroupRequest, to: ReplyTo },
-    Read { shard: i32, query: GroupQuery, to: oneshot::Sender<Answer> },
-    ReadAll { query: GroupQuery, to: oneshot::Sender<Vec<Answer>> },
+    Write {
+        shard: i32,
+        request: GroupRequest,
+        to: ReplyTo,
+    },
+    Read {
+        shard: i32,
+        query: GroupQuery,
+        to: oneshot::Sender<Answer>,
+    },
+    ReadAll {
+        query: GroupQuery,
+        to: oneshot::Sender<Vec<Answer>>,
+    },
 }
 
 /// What the metadata says, for one worker. It takes all of it at once; until then newer news replace older ones, so this
@@ -99,7 +110,13 @@ impl GroupCoordinators {
             workers.push(Entrance { asks, notices });
         }
         let configured_partitions = settings.configured_partitions;
-        Self { broker, configured_partitions, partitions, workers, tasks: Mutex::new(tasks) }
+        Self {
+            broker,
+            configured_partitions,
+            partitions,
+            workers,
+            tasks: Mutex::new(tasks),
+        }
     }
 
     /// Ends the workers; whoever waits for a shard is told that it is not here.
@@ -122,19 +139,30 @@ impl GroupCoordinators {
             self.note(*shard, leadership);
         }
         for ((_, shard), local) in changes.followers.iter().filter(|((topic, _), _)| is_shard(topic)) {
-            self.note(*shard, Leadership::Elsewhere { epoch: local.registration.leader_epoch });
+            self.note(
+                *shard,
+                Leadership::Elsewhere {
+                    epoch: local.registration.leader_epoch,
+                },
+            );
         }
         for ((_, shard), _) in changes.deletes.iter().filter(|((topic, _), _)| is_shard(topic)) {
             self.note(*shard, Leadership::Elsewhere { epoch: i32::MAX });
         }
         let partitions_of = |topic: &Arc<klamm_metadata::TopicImage>| {
             let name = topic.name.to_string();
-            topic.partitions.iter().map(move |(index, _)| (name.clone(), index)).collect::<Vec<_>>()
+            topic
+                .partitions
+                .iter()
+                .map(move |(index, _)| (name.clone(), index))
+                .collect::<Vec<_>>()
         };
         let deleted: Vec<(String, i32)> = delta.deleted_topics().flat_map(partitions_of).collect();
         if !deleted.is_empty() {
             for worker in &self.workers {
-                worker.notices.tell(|latest| latest.deleted.extend(deleted.iter().cloned()));
+                worker
+                    .notices
+                    .tell(|latest| latest.deleted.extend(deleted.iter().cloned()));
             }
         }
     }
@@ -147,8 +175,13 @@ impl GroupCoordinators {
 
     /// The partition of `__consumer_offsets` that the group belongs to.
     pub(crate) fn shard_of(&self, image: &MetadataImage, group: &str) -> i32 {
-        let existing = image.topics().by_name(GROUP_METADATA_TOPIC).map(|topic| topic.partitions.len());
-        let count = existing.and_then(|count| i32::try_from(count).ok()).filter(|count| *count > 0);
+        let existing = image
+            .topics()
+            .by_name(GROUP_METADATA_TOPIC)
+            .map(|topic| topic.partitions.len());
+        let count = existing
+            .and_then(|count| i32::try_from(count).ok())
+            .filter(|count| *count > 0);
         placement::partition_of(group, count.unwrap_or(self.configured_partitions))
     }
 
@@ -172,7 +205,16 @@ impl GroupCoordinators {
     ) -> Result<R, CoordinatorError> {
         let shard = self.shard_of(image, group);
         let (to, answer) = oneshot::channel();
-        self.ask(shard, Ask::Write { shard, request, to: Some(to) }, answer).await
+        self.ask(
+            shard,
+            Ask::Write {
+                shard,
+                request,
+                to: Some(to),
+            },
+            answer,
+        )
+        .await
     }
 
     /// Has the group's shard answer from what is committed.
@@ -196,16 +238,32 @@ impl GroupCoordinators {
         ask: Ask,
         answer: oneshot::Receiver<Answer>,
     ) -> Result<R, CoordinatorError> {
-        self.worker(shard).asks.send(ask).await.map_err(|_| CoordinatorError::NotCoordinator)?;
-        answer.await.unwrap_or(Err(CoordinatorError::NotCoordinator)).map(in_kind)
+        self.worker(shard)
+            .asks
+            .send(ask)
+            .await
+            .map_err(|_| CoordinatorError::NotCoordinator)?;
+        answer
+            .await
+            .unwrap_or(Err(CoordinatorError::NotCoordinator))
+            .map(in_kind)
     }
 
     /// Has all shards of this broker answer from what is committed.
-    pub(crate) async fn read_all<R: TryFrom<GroupReply>>(&self, query: &GroupQuery) -> Vec<Result<R, CoordinatorError>> {
+    pub(crate) async fn read_all<R: TryFrom<GroupReply>>(
+        &self,
+        query: &GroupQuery,
+    ) -> Vec<Result<R, CoordinatorError>> {
         let mut answers = Vec::new();
         for worker in &self.workers {
             let (to, answer) = oneshot::channel();
-            let asked = worker.asks.send(Ask::ReadAll { query: query.clone(), to }).await;
+            let asked = worker
+                .asks
+                .send(Ask::ReadAll {
+                    query: query.clone(),
+                    to,
+                })
+                .await;
             match (asked, answer.await) {
                 (Ok(()), Ok(told)) => answers.extend(told.into_iter().map(|answer| answer.map(in_kind))),
                 _ => answers.push(Err(CoordinatorError::NotCoordinator)),
@@ -229,3 +287,6 @@ impl Notices {
 fn in_kind<R: TryFrom<GroupReply>>(reply: GroupReply) -> R {
     R::try_from(reply).unwrap_or_else(|_| panic!("a shard answers in kind"))
 }
+
+#[cfg(test)]
+mod tests;

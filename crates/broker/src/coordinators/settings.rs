@@ -34,9 +34,13 @@ impl Settings {
             write_timeout_ms: i64::from(config.int("offsets.commit.timeout.ms")),
             ..ShardConfig::default()
         };
-        let codec = u8::try_from(config.int("offsets.topic.compression.codec")).ok().and_then(Compression::from_id);
+        let codec = u8::try_from(config.int("offsets.topic.compression.codec"))
+            .ok()
+            .and_then(Compression::from_id);
         Self {
-            workers: usize::try_from(config.int("group.coordinator.threads")).unwrap_or(1).max(1),
+            workers: usize::try_from(config.int("group.coordinator.threads"))
+                .unwrap_or(1)
+                .max(1),
             configured_partitions: config.int("offsets.topic.num.partitions").max(1),
             group,
             shard,

@@ -63,7 +63,9 @@ impl Slot {
         }
         let deleted = std::mem::take(&mut self.deleted);
         if !deleted.is_empty() {
-            self.drive(now_ms, |runtime, out| runtime.write(now_ms, GroupRequest::PartitionsDeleted(deleted), None, out));
+            self.drive(now_ms, |runtime, out| {
+                runtime.write(now_ms, GroupRequest::PartitionsDeleted(deleted), None, out)
+            });
         }
     }
 
@@ -78,10 +80,16 @@ impl Slot {
                     Effect::Append(records) => append = Some(records),
                     // Whoever asked may have gone away.
                     Effect::Reply { to: Some(to), result } => drop(to.send(result)),
-                    Effect::Reply { to: None, result: Err(error) } => {
+                    Effect::Reply {
+                        to: None,
+                        result: Err(error),
+                    } => {
                         warn!(shard = self.index, "offsets of deleted topics stay: {error}");
                     }
-                    Effect::Reply { to: None, result: Ok(_) } => {}
+                    Effect::Reply {
+                        to: None,
+                        result: Ok(_),
+                    } => {}
                     Effect::Tell(event) => info!(shard = self.index, "{event}"),
                 }
             }
@@ -95,7 +103,10 @@ impl Slot {
                     if runtime.status() == ShardStatus::Failed {
                         self.lost_its_log = true;
                         let expected = append.first_offset;
-                        error!(shard = self.index, first_offset, expected, "somebody else wrote to the shard's log: loading it again");
+                        error!(
+                            shard = self.index,
+                            first_offset, expected, "somebody else wrote to the shard's log: loading it again"
+                        );
                     }
                 }
                 Err(error) => {
@@ -119,7 +130,10 @@ impl Slot {
                     ProduceError::NotEnoughReplicas(_) => CoordinatorError::NotAvailable,
                     ProduceError::Append(_) => {
                         let limit = self.partition.log().config().max_message_bytes as usize;
-                        CoordinatorError::RecordsTooLarge { size: batch.len(), limit }
+                        CoordinatorError::RecordsTooLarge {
+                            size: batch.len(),
+                            limit,
+                        }
                     }
                 })
             }

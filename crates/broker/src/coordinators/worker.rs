@@ -50,12 +50,7 @@ struct Loaded {
 }
 
 impl Worker {
-    pub(super) fn new(
-        settings: Settings,
-        clock: Arc<Clock>,
-            notices: Arc<Notices>,
-        asks: mpsc::Receiver<Ask>,
-    ) -> Self {
+    pub(super) fn new(settings: Settings, clock: Arc<Clock>, notices: Arc<Notices>, asks: mpsc::Receiver<Ask>) -> Self {
         Self {
             settings,
             clock,
@@ -93,7 +88,9 @@ impl Worker {
     fn pause(&self) -> Duration {
         let deadline = self.slots.values().filter_map(Slot::next_deadline).min();
         let now_ms = self.clock.now_ms();
-        deadline.map_or(IDLE, |deadline| Duration::from_millis(u64::try_from(deadline - now_ms).unwrap_or(0)))
+        deadline.map_or(IDLE, |deadline| {
+            Duration::from_millis(u64::try_from(deadline - now_ms).unwrap_or(0))
+        })
     }
 
     fn on_notices(&mut self, latest: Latest) {
@@ -120,7 +117,10 @@ impl Worker {
             None => {}
         }
         let max_batch_bytes = partition.log().config().max_message_bytes as usize;
-        let config = ShardConfig { max_batch_bytes, ..self.settings.shard.clone() };
+        let config = ShardConfig {
+            max_batch_bytes,
+            ..self.settings.shard.clone()
+        };
         let mut runtime = ShardRuntime::new(config, GroupShard::new(self.settings.group.clone()), entropy::random);
         let is_new = runtime.start_loading(epoch, &mut Outbox::new());
         assert!(is_new, "a new shard was led in no epoch yet");
@@ -140,7 +140,9 @@ impl Worker {
 
     fn resign(&mut self, shard: i32, epoch: i32) {
         let now_ms = self.clock.now_ms();
-        let Some(mut slot) = self.slots.remove(&shard) else { return };
+        let Some(mut slot) = self.slots.remove(&shard) else {
+            return;
+        };
         slot.drive(now_ms, |runtime, out| runtime.close(epoch, out));
         info!(shard, epoch, "coordinates these groups no longer");
     }
@@ -149,27 +151,48 @@ impl Worker {
     fn load_next(&mut self) {
         while self.loading.is_empty() {
             let Some(shard) = self.to_load.pop_front() else { return };
-            let Some(slot) = self.slots.get_mut(&shard) else { continue };
+            let Some(slot) = self.slots.get_mut(&shard) else {
+                continue;
+            };
             let is_loading = |runtime: &mut Runtime| runtime.status() == ShardStatus::Loading;
-            let Some(mut runtime) = slot.runtime.take_if(is_loading).map(Box::new) else { continue };
+            let Some(mut runtime) = slot.runtime.take_if(is_loading).map(Box::new) else {
+                continue;
+            };
             let log = Arc::clone(slot.partition.log());
             let (epoch, load_bytes, stopped) = (slot.epoch, self.settings.load_bytes, Arc::clone(&self.stopped));
             if log.log_start_offset() == log.log_end_offset() {
                 let result = Ok(log.log_end_offset());
-                self.on_loaded(Loaded { shard, epoch, runtime, result });
+                self.on_loaded(Loaded {
+                    shard,
+                    epoch,
+                    runtime,
+                    result,
+                });
                 continue;
             }
             self.loading.spawn_blocking(move || {
                 let result = loader::load(&mut runtime, &log, load_bytes, &stopped);
-                Loaded { shard, epoch, runtime, result }
+                Loaded {
+                    shard,
+                    epoch,
+                    runtime,
+                    result,
+                }
             });
         }
     }
 
     fn on_loaded(&mut self, loaded: Loaded) {
         let now_ms = self.clock.now_ms();
-        let Loaded { shard, epoch, mut runtime, result } = loaded;
-        let Some(slot) = self.slots.get_mut(&shard).filter(|slot| slot.epoch == epoch) else { return };
+        let Loaded {
+            shard,
+            epoch,
+            mut runtime,
+            result,
+        } = loaded;
+        let Some(slot) = self.slots.get_mut(&shard).filter(|slot| slot.epoch == epoch) else {
+            return;
+        };
         let mut out = Outbox::new();
         match result {
             Ok(log_end_offset) => {
@@ -177,7 +200,10 @@ impl Worker {
                 runtime.finish_loading(now_ms, log_end_offset, high_watermark, &mut out);
                 if log_end_offset > 0 {
                     let skipped_records = runtime.state().skipped_records();
-                    info!(shard, epoch, log_end_offset, skipped_records, "coordinates these groups");
+                    info!(
+                        shard,
+                        epoch, log_end_offset, skipped_records, "coordinates these groups"
+                    );
                 }
             }
             Err(LoaderError::Stopped) => return,
@@ -197,14 +223,21 @@ impl Worker {
         let Some(slot) = self.slots.get_mut(&shard) else { return };
         slot.awaits_commit = false;
         let high_watermark = slot.partition.log().high_watermark();
-        slot.drive(now_ms, |runtime, out| runtime.on_high_watermark(now_ms, high_watermark, out));
+        slot.drive(now_ms, |runtime, out| {
+            runtime.on_high_watermark(now_ms, high_watermark, out)
+        });
         self.after_step(shard);
     }
 
     fn on_time(&mut self) {
         let now_ms = self.clock.now_ms();
         let is_due = |slot: &Slot| slot.next_deadline().is_some_and(|deadline| deadline <= now_ms);
-        let due: Vec<i32> = self.slots.values().filter(|slot| is_due(slot)).map(|slot| slot.index).collect();
+        let due: Vec<i32> = self
+            .slots
+            .values()
+            .filter(|slot| is_due(slot))
+            .map(|slot| slot.index)
+            .collect();
         for shard in due {
             if let Some(slot) = self.slots.get_mut(&shard) {
                 slot.drive(now_ms, |runtime, out| runtime.tick(now_ms, out));
@@ -220,9 +253,19 @@ impl Worker {
         for ask in asked.drain(..) {
             match ask {
                 Ask::Write { shard, request, to } => {
-                    match self.slots.get_mut(&shard).ok_or(CoordinatorError::NotCoordinator).and_then(Slot::runtime_mut) {
+                    match self
+                        .slots
+                        .get_mut(&shard)
+                        .ok_or(CoordinatorError::NotCoordinator)
+                        .and_then(Slot::runtime_mut)
+                    {
                         Ok(runtime) => runtime.write(now_ms, request, to, written.entry(shard).or_default()),
-                        Err(error) => drop(to.map(|to| to.send(Err(error)))),
+                        Err(error) => {
+                            if let Some(to) = to {
+                                // Whoever asked may have gone away.
+                                drop(to.send(Err(error)));
+                            }
+                        }
                     }
                 }
                 Ask::Read { shard, query, to } => {
@@ -264,7 +307,9 @@ impl Worker {
         let partition = Arc::clone(&slot.partition);
         let patience = Duration::from_millis(self.settings.shard.write_timeout_ms.unsigned_abs());
         self.commits.spawn(async move {
-            partition.committed(partition.log().high_watermark() + 1, patience).await;
+            partition
+                .committed(partition.log().high_watermark() + 1, patience)
+                .await;
             shard
         });
     }
