@@ -16,6 +16,9 @@ use crate::authorized_operations::TOPIC_OPERATIONS;
 use crate::request::RequestContext;
 use crate::topics::{is_internal, is_valid_name};
 
+#[cfg(test)]
+mod tests;
+
 pub(crate) async fn handle(
     cx: &RequestContext<'_>,
     request: DescribeTopicPartitionsRequest,

@@ -208,6 +208,17 @@ impl MetadataDelta {
         &self.partitions
     }
 
+    /// Ids of topics that came, changed or went.
+    pub fn changed_topics(&self) -> impl Iterator<Item = Uuid> {
+        let changed = self.partitions.iter().map(|(topic, _)| topic);
+        let ids: BTreeSet<Uuid> = changed
+            .chain(&self.created_topics)
+            .chain(&self.deleted_topics)
+            .copied()
+            .collect();
+        ids.into_iter()
+    }
+
     /// Whether anything about topics changed.
     pub fn topics_changed(&self) -> bool {
         !(self.created_topics.is_empty() && self.deleted_topics.is_empty() && self.partitions.is_empty())
