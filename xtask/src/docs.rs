@@ -3,16 +3,21 @@
 use std::path::{Path, PathBuf};
 
 /// A page, and what renders it.
-type Page = (&'static str, fn() -> String);
+type Page = (&'static str, fn(&Path) -> Result<String, String>);
 
-const PAGES: &[Page] = &[("docs/reference/configuration.md", klamm_config::reference::markdown)];
+const PAGES: &[Page] = &[
+    ("docs/reference/apis.md", apis),
+    ("docs/reference/configuration.md", |_| {
+        Ok(klamm_config::reference::markdown())
+    }),
+];
 
 /// Writes the pages that are stale and returns them.
 pub(crate) fn run(root: &Path) -> Result<Vec<PathBuf>, String> {
     let mut written = Vec::new();
     for (page, render) in PAGES {
         let path = root.join(page);
-        let text = render();
+        let text = render(root)?;
         if std::fs::read_to_string(&path).is_ok_and(|old| old == text) {
             continue;
         }
@@ -22,4 +27,20 @@ pub(crate) fn run(root: &Path) -> Result<Vec<PathBuf>, String> {
         written.push(PathBuf::from(page));
     }
     Ok(written)
+}
+
+/// The broker renders this one in a process of its own: xtask would have to be built with all of it otherwise.
+fn apis(root: &Path) -> Result<String, String> {
+    let mut command = crate::cargo_command(
+        root,
+        &["run", "--quiet", "--package", "klamm-broker", "--example", "api_reference"],
+    );
+    let output = command
+        .stderr(std::process::Stdio::inherit())
+        .output()
+        .map_err(|error| format!("{command:?}: {error}"))?;
+    match output.status.success() {
+        true => String::from_utf8(output.stdout).map_err(|error| error.to_string()),
+        false => Err(format!("{command:?}: {}", output.status)),
+    }
 }

@@ -20,6 +20,7 @@ mod node;
 mod partitions;
 mod producer_ids;
 pub mod quorum;
+pub mod reference;
 mod request;
 mod server;
 mod standalone;
