@@ -1,7 +1,7 @@
 //! Formatting log directories, and telling what is in them (`kafka-storage`).
 //!
-//! A formatted directory has `meta.properties` and `bootstrap.checkpoint`, the records that a new cluster starts from. Where
-//! the voters live in the metadata log (KIP-853), the metadata log directory has them in a snapshot at offset 0.
+//! A formatted directory has `meta.properties`. The metadata log directory of a controller has in addition a snapshot at offset
+//! 0 with what a new cluster starts from: the levels of features and, where they live in the metadata log (KIP-853), the voters.
 
 mod error;
 mod info;
@@ -15,7 +15,7 @@ use klamm_config::ServerConfig;
 use klamm_log::{CLUSTER_METADATA_TOPIC, MetaProperties, TopicPartition};
 use klamm_metadata::{BootstrapMetadata, FEATURES, Feature, KRAFT_VERSION, MetadataRecord, MetadataVersion};
 use klamm_protocol::Uuid;
-use klamm_raft::{ControlRecord, Endpoint, OffsetAndEpoch, ReplicaKey, VoterNode, VoterSet, snapshot_header};
+use klamm_raft::{Endpoint, OffsetAndEpoch, ReplicaKey, VoterNode, VoterSet, snapshot_header};
 
 use crate::quorum::checkpoint;
 
@@ -48,6 +48,8 @@ pub struct Formatter {
     pub initial_controllers: Vec<DynamicVoter>,
     /// Whether the voters live in the metadata log (`controller.quorum.voters` is not set).
     pub has_dynamic_quorum: bool,
+    /// Whether the node is a controller; a broker learns everything from them.
+    pub is_controller: bool,
 }
 
 impl Formatter {
@@ -67,6 +69,7 @@ impl Formatter {
             ignore_formatted: false,
             initial_controllers: Vec::new(),
             has_dynamic_quorum: server.quorum_voters.is_empty(),
+            is_controller: server.is_controller(),
         }
     }
 
@@ -111,14 +114,14 @@ impl Formatter {
         let kraft_version = levels.get(KRAFT_VERSION).copied().unwrap_or(0);
         let bootstrap = BootstrapMetadata::from_levels(version, levels);
         let found = self.look()?;
-        print(&format!("Bootstrap metadata: {}", describe(&bootstrap)));
         let empty: Vec<&String> = self
             .directories
             .iter()
             .filter(|dir| !found.contains_key(*dir))
             .collect();
-        if empty.is_empty() {
-            print("All of the log directories are already formatted.");
+        match empty.is_empty() {
+            true => print("All of the log directories are already formatted."),
+            false => print(&format!("Bootstrap metadata: {}", describe(&bootstrap))),
         }
         for dir in empty {
             let kind = self.kind(dir);
@@ -138,7 +141,9 @@ impl Formatter {
             self.release_version,
         ) {
             (Some(_), Some(_)) => return Err(FormatError::AmbiguousVersion),
-            (Some(level), None) => MetadataVersion::from_level(*level).ok_or(FormatError::UnknownVersion { level: *level })?,
+            (Some(level), None) => {
+                MetadataVersion::from_level(*level).ok_or(FormatError::UnknownVersion { level: *level })?
+            }
             (None, Some(version)) => version,
             (None, None) if self.unstable => MetadataVersion::LATEST_TESTING,
             (None, None) => MetadataVersion::LATEST_PRODUCTION,
@@ -249,22 +254,17 @@ impl Formatter {
             })
         };
         create(dir)?;
-        let header = vec![ControlRecord::SnapshotHeader {
-            last_contained_log_timestamp: 0,
-        }];
-        write_checkpoint(
-            &dir.join(checkpoint::BOOTSTRAP),
-            header,
-            bootstrap,
-            bootstrap.records(),
-            now_ms,
-        )?;
-        if matches!(kind, Kind::DynamicMetadataVoter | Kind::DynamicMetadataNonVoter) {
+        if kind != Kind::Log && self.is_controller {
             let metadata_dir = dir.join(TopicPartition::new(CLUSTER_METADATA_TOPIC, 0).to_string());
             create(&metadata_dir)?;
-            let header = snapshot_header(now_ms, kraft_version, Some(self.voter_set()));
+            let header = snapshot_header(now_ms, kraft_version, self.voter_set());
             let path = checkpoint::snapshot_path(&metadata_dir, OffsetAndEpoch::BOOTSTRAP);
-            write_checkpoint(&path, header, bootstrap, &[], now_ms)?;
+            let bytes = checkpoint::encode(0, header, bootstrap.records(), bootstrap.metadata_version(), now_ms)
+                .map_err(|problem| FormatError::Encode {
+                    path: path.clone(),
+                    problem,
+                })?;
+            checkpoint::write(&path, &bytes)?;
         }
         let given = self.own_voter().filter(|_| kind == Kind::DynamicMetadataVoter);
         let directory_id = given.map_or_else(|| Uuid::random(random), |voter| voter.directory_id);
@@ -278,13 +278,14 @@ impl Formatter {
         Ok(meta.write(dir)?)
     }
 
-    fn voter_set(&self) -> VoterSet {
-        VoterSet::new(self.initial_controllers.iter().map(|voter| VoterNode {
+    fn voter_set(&self) -> Option<VoterSet> {
+        let voters = self.initial_controllers.iter().map(|voter| VoterNode {
             key: ReplicaKey::of(voter.node_id, voter.directory_id),
             listeners: [(self.controller_listener.clone(), voter.endpoint.clone())].into(),
             min_kraft_version: 0,
             max_kraft_version: 1,
-        }))
+        });
+        Some(VoterSet::new(voters)).filter(|voters| !voters.is_empty())
     }
 }
 
@@ -306,22 +307,6 @@ impl Kind {
             Kind::DynamicMetadataNonVoter => "dynamic metadata directory",
         }
     }
-}
-
-fn write_checkpoint(
-    path: &Path,
-    header: Vec<ControlRecord>,
-    bootstrap: &BootstrapMetadata,
-    records: &[MetadataRecord],
-    now_ms: i64,
-) -> Result<(), FormatError> {
-    let bytes = checkpoint::encode(0, header, records, bootstrap.metadata_version(), now_ms).map_err(|problem| {
-        FormatError::Encode {
-            path: path.to_owned(),
-            problem,
-        }
-    })?;
-    Ok(checkpoint::write(path, &bytes)?)
 }
 
 /// As Kafka's tool prints it.

@@ -1,5 +1,6 @@
 //! Checkpoint files (KIP-630): a control batch with the header, batches of metadata records, a control batch with the footer.
-//! Snapshots of the metadata log have their end offset and epoch as name; `bootstrap.checkpoint` is one without a place in the log.
+//! Snapshots of the metadata log have their end offset and epoch as name. The one at offset 0 is what formatting leaves there
+//! for a new cluster to start from; until Kafka 4.3 its metadata records were in `bootstrap.checkpoint`, beside the log.
 
 use std::path::{Path, PathBuf};
 
@@ -10,7 +11,7 @@ use klamm_raft::{ControlRecord, OffsetAndEpoch, encode_control_batch, parse_batc
 use super::batches::{self, EncodeBatchError, Position};
 use super::{QuorumError, files};
 
-/// Name of the file with the records that a new cluster starts from.
+/// Where Kafka until 4.3 has the metadata records that a new cluster starts from.
 pub(crate) const BOOTSTRAP: &str = "bootstrap.checkpoint";
 
 const SUFFIX: &str = ".checkpoint";

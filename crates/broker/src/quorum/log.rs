@@ -265,7 +265,10 @@ fn log_config(config: &Config) -> LogConfig {
         max_message_bytes: u32::try_from(MAX_BATCH_BYTES).expect("8 MiB"),
         retention_bytes: -1,
         retention_ms: -1,
-        cleanup_policy: CleanupPolicy { compact: false, delete: true },
+        cleanup_policy: CleanupPolicy {
+            compact: false,
+            delete: true,
+        },
         ..LogConfig::default()
     }
 }

@@ -5,7 +5,7 @@
 //! publishers and [`Quorum::image`], and the replies leave. A lone voter waits for nobody, so nothing lingers.
 //!
 //! On disk, in `__cluster_metadata-0` of the metadata log directory, all of it as Kafka has it: the log, `quorum-state`, and
-//! `<offset>-<epoch>.checkpoint` snapshots; and `bootstrap.checkpoint` beside that directory.
+//! `<offset>-<epoch>.checkpoint` snapshots; the one at offset 0 is what formatting has left for a new cluster to begin with.
 //!
 //! [`MetadataImage`]: klamm_metadata::MetadataImage
 

@@ -9,7 +9,8 @@ use arc_swap::ArcSwap;
 use klamm_config::ServerConfig;
 use klamm_controller::{Controller, ControllerConfig};
 use klamm_metadata::{
-    BootstrapMetadata, MetadataImage, MetadataLoader, MetadataProvenance, MetadataVersion, default_levels,
+    BootstrapMetadata, MetadataImage, MetadataLoader, MetadataProvenance, MetadataRecord, MetadataVersion,
+    default_levels,
 };
 use klamm_protocol::Uuid;
 use klamm_raft::{ControlRecord, Endpoint, Endpoints, Outbox, Raft, RaftConfig, Recovered, VoterSet};
@@ -90,11 +91,15 @@ impl Quorum {
         let mut controller = Controller::new(controller_config, seed);
 
         let mut control_records = Vec::new();
+        let mut bootstrap_records = Vec::new();
         let mut applied = 0;
         if let Some((id, checkpoint)) = log.latest_snapshot()? {
             let last_offset = id.offset - 1;
             control_records.extend(checkpoint.control.into_iter().map(|record| (last_offset, record)));
-            if id.offset > 0 {
+            if id.offset == 0 {
+                // Not the state of a cluster yet: the first controller writes it into the log.
+                bootstrap_records = checkpoint.records;
+            } else {
                 controller.load_snapshot(&checkpoint.records, last_offset)?;
                 let provenance = MetadataProvenance {
                     last_contained_offset: last_offset,
@@ -134,7 +139,7 @@ impl Quorum {
             loader,
             image: Arc::new(ArcSwap::from_pointee(MetadataImage::empty())),
             publishers: Vec::new(),
-            bootstrap: read_bootstrap(&log_dir)?,
+            bootstrap: bootstrap(bootstrap_records, &log_dir)?,
             upkeep: Upkeep::new(&server.config, now_ms, sender),
             log,
             clock,
@@ -269,8 +274,11 @@ fn static_voters(server: &ServerConfig, listener: &str) -> VoterSet {
     VoterSet::of_static(listener, voters)
 }
 
-/// Without the file the cluster begins with the newest versions, as in Kafka.
-fn read_bootstrap(log_dir: &Path) -> Result<BootstrapMetadata, QuorumError> {
+/// What a new cluster begins with: what formatting has left, or else, as in Kafka, the newest versions.
+fn bootstrap(records: Vec<MetadataRecord>, log_dir: &Path) -> Result<BootstrapMetadata, QuorumError> {
+    if !records.is_empty() {
+        return Ok(BootstrapMetadata::from_records(records)?);
+    }
     match checkpoint::read(&log_dir.join(checkpoint::BOOTSTRAP))? {
         Some(checkpoint) => Ok(BootstrapMetadata::from_records(checkpoint.records)?),
         None => {

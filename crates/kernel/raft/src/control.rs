@@ -94,7 +94,7 @@ pub fn encode_control_batch(base_offset: i64, epoch: i32, now_ms: i64, records: 
     }
 }
 
-/// The records that a snapshot begins with: the header and, in a dynamic quorum, kraft.version and the voters.
+/// The records that a snapshot begins with: the header and, in a dynamic quorum, kraft.version and the voters if known.
 pub fn snapshot_header(
     last_contained_log_timestamp: i64,
     kraft_version: i16,
@@ -103,9 +103,9 @@ pub fn snapshot_header(
     let mut records = vec![ControlRecord::SnapshotHeader {
         last_contained_log_timestamp,
     }];
-    if let Some(voters) = voters.filter(|_| kraft_version > 0) {
+    if kraft_version > 0 {
         records.push(ControlRecord::KRaftVersion(kraft_version));
-        records.push(ControlRecord::Voters(voters));
+        records.extend(voters.map(ControlRecord::Voters));
     }
     records
 }
