@@ -13,6 +13,9 @@ use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use crate::disk;
 use crate::error::Result;
 
+/// Files looked at for closing whenever one is opened above the limit.
+const LOOKS_PER_OPEN: usize = 8;
+
 /// The shared limit of open files.
 #[derive(Debug)]
 pub(crate) struct FileCache {
@@ -64,8 +67,9 @@ impl FileCache {
         self.open.fetch_add(1, Ordering::Relaxed);
         let mut clock = locked(&self.clock);
         clock.push_back(Arc::downgrade(slot));
-        // Two rounds at most: the first takes the used marks, the second finds those that stayed unused.
-        for _ in 0..clock.len() * 2 {
+        // The first look takes the used mark, the next one finds a file unused. A few looks per open keep up with the opens;
+        // where all files are dirty there is nothing to find.
+        for _ in 0..LOOKS_PER_OPEN {
             if self.open_files() <= self.limit {
                 break;
             }
@@ -118,10 +122,21 @@ impl Slot {
     }
 
     /// Closes the handle; whoever still reads through it keeps it alive until done.
-    pub(crate) fn close(&self) {
+    fn close(&self) {
         if locked(&self.handle).take().is_some() {
             self.cache.open.fetch_sub(1, Ordering::Relaxed);
         }
+    }
+
+    /// Closes the handle of a file that is not used for now, unless it has unsynced writes.
+    pub(crate) fn release(&self) {
+        if !self.is_dirty() {
+            self.close();
+        }
+    }
+
+    fn is_dirty(&self) -> bool {
+        self.synced.load(Ordering::Acquire) < self.written.load(Ordering::Acquire)
     }
 
     fn is_open(&self) -> bool {
@@ -130,8 +145,7 @@ impl Slot {
 
     /// Closes the handle unless the file is dirty or was used since the last look.
     fn try_evict(&self) -> bool {
-        let dirty = self.synced.load(Ordering::Acquire) < self.written.load(Ordering::Acquire);
-        if dirty || self.used.swap(false, Ordering::Relaxed) {
+        if self.is_dirty() || self.used.swap(false, Ordering::Relaxed) {
             return false;
         }
         self.close();
@@ -181,7 +195,7 @@ mod tests {
         other.file(|| dir.path().join("other")).unwrap();
         assert!(dirty.is_open());
         dirty.sync(|| dir.path().join("dirty")).unwrap();
-        other.close();
+        other.release();
         other.file(|| dir.path().join("other")).unwrap();
         other.file(|| dir.path().join("other")).unwrap();
         cache.slot().file(|| dir.path().join("third")).unwrap();

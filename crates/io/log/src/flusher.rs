@@ -4,6 +4,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, Weak};
 
 use crate::log::Log;
 
+/// Logs flushed before their recovery points are noted.
+const ROUND: usize = 64;
+
 /// Logs that want to be flushed.
 #[derive(Debug, Default)]
 pub(crate) struct FlushQueue {
@@ -22,9 +25,14 @@ impl FlushQueue {
         self.state.lock().expect("no panic while the queue is changed")
     }
 
-    /// Asks for a flush. The log sees to it that it waits here only once.
-    pub(crate) fn push(&self, log: Weak<Log>) {
-        self.lock().waiting.push_back(log);
+    /// Asks for a flush; an urgent one comes before all others. The log sees to it that it waits here only once.
+    pub(crate) fn push(&self, log: Weak<Log>, urgent: bool) {
+        let waiting = &mut self.lock().waiting;
+        if urgent {
+            waiting.push_front(log);
+        } else {
+            waiting.push_back(log);
+        }
         self.changed.notify_one();
     }
 
@@ -34,26 +42,31 @@ impl FlushQueue {
         self.changed.notify_all();
     }
 
-    /// Flushes what is asked for until [`stop`](Self::stop); after each round of work calls `flushed`, which notes the
-    /// recovery points. Failures have taken the log's directory offline by then; there is nobody else to tell.
+    /// Flushes what is asked for until [`stop`](Self::stop). Now and then, and whenever nothing waits, calls `flushed` with
+    /// the logs flushed since, to note their recovery points. Failures have taken the log's directory offline by then; there
+    /// is nobody else to tell.
     pub(crate) fn run(&self, mut flushed: impl FnMut(&[Arc<Log>])) {
-        loop {
-            let round: Vec<_> = {
-                let mut state = self.lock();
-                while state.waiting.is_empty() && !state.stopped {
-                    state = self.changed.wait(state).expect("no panic while the queue is changed");
-                }
-                if state.stopped {
-                    return;
-                }
-                state.waiting.drain(..).filter_map(|log| log.upgrade()).collect()
-            };
-            for log in &round {
+        let mut round = Vec::new();
+        while let Some(log) = self.next() {
+            if let Some(log) = log.upgrade() {
                 if let Err(error) = log.flush_asked_for() {
                     tracing::warn!(partition = %log.topic_partition(), %error, "background flush failed");
                 }
+                round.push(log);
             }
-            flushed(&round);
+            if round.len() >= ROUND || self.lock().waiting.is_empty() {
+                flushed(&round);
+                round.clear();
+            }
         }
+    }
+
+    /// The next log, waited for; `None` when stopped.
+    fn next(&self) -> Option<Weak<Log>> {
+        let mut state = self.lock();
+        while state.waiting.is_empty() && !state.stopped {
+            state = self.changed.wait(state).expect("no panic while the queue is changed");
+        }
+        if state.stopped { None } else { state.waiting.pop_front() }
     }
 }

@@ -193,7 +193,7 @@ impl<E: Entry> Index<E> {
         let mut state = self.lock();
         if state.as_ref().is_some_and(|state| state.unwritten == 0) {
             *state = None;
-            self.slot.close();
+            self.slot.release();
         }
     }
 
@@ -341,6 +341,7 @@ mod tests {
         check(&index);
         index.write_out(path).unwrap();
         check(&index);
+        index.sync(path).unwrap();
         index.release();
         assert_eq!(cache.open_files(), 0);
         check(&index);

@@ -1,6 +1,7 @@
 //! One log directory (one entry of `log.dirs`) as its logs see it: in service or offline, and what they share.
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use klamm_records::Scratch;
@@ -57,6 +58,8 @@ pub(crate) struct LogDir {
     pub(crate) path: PathBuf,
     pub(crate) shared: Arc<Shared>,
     offline: OnceLock<Arc<str>>,
+    /// A partition's directory was created since this one was synced.
+    created: AtomicBool,
     /// Files and directories that wait for their removal, in the order of their time.
     doomed: Mutex<VecDeque<Doomed>>,
 }
@@ -73,6 +76,7 @@ impl LogDir {
             path,
             shared,
             offline: OnceLock::new(),
+            created: AtomicBool::new(false),
             doomed: Mutex::default(),
         })
     }
@@ -103,6 +107,19 @@ impl LogDir {
             self.take_offline(error);
         }
         result
+    }
+
+    /// Tells that a partition's directory was created.
+    pub(crate) fn has_new_partition(&self) {
+        self.created.store(true, Ordering::Release);
+    }
+
+    /// Makes the partitions' directories durable, if one was created since the last time.
+    pub(crate) fn sync_new_partitions(&self) -> Result<()> {
+        if self.created.swap(false, Ordering::AcqRel) {
+            disk::sync_dir(&self.path).inspect_err(|_| self.has_new_partition())?;
+        }
+        Ok(())
     }
 
     fn take_offline(&self, error: &StorageError) {

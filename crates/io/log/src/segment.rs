@@ -193,9 +193,9 @@ impl Segment {
         self.time_index.sync(|| self.path(FileKind::TimeIndex))
     }
 
-    /// Gives back handles and the indexes' memory; they come back when needed. Only without unsynced writes.
+    /// Gives back handles and the indexes' memory; they come back when needed. Files with unsynced writes stay open.
     pub(crate) fn release(&self) {
-        self.log.close();
+        self.log.release();
         self.offset_index.release();
         self.time_index.release();
     }

@@ -254,7 +254,7 @@ impl Log {
         if config.flush_messages < i64::MAX && self.writer().unflushed_records >= config.flush_messages {
             self.flush()?;
         } else if self.unflushed.bytes.load(Ordering::Relaxed) >= self.log_dir.shared.background_flush_bytes {
-            self.ask_for_flush();
+            self.ask_for_flush(true);
         }
         Ok(())
     }

@@ -24,10 +24,10 @@ impl Log {
         self.flush()
     }
 
-    /// Has the background thread flush this log, if it is not about to.
-    pub(crate) fn ask_for_flush(&self) {
+    /// Has the background thread flush this log, if it is not about to; before all others if `urgent`.
+    pub(crate) fn ask_for_flush(&self, urgent: bool) {
         if !self.unflushed.queued.swap(true, Ordering::Relaxed) {
-            self.log_dir.shared.flush_queue.push(self.me.clone());
+            self.log_dir.shared.flush_queue.push(self.me.clone(), urgent);
         }
     }
 
@@ -76,7 +76,7 @@ impl Log {
         if dir_dirty {
             checkpoint::sync_partition_metadata(&self.dir())?;
             disk::sync_dir(&self.dir())?;
-            disk::sync_dir(&self.log_dir.path)?;
+            self.log_dir.sync_new_partitions()?;
         }
         self.write_leader_epochs()?;
         if let Some(snapshot) = snapshot {

@@ -108,13 +108,18 @@ impl Log {
         producers.remove_expired(now_ms, log_dir.shared.producer_id_expiration_ms);
         producers.on_high_watermark(positions.high_watermark.offset);
         positions.first_unstable_offset = producers.first_unstable_offset();
+        if parts.created {
+            log_dir.has_new_partition(); // perhaps
+        }
         let is_flushed = positions.recovery_point == log_end.offset;
         let active = parts.segments.last().expect("a log has an active segment");
+        let mut active_segment = ActiveSegment::new(&topic_partition, active.base_offset, &config, now_ms);
+        active_segment.appended = !start.clean; // its indexes were not completed when it was left
         let writer = Writer {
             closed: false,
             producers,
             snapshots: parts.snapshots,
-            active: ActiveSegment::new(&topic_partition, active.base_offset, &config, now_ms),
+            active: active_segment,
             dir_dirty: parts.created,
             unflushed_records: 0,
         };
@@ -201,6 +206,7 @@ impl Opening<'_> {
         }
         let producers = self.producers(dir, &segments, &mut snapshots, log_end_offset)?;
         let topic_id = checkpoint::read_partition_metadata(dir)?;
+        segments.iter().for_each(|segment| segment.release());
         let parts = Parts {
             dir: self.dir,
             segments,
@@ -331,11 +337,7 @@ impl Opening<'_> {
             if synced && Some(at) != last {
                 continue;
             }
-            let segment_end = if self.start.clean {
-                self.clean_end(&segment)?
-            } else {
-                None
-            };
+            let segment_end = self.end_if_all_synced(&segment)?;
             end = match segment_end {
                 Some(end) => Some(end),
                 None => {
@@ -358,26 +360,30 @@ impl Opening<'_> {
         }
     }
 
-    /// The log end of a cleanly closed log, by its last batches' headers. `None`: index and log contradict each other, or
-    /// the log does not end with a whole batch, so it was not closed by whoever wrote last.
-    fn clean_end(&mut self, segment: &Segment) -> Result<Option<i64>> {
+    /// The end of a segment in which there is nothing to judge: of a cleanly closed log, or of one that was flushed to
+    /// exactly there. `None` otherwise, also if index and log contradict each other or the log does not end with a whole
+    /// batch, so that it was not closed by whoever wrote last.
+    fn end_if_all_synced(&self, segment: &Segment) -> Result<Option<i64>> {
         let mut end = segment.base_offset;
-        if segment.size() == 0 {
-            return Ok(Some(end));
-        }
-        let Some((from, _)) = self.anchor(segment, i64::MAX)? else {
-            return Ok(None);
-        };
-        let mut position = from;
-        for located in segment.headers(from) {
-            let Ok(located) = located else { return Ok(None) };
-            if located.header.base_offset < end {
+        let mut position = 0;
+        if segment.size() > 0 {
+            let Some((from, _)) = self.anchor(segment, i64::MAX)? else {
                 return Ok(None);
+            };
+            for located in segment.headers(from) {
+                let Ok(located) = located else { return Ok(None) };
+                if located.header.base_offset < end {
+                    return Ok(None);
+                }
+                if !self.start.clean {
+                    segment.note(&located, false)?; // only closing a segment notes its last timestamps
+                }
+                end = located.header.next_offset();
+                position = located.end();
             }
-            end = located.header.next_offset();
-            position = located.end();
         }
-        Ok((position == segment.size()).then_some(end))
+        let is_synced = self.start.clean || end == self.start.recovery_point;
+        Ok((is_synced && position == segment.size()).then_some(end))
     }
 
     /// Where a scan may begin: position and last offset of the batch that the newest index entry at or below `offset` is

@@ -75,7 +75,7 @@ impl Inner {
         for log in &logs {
             let patience = self.config.background_flush_ms.min(log.config().flush_ms);
             if log.unflushed_ms(now_ms).is_some_and(|age| age >= patience) {
-                log.ask_for_flush();
+                log.ask_for_flush(false);
             }
         }
         if is_due(

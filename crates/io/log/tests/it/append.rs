@@ -205,11 +205,9 @@ fn the_topics_codec_wins() {
         for source in Compression::ALL {
             let mut builder = BatchBuilder::new(source);
             (0..50).for_each(|i| {
-                drop(
-                    builder
-                        .push(NOW, None, Some(format!("value {i}").as_bytes()), &[])
-                        .unwrap(),
-                )
+                builder
+                    .push(NOW, None, Some(format!("value {i}").as_bytes()), &[])
+                    .unwrap();
             });
             append(&f.log, &builder.build()).unwrap();
         }
