@@ -38,7 +38,12 @@ impl NodeConfig {
         let own = &self.server.config;
         let effective = match all_brokers.is_empty() && this_broker.is_empty() {
             true => own.clone(),
-            false => BrokerLayers { own, all_brokers: &all_brokers, this_broker: &this_broker }.effective(),
+            false => BrokerLayers {
+                own,
+                all_brokers: &all_brokers,
+                this_broker: &this_broker,
+            }
+            .effective(),
         };
         self.effective.store(Arc::new(effective));
     }
@@ -59,7 +64,9 @@ impl NodeConfig {
         let config = &self.server.config;
         ConnectionOptions {
             max_request_bytes: config.int("socket.request.max.bytes").unsigned_abs(),
-            max_idle: u64::try_from(config.long("connections.max.idle.ms")).ok().map(Duration::from_millis),
+            max_idle: u64::try_from(config.long("connections.max.idle.ms"))
+                .ok()
+                .map(Duration::from_millis),
             memory: match u64::try_from(config.long("queued.max.request.bytes")) {
                 Ok(bytes) if bytes > 0 => MemoryPool::bounded(bytes),
                 _ => MemoryPool::unbounded(),
@@ -71,7 +78,13 @@ impl NodeConfig {
     pub(crate) fn connection_limits(&self) -> ConnectionLimits {
         let config = self.effective();
         let limit = |key| config.int(key).unsigned_abs();
-        let unlimited = |value: u32| if value == i32::MAX.unsigned_abs() { u32::MAX } else { value };
+        let unlimited = |value: u32| {
+            if value == i32::MAX.unsigned_abs() {
+                u32::MAX
+            } else {
+                value
+            }
+        };
         let mut overrides = HashMap::new();
         for (host, max) in &self.server.max_connections_per_ip_overrides {
             for address in (host.as_str(), 0).to_socket_addrs().into_iter().flatten() {

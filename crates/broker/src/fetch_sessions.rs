@@ -62,7 +62,12 @@ struct Cached {
 
 impl Cached {
     fn new(key: Key, ask: Ask) -> Self {
-        Self { key, ask, high_watermark: -1, log_start_offset: -1 }
+        Self {
+            key,
+            ask,
+            high_watermark: -1,
+            log_start_offset: -1,
+        }
     }
 
     /// Whether the client has to hear this, and from now on it has.
@@ -123,8 +128,12 @@ impl Session {
     /// Leaves only what is news to the client; partitions that gave records go to the end of the queue.
     fn note_response(&mut self, responses: &mut Vec<(Key, PartitionData)>) {
         responses.retain(|(key, data)| {
-            let Some(turn) = self.turns.get(key).copied() else { return false };
-            let Some(cached) = self.partitions.get_mut(&turn) else { return false };
+            let Some(turn) = self.turns.get(key).copied() else {
+                return false;
+            };
+            let Some(cached) = self.partitions.get_mut(&turn) else {
+                return false;
+            };
             let news = cached.is_news(data);
             if has_records(data)
                 && let Some(served) = self.partitions.remove(&turn)
@@ -173,7 +182,13 @@ impl FetchSessions {
     /// No session yet; ids begin at a number that a former incarnation is unlikely to have given out.
     pub(crate) fn new(slots: usize, seed: u64) -> Self {
         let next_id = (seed as i32) & i32::MAX;
-        Self { slots, state: Mutex::new(State { sessions: HashMap::new(), next_id }) }
+        Self {
+            slots,
+            state: Mutex::new(State {
+                sessions: HashMap::new(),
+                next_id,
+            }),
+        }
     }
 
     /// Takes a request in: finds its session, or the error that the whole response carries.
@@ -188,7 +203,9 @@ impl FetchSessions {
             locked(&self.state).sessions.remove(&request.id);
             let mode = match request.epoch {
                 FINAL_EPOCH => Mode::Sessionless,
-                _ => Mode::Full { by_topic_id: request.by_topic_id },
+                _ => Mode::Full {
+                    by_topic_id: request.by_topic_id,
+                },
             };
             return Ok(FetchContext { mode, asks });
         }
@@ -205,14 +222,24 @@ impl FetchSessions {
         session.last_used_ms = now_ms;
         session.epoch = next_epoch(session.epoch);
         let epoch = session.epoch;
-        let asks = session.partitions.values().map(|cached| (cached.key.clone(), cached.ask.clone())).collect();
+        let asks = session
+            .partitions
+            .values()
+            .map(|cached| (cached.key.clone(), cached.ask.clone()))
+            .collect();
         if session.partitions.is_empty() {
             drop(session);
             locked(&self.state).sessions.remove(&request.id);
-            return Ok(FetchContext { mode: Mode::Sessionless, asks });
+            return Ok(FetchContext {
+                mode: Mode::Sessionless,
+                asks,
+            });
         }
         drop(session);
-        Ok(FetchContext { mode: Mode::Incremental { session: shared, epoch }, asks })
+        Ok(FetchContext {
+            mode: Mode::Incremental { session: shared, epoch },
+            asks,
+        })
     }
 
     /// Makes the response: leaves only what has to be said, and gives the session's id for it.
@@ -237,13 +264,7 @@ impl FetchSessions {
         }
     }
 
-    fn create(
-        &self,
-        by_topic_id: bool,
-        asks: Vec<(Key, Ask)>,
-        responses: &[(Key, PartitionData)],
-        now_ms: i64,
-    ) -> i32 {
+    fn create(&self, by_topic_id: bool, asks: Vec<(Key, Ask)>, responses: &[(Key, PartitionData)], now_ms: i64) -> i32 {
         let mut state = locked(&self.state);
         if state.sessions.len() >= self.slots && !state.evict(asks.len(), now_ms) {
             return NO_SESSION;
@@ -285,8 +306,16 @@ impl State {
             (*id, session.last_used_ms, session.partitions.len())
         });
         let facts: Vec<_> = facts.collect();
-        let stale = facts.iter().min_by_key(|fact| fact.1).filter(|fact| now_ms - fact.1 > EVICTION_MS);
-        let smaller = || facts.iter().min_by_key(|fact| (fact.2, fact.1)).filter(|fact| fact.2 < size);
+        let stale = facts
+            .iter()
+            .min_by_key(|fact| fact.1)
+            .filter(|fact| now_ms - fact.1 > EVICTION_MS);
+        let smaller = || {
+            facts
+                .iter()
+                .min_by_key(|fact| (fact.2, fact.1))
+                .filter(|fact| fact.2 < size)
+        };
         match stale.or_else(smaller) {
             Some((id, _, _)) => self.sessions.remove(id).is_some(),
             None => false,

@@ -12,6 +12,13 @@ pub(crate) async fn handle(
     request: AllocateProducerIdsRequest,
 ) -> AllocateProducerIdsResponse {
     let allocate = move |controller: &Controller, _now_ms: i64| controller.allocate_producer_ids(&request);
-    let written = cx.node.controller.write("allocate producer ids", cx.node.request_deadline_ms(), allocate).await;
-    written.unwrap_or_else(|error| AllocateProducerIdsResponse { error_code: error.code, ..Default::default() })
+    let written = cx
+        .node
+        .controller
+        .write("allocate producer ids", cx.node.request_deadline_ms(), allocate)
+        .await;
+    written.unwrap_or_else(|error| AllocateProducerIdsResponse {
+        error_code: error.code,
+        ..Default::default()
+    })
 }

@@ -30,7 +30,10 @@ pub(crate) async fn handle(cx: &RequestContext<'_>, request: ApiVersionsRequest)
     }
     let features = cx.image.features();
     let quorum = [
-        (MetadataVersion::FEATURE_NAME, features.metadata_version().map_or(0, MetadataVersion::level)),
+        (
+            MetadataVersion::FEATURE_NAME,
+            features.metadata_version().map_or(0, MetadataVersion::level),
+        ),
         (KRAFT_VERSION, cx.node.controller.kraft_version()),
     ];
     let finalized = features.finalized().iter().map(|(name, level)| (name.as_str(), *level));

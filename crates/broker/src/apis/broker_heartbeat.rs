@@ -9,6 +9,13 @@ use crate::request::RequestContext;
 
 pub(crate) async fn handle(cx: &RequestContext<'_>, request: BrokerHeartbeatRequest) -> BrokerHeartbeatResponse {
     let take_in = move |controller: &Controller, now_ms: i64| controller.process_broker_heartbeat(&request, now_ms);
-    let written = cx.node.controller.write("heartbeat", cx.node.request_deadline_ms(), take_in).await;
-    written.unwrap_or_else(|error| BrokerHeartbeatResponse { error_code: error.code, ..Default::default() })
+    let written = cx
+        .node
+        .controller
+        .write("heartbeat", cx.node.request_deadline_ms(), take_in)
+        .await;
+    written.unwrap_or_else(|error| BrokerHeartbeatResponse {
+        error_code: error.code,
+        ..Default::default()
+    })
 }

@@ -13,6 +13,13 @@ pub(crate) async fn handle(cx: &RequestContext<'_>, request: BrokerRegistrationR
     let register = move |controller: &Controller, now_ms: i64| {
         controller.register_broker(&request, detects_clean_shutdown, kraft_version, now_ms)
     };
-    let written = cx.node.controller.write("register broker", cx.node.request_deadline_ms(), register).await;
-    written.unwrap_or_else(|error| BrokerRegistrationResponse { error_code: error.code, ..Default::default() })
+    let written = cx
+        .node
+        .controller
+        .write("register broker", cx.node.request_deadline_ms(), register)
+        .await;
+    written.unwrap_or_else(|error| BrokerRegistrationResponse {
+        error_code: error.code,
+        ..Default::default()
+    })
 }

@@ -27,12 +27,20 @@ pub(crate) async fn handle(cx: &RequestContext<'_>, request: DeleteRecordsReques
                     Err(code) => (-1, code),
                 };
                 let partition_index = ask.partition_index;
-                DeleteRecordsPartitionResult { partition_index, low_watermark, error_code, ..Default::default() }
+                DeleteRecordsPartitionResult {
+                    partition_index,
+                    low_watermark,
+                    error_code,
+                    ..Default::default()
+                }
             })
             .collect(),
         ..Default::default()
     });
-    DeleteRecordsResponse { topics: topics.collect(), ..Default::default() }
+    DeleteRecordsResponse {
+        topics: topics.collect(),
+        ..Default::default()
+    }
 }
 
 fn delete(cx: &RequestContext<'_>, topic: &str, partition: i32, offset: i64) -> Result<i64, ErrorCode> {
@@ -48,7 +56,11 @@ fn delete(cx: &RequestContext<'_>, topic: &str, partition: i32, offset: i64) -> 
     if !log.config().cleanup_policy.delete {
         return Err(ErrorCode::POLICY_VIOLATION);
     }
-    let offset = if offset == HIGH_WATERMARK { log.high_watermark() } else { offset };
+    let offset = if offset == HIGH_WATERMARK {
+        log.high_watermark()
+    } else {
+        offset
+    };
     if offset < 0 {
         return Err(ErrorCode::OFFSET_OUT_OF_RANGE);
     }

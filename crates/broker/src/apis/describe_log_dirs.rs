@@ -19,18 +19,26 @@ type Replicas = BTreeMap<String, Vec<DescribeLogDirsPartition>>;
 
 pub(crate) async fn handle(cx: &RequestContext<'_>, request: DescribeLogDirsRequest) -> DescribeLogDirsResponse {
     let asked = request.topics.as_ref().map(|topics| {
-        let all = topics.iter().flat_map(|topic| topic.partitions.iter().map(|id| (topic.topic.as_str(), *id)));
+        let all = topics
+            .iter()
+            .flat_map(|topic| topic.partitions.iter().map(|id| (topic.topic.as_str(), *id)));
         all.collect::<HashSet<_>>()
     });
     let mut replicas: BTreeMap<Box<Path>, Replicas> = BTreeMap::new();
     for partition in cx.node.partitions.online() {
-        if asked.as_ref().is_none_or(|asked| asked.contains(&(&**partition.topic(), partition.index()))) {
+        if asked
+            .as_ref()
+            .is_none_or(|asked| asked.contains(&(&**partition.topic(), partition.index())))
+        {
             let of_dir = replicas.entry(partition.log().log_dir().into()).or_default();
-            of_dir.entry(partition.topic().to_string()).or_default().push(DescribeLogDirsPartition {
-                partition_index: partition.index(),
-                partition_size: i64::try_from(partition.log().size()).unwrap_or(i64::MAX),
-                ..Default::default()
-            });
+            of_dir
+                .entry(partition.topic().to_string())
+                .or_default()
+                .push(DescribeLogDirsPartition {
+                    partition_index: partition.index(),
+                    partition_size: i64::try_from(partition.log().size()).unwrap_or(i64::MAX),
+                    ..Default::default()
+                });
         }
     }
     let dirs = cx.node.partitions.logs().log_dirs().into_iter();
@@ -38,16 +46,27 @@ pub(crate) async fn handle(cx: &RequestContext<'_>, request: DescribeLogDirsRequ
         let of_dir = replicas.remove(&*dir.path).unwrap_or_default();
         describe(dir, of_dir)
     });
-    DescribeLogDirsResponse { results: results.collect(), ..Default::default() }
+    DescribeLogDirsResponse {
+        results: results.collect(),
+        ..Default::default()
+    }
 }
 
 fn describe(dir: LogDirInfo, replicas: Replicas) -> DescribeLogDirsResult {
     let log_dir = dir.path.display().to_string();
     if dir.offline.is_some() {
-        return DescribeLogDirsResult { error_code: ErrorCode::KAFKA_STORAGE_ERROR, log_dir, ..Default::default() };
+        return DescribeLogDirsResult {
+            error_code: ErrorCode::KAFKA_STORAGE_ERROR,
+            log_dir,
+            ..Default::default()
+        };
     }
     let topics = replicas.into_iter();
-    let topics = topics.map(|(name, partitions)| DescribeLogDirsTopic { name, partitions, ..Default::default() });
+    let topics = topics.map(|(name, partitions)| DescribeLogDirsTopic {
+        name,
+        partitions,
+        ..Default::default()
+    });
     let bytes = |bytes: Option<u64>| bytes.map_or(-1, |bytes| i64::try_from(bytes).unwrap_or(i64::MAX));
     DescribeLogDirsResult {
         log_dir,

@@ -11,25 +11,39 @@ use crate::request::RequestContext;
 pub(crate) async fn handle(cx: &RequestContext<'_>, request: DescribeProducersRequest) -> DescribeProducersResponse {
     let topics = request.topics.iter().map(|topic| TopicResponse {
         name: topic.name.clone(),
-        partitions: topic.partition_indexes.iter().map(|index| describe(cx, &topic.name, *index)).collect(),
+        partitions: topic
+            .partition_indexes
+            .iter()
+            .map(|index| describe(cx, &topic.name, *index))
+            .collect(),
         ..Default::default()
     });
-    DescribeProducersResponse { topics: topics.collect(), ..Default::default() }
+    DescribeProducersResponse {
+        topics: topics.collect(),
+        ..Default::default()
+    }
 }
 
 fn describe(cx: &RequestContext<'_>, topic: &str, partition_index: i32) -> PartitionResponse {
-    let response = PartitionResponse { partition_index, error_message: None, ..Default::default() };
+    let response = PartitionResponse {
+        partition_index,
+        error_message: None,
+        ..Default::default()
+    };
     let producers = hosted(cx, topic, partition_index).and_then(|partition| {
         partition.check_leader(None).map_err(|error| leader_code(&error))?;
         Ok(partition.log().active_producers())
     });
     match producers {
-        Ok(producers) => {
-            PartitionResponse { active_producers: producers.into_iter().map(state).collect(), ..response }
-        }
-        Err(error_code) => {
-            PartitionResponse { error_code, error_message: Some(error_code.message().to_owned()), ..response }
-        }
+        Ok(producers) => PartitionResponse {
+            active_producers: producers.into_iter().map(state).collect(),
+            ..response
+        },
+        Err(error_code) => PartitionResponse {
+            error_code,
+            error_message: Some(error_code.message().to_owned()),
+            ..response
+        },
     }
 }
 
@@ -44,4 +58,3 @@ fn state(producer: ActiveProducer) -> ProducerState {
         ..Default::default()
     }
 }
-

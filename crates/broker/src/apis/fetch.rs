@@ -30,7 +30,10 @@ struct Flags {
 
 impl Flags {
     fn of(version: i16) -> Self {
-        Flags { by_topic_id: version >= 13, tells_endpoints: version >= 16 }
+        Flags {
+            by_topic_id: version >= 13,
+            tells_endpoints: version >= 16,
+        }
     }
 }
 
@@ -69,9 +72,18 @@ pub(crate) async fn handle(cx: &RequestContext<'_>, request: FetchRequest) -> Fe
     let (asks, forgotten) = asks(request);
     let context = match sessions.begin(session, asks, &forgotten, cx.node.clock.now_ms()) {
         Ok(context) => context,
-        Err(error_code) => return FetchResponse { error_code, ..Default::default() },
+        Err(error_code) => {
+            return FetchResponse {
+                error_code,
+                ..Default::default()
+            };
+        }
     };
-    let targets: Vec<Target> = context.asks.iter().map(|(key, _)| target(cx, key, from_replica)).collect();
+    let targets: Vec<Target> = context
+        .asks
+        .iter()
+        .map(|(key, _)| target(cx, key, from_replica))
+        .collect();
     let mut round = read(&context.asks, &targets, &limits);
     if let Some(deadline) = limits.deadline
         && !round.urgent
@@ -81,20 +93,39 @@ pub(crate) async fn handle(cx: &RequestContext<'_>, request: FetchRequest) -> Fe
         round = wait(&context.asks, &targets, &limits, deadline).await;
     }
     let keys = context.asks.iter().map(|(key, _)| key.clone());
-    let (mut responses, mut regions): (Vec<_>, Vec<_>) =
-        keys.zip(round.found).map(|(key, found)| ((key, found.data), found.region)).unzip();
+    let (mut responses, mut regions): (Vec<_>, Vec<_>) = keys
+        .zip(round.found)
+        .map(|(key, found)| ((key, found.data), found.region))
+        .unzip();
     for ((_, data), region) in responses.iter_mut().zip(&mut regions) {
         data.records = Some(match region.take() {
-            Some(FileRegion { file, position, len }) => cx.file_records(vec![klamm_net::FileRegion { file, position, len }]),
+            Some(FileRegion { file, position, len }) => {
+                cx.file_records(vec![klamm_net::FileRegion { file, position, len }])
+            }
             None => Records::Bytes(Bytes::new()),
         });
     }
     let session_id = match sessions.finish(context, &mut responses, cx.node.clock.now_ms()) {
         Ok(session_id) => session_id,
-        Err(error_code) => return FetchResponse { error_code, session_id: session.id, ..Default::default() },
+        Err(error_code) => {
+            return FetchResponse {
+                error_code,
+                session_id: session.id,
+                ..Default::default()
+            };
+        }
     };
-    let node_endpoints = if flags.tells_endpoints { endpoints(cx, &responses) } else { Vec::new() };
-    FetchResponse { session_id, responses: by_topic(responses), node_endpoints, ..Default::default() }
+    let node_endpoints = if flags.tells_endpoints {
+        endpoints(cx, &responses)
+    } else {
+        Vec::new()
+    };
+    FetchResponse {
+        session_id,
+        responses: by_topic(responses),
+        node_endpoints,
+        ..Default::default()
+    }
 }
 
 fn limits(cx: &RequestContext<'_>, request: &FetchRequest) -> Limits {
@@ -119,7 +150,11 @@ fn asks(request: FetchRequest) -> (Vec<(Key, Ask)>, Vec<Key>) {
     for topic in request.topics {
         let name: Arc<str> = topic.topic.into();
         for partition in topic.partitions {
-            let key = Key { topic: Arc::clone(&name), topic_id: topic.topic_id, partition: partition.partition };
+            let key = Key {
+                topic: Arc::clone(&name),
+                topic_id: topic.topic_id,
+                partition: partition.partition,
+            };
             let ask = Ask {
                 fetch_offset: partition.fetch_offset,
                 max_bytes: partition.partition_max_bytes,
@@ -171,18 +206,31 @@ fn target(cx: &RequestContext<'_>, key: &Key, from_replica: bool) -> Target {
 
 /// Looks for records in all partitions, in order, until the response is full.
 fn read(asks: &[(Key, Ask)], targets: &[Target], limits: &Limits) -> Round {
-    let mut round = Round { found: Vec::with_capacity(asks.len()), bytes: 0, urgent: false };
+    let mut round = Round {
+        found: Vec::with_capacity(asks.len()),
+        bytes: 0,
+        urgent: false,
+    };
     for ((key, ask), target) in asks.iter().zip(targets) {
         let left = limits.max_bytes.saturating_sub(round.bytes);
         let max_bytes = ask.max_bytes.max(0).unsigned_abs().min(left);
         let found = match target {
             Target::Here(partition) => read_partition(partition, ask, max_bytes, limits.isolation, round.bytes == 0),
-            Target::Refused(code) => Found { data: failed(*code), region: None },
+            Target::Refused(code) => Found {
+                data: failed(*code),
+                region: None,
+            },
         };
-        let data = PartitionData { partition_index: key.partition, ..found.data };
+        let data = PartitionData {
+            partition_index: key.partition,
+            ..found.data
+        };
         round.urgent |= data.error_code != ErrorCode::NONE || data.diverging_epoch != EpochEndOffset::default();
         round.bytes += found.region.as_ref().map_or(0, |region| region.len);
-        round.found.push(Found { data, region: found.region });
+        round.found.push(Found {
+            data,
+            region: found.region,
+        });
     }
     round
 }
@@ -193,7 +241,12 @@ fn read_partition(partition: &Partition, ask: &Ask, max_bytes: u32, isolation: I
         match divergence(partition, ask) {
             Ok(None) => {}
             Ok(Some(data)) => return Found { data, region: None },
-            Err(code) => return Found { data: failed(code), region: None },
+            Err(code) => {
+                return Found {
+                    data: failed(code),
+                    region: None,
+                };
+            }
         }
     }
     match partition.fetch(ask.fetch_offset, max_bytes, current_epoch, isolation, first) {
@@ -209,7 +262,10 @@ fn read_partition(partition: &Partition, ask: &Ask, max_bytes: u32, isolation: I
             let region = read.region.filter(|_| !read.first_entry_incomplete);
             Found { data, region }
         }
-        Err(error) => Found { data: refusal(partition, &error), region: None },
+        Err(error) => Found {
+            data: refusal(partition, &error),
+            region: None,
+        },
     }
 }
 
@@ -230,7 +286,11 @@ fn divergence(partition: &Partition, ask: &Ask) -> Result<Option<PartitionData>,
         high_watermark: offsets.high_watermark,
         last_stable_offset: offsets.last_stable_offset,
         log_start_offset: offsets.log_start_offset,
-        diverging_epoch: EpochEndOffset { epoch: end.epoch, end_offset: end.end_offset, ..Default::default() },
+        diverging_epoch: EpochEndOffset {
+            epoch: end.epoch,
+            end_offset: end.end_offset,
+            ..Default::default()
+        },
         aborted_transactions: None,
         ..Default::default()
     }))
@@ -260,14 +320,23 @@ async fn wait(asks: &[(Key, Ask)], targets: &[Target], limits: &Limits, deadline
 }
 
 fn failed(error_code: ErrorCode) -> PartitionData {
-    PartitionData { error_code, high_watermark: -1, aborted_transactions: None, ..Default::default() }
+    PartitionData {
+        error_code,
+        high_watermark: -1,
+        aborted_transactions: None,
+        ..Default::default()
+    }
 }
 
 fn refusal(partition: &Partition, error: &FetchError) -> PartitionData {
     let mut data = failed(code(error));
     if let FetchError::Leader(LeaderError::NotLeader(_) | LeaderError::Epoch(LeaderEpochError::Fenced { .. })) = error {
         let (leader_id, leader_epoch) = partition.leader();
-        data.current_leader = LeaderIdAndEpoch { leader_id, leader_epoch, ..Default::default() };
+        data.current_leader = LeaderIdAndEpoch {
+            leader_id,
+            leader_epoch,
+            ..Default::default()
+        };
     }
     data
 }
@@ -286,7 +355,10 @@ fn code(error: &FetchError) -> ErrorCode {
 fn by_topic(responses: Vec<(Key, PartitionData)>) -> Vec<FetchableTopicResponse> {
     let mut topics: Vec<FetchableTopicResponse> = Vec::new();
     for (key, data) in responses {
-        match topics.last_mut().filter(|topic| topic.topic_id == key.topic_id && topic.topic == *key.topic) {
+        match topics
+            .last_mut()
+            .filter(|topic| topic.topic_id == key.topic_id && topic.topic == *key.topic)
+        {
             Some(topic) => topic.partitions.push(data),
             None => topics.push(FetchableTopicResponse {
                 topic: key.topic.to_string(),
@@ -301,7 +373,10 @@ fn by_topic(responses: Vec<(Key, PartitionData)>) -> Vec<FetchableTopicResponse>
 
 /// Where the leaders are that refused partitions name (KIP-951).
 fn endpoints(cx: &RequestContext<'_>, responses: &[(Key, PartitionData)]) -> Vec<NodeEndpoint> {
-    let leaders = responses.iter().map(|(_, data)| data.current_leader.leader_id).filter(|leader| *leader >= 0);
+    let leaders = responses
+        .iter()
+        .map(|(_, data)| data.current_leader.leader_id)
+        .filter(|leader| *leader >= 0);
     let leaders: BTreeSet<i32> = leaders.collect();
     let endpoint = |id: i32| {
         let broker = cx.image.cluster().broker(id)?;

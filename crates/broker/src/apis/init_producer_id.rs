@@ -11,10 +11,17 @@ use crate::request::RequestContext;
 
 pub(crate) async fn handle(cx: &RequestContext<'_>, request: InitProducerIdRequest) -> InitProducerIdResponse {
     match initialise(cx, &request).await {
-        Ok(producer_id) => InitProducerIdResponse { producer_id, producer_epoch: 0, ..Default::default() },
-        Err(error_code) => {
-            InitProducerIdResponse { error_code, producer_id: -1, producer_epoch: -1, ..Default::default() }
-        }
+        Ok(producer_id) => InitProducerIdResponse {
+            producer_id,
+            producer_epoch: 0,
+            ..Default::default()
+        },
+        Err(error_code) => InitProducerIdResponse {
+            error_code,
+            producer_id: -1,
+            producer_epoch: -1,
+            ..Default::default()
+        },
     }
 }
 

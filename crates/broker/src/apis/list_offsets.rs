@@ -47,14 +47,20 @@ pub(crate) async fn handle(cx: &RequestContext<'_>, request: ListOffsetsRequest)
             .collect(),
         ..Default::default()
     });
-    ListOffsetsResponse { topics: topics.collect(), ..Default::default() }
+    ListOffsetsResponse {
+        topics: topics.collect(),
+        ..Default::default()
+    }
 }
 
 fn response(
     partition_index: i32,
     found: Result<Option<TimestampAndOffset>, ErrorCode>,
 ) -> ListOffsetsPartitionResponse {
-    let response = ListOffsetsPartitionResponse { partition_index, ..Default::default() };
+    let response = ListOffsetsPartitionResponse {
+        partition_index,
+        ..Default::default()
+    };
     match found {
         Ok(Some(found)) => ListOffsetsPartitionResponse {
             timestamp: found.timestamp,
@@ -88,13 +94,27 @@ fn look_up(
         return Err(ErrorCode::UNSUPPORTED_VERSION);
     }
     let partition = hosted(cx, topic, ask.partition_index)?;
-    let epoch = partition.check_leader(Some(ask.current_leader_epoch)).map_err(|error| leader_code(&error))?;
+    let epoch = partition
+        .check_leader(Some(ask.current_leader_epoch))
+        .map_err(|error| leader_code(&error))?;
     let log = partition.log();
     let offsets = log.offsets();
-    let limit = if read_committed { offsets.last_stable_offset } else { offsets.high_watermark };
-    let at = |offset| TimestampAndOffset { timestamp: -1, offset, leader_epoch: log.epoch_for_offset(offset) };
+    let limit = if read_committed {
+        offsets.last_stable_offset
+    } else {
+        offsets.high_watermark
+    };
+    let at = |offset| TimestampAndOffset {
+        timestamp: -1,
+        offset,
+        leader_epoch: log.epoch_for_offset(offset),
+    };
     let found = match ask.timestamp {
-        LATEST => Some(TimestampAndOffset { timestamp: -1, offset: limit, leader_epoch: Some(epoch) }),
+        LATEST => Some(TimestampAndOffset {
+            timestamp: -1,
+            offset: limit,
+            leader_epoch: Some(epoch),
+        }),
         // Without tiers everything is local, and nothing waits to be taken.
         EARLIEST | EARLIEST_LOCAL => Some(at(offsets.log_start_offset)),
         LATEST_TIERED | EARLIEST_PENDING_UPLOAD => None,

@@ -15,22 +15,37 @@ pub(crate) async fn handle(
 ) -> OffsetForLeaderEpochResponse {
     let topics = request.topics.iter().map(|topic| OffsetForLeaderTopicResult {
         topic: topic.topic.clone(),
-        partitions: topic.partitions.iter().map(|ask| end_of_epoch(cx, &topic.topic, ask)).collect(),
+        partitions: topic
+            .partitions
+            .iter()
+            .map(|ask| end_of_epoch(cx, &topic.topic, ask))
+            .collect(),
         ..Default::default()
     });
-    OffsetForLeaderEpochResponse { topics: topics.collect(), ..Default::default() }
+    OffsetForLeaderEpochResponse {
+        topics: topics.collect(),
+        ..Default::default()
+    }
 }
 
 fn end_of_epoch(cx: &RequestContext<'_>, topic: &str, ask: &OffsetForLeaderPartition) -> EpochEndOffset {
-    let response = EpochEndOffset { partition: ask.partition, ..Default::default() };
+    let response = EpochEndOffset {
+        partition: ask.partition,
+        ..Default::default()
+    };
     let found = hosted(cx, topic, ask.partition).and_then(|partition| {
-        partition.check_leader(Some(ask.current_leader_epoch)).map_err(|error| leader_code(&error))?;
+        partition
+            .check_leader(Some(ask.current_leader_epoch))
+            .map_err(|error| leader_code(&error))?;
         Ok(partition.log().end_offset_for_epoch(ask.leader_epoch))
     });
     match found {
-        Ok(Some(end)) => EpochEndOffset { leader_epoch: end.epoch, end_offset: end.end_offset, ..response },
+        Ok(Some(end)) => EpochEndOffset {
+            leader_epoch: end.epoch,
+            end_offset: end.end_offset,
+            ..response
+        },
         Ok(None) => response,
         Err(error_code) => EpochEndOffset { error_code, ..response },
     }
 }
-

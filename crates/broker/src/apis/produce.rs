@@ -30,7 +30,11 @@ struct Flags {
 
 impl Flags {
     fn of(version: i16) -> Self {
-        Flags { by_topic_id: version >= 13, zstd_allowed: version >= 7, tells_leader: version >= 10 }
+        Flags {
+            by_topic_id: version >= 13,
+            zstd_allowed: version >= 7,
+            tells_leader: version >= 10,
+        }
     }
 }
 
@@ -39,7 +43,11 @@ enum Appended {
     /// Answered whatever happens.
     Done(PartitionProduceResponse),
     /// acks=all: answered when the offset is committed.
-    Waiting { partition: std::sync::Arc<Partition>, end: i64, response: PartitionProduceResponse },
+    Waiting {
+        partition: std::sync::Arc<Partition>,
+        end: i64,
+        response: PartitionProduceResponse,
+    },
 }
 
 pub(crate) async fn handle(cx: &RequestContext<'_>, request: ProduceRequest) -> ProduceResponse {
@@ -51,15 +59,22 @@ pub(crate) async fn handle(cx: &RequestContext<'_>, request: ProduceRequest) -> 
             false => Some(topic.name.as_str()),
             true => cx.image.topics().by_id(topic.topic_id).map(|known| &*known.name),
         };
-        let done: Vec<_> =
-            topic.partition_data.into_iter().map(|data| append(cx, &flags, name, topic.topic_id, acks, data)).collect();
+        let done: Vec<_> = topic
+            .partition_data
+            .into_iter()
+            .map(|data| append(cx, &flags, name, topic.topic_id, acks, data))
+            .collect();
         appended.push((topic.name, topic.topic_id, done));
     }
     let timeout = Duration::from_millis(u64::try_from(request.timeout_ms).unwrap_or(0));
     let deadline = tokio::time::Instant::now() + timeout;
     let mut response = ProduceResponse::default();
     for (name, topic_id, partitions) in appended {
-        let mut topic = TopicProduceResponse { name, topic_id, ..Default::default() };
+        let mut topic = TopicProduceResponse {
+            name,
+            topic_id,
+            ..Default::default()
+        };
         for partition in partitions {
             topic.partition_responses.push(finished(partition, deadline).await);
         }
@@ -67,7 +82,11 @@ pub(crate) async fn handle(cx: &RequestContext<'_>, request: ProduceRequest) -> 
     }
     if acks == 0 {
         let failed = |topic: &TopicProduceResponse| topic.partition_responses.iter().any(is_failed);
-        cx.set_after(if response.responses.iter().any(failed) { After::Close } else { After::Silence });
+        cx.set_after(if response.responses.iter().any(failed) {
+            After::Close
+        } else {
+            After::Silence
+        });
     }
     if flags.tells_leader {
         response.node_endpoints = endpoints(cx, &response.responses);
@@ -93,29 +112,47 @@ fn append(
         return refused(ErrorCode::UNKNOWN_TOPIC_ID, format!("no topic has the id {topic_id}"));
     };
     if cx.image.topics().partition(topic, index).is_none() {
-        return refused(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, format!("there is no partition {topic}-{index}"));
+        return refused(
+            ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+            format!("there is no partition {topic}-{index}"),
+        );
     }
     if !(-1..=1).contains(&acks) {
-        return refused(ErrorCode::INVALID_REQUIRED_ACKS, format!("acks is {acks}, not -1, 0 or 1"));
+        return refused(
+            ErrorCode::INVALID_REQUIRED_ACKS,
+            format!("acks is {acks}, not -1, 0 or 1"),
+        );
     }
     let records = match records(flags, data.records) {
         Ok(records) => records,
         Err((code, message)) => return refused(code, message),
     };
     if is_internal(topic) && cx.client_id != ADMIN_CLIENT_ID {
-        return refused(ErrorCode::INVALID_TOPIC_EXCEPTION, format!("{topic} is internal: clients may not write to it"));
+        return refused(
+            ErrorCode::INVALID_TOPIC_EXCEPTION,
+            format!("{topic} is internal: clients may not write to it"),
+        );
     }
     let partition = match cx.node.partitions.get(topic, index) {
         Some(Hosted::Online(partition)) => partition,
         Some(Hosted::Offline) => return refused(ErrorCode::KAFKA_STORAGE_ERROR, format!("{topic}-{index} is offline")),
-        None => return refused(ErrorCode::NOT_LEADER_OR_FOLLOWER, format!("{topic}-{index} is not here")),
+        None => {
+            return refused(
+                ErrorCode::NOT_LEADER_OR_FOLLOWER,
+                format!("{topic}-{index} is not here"),
+            );
+        }
     };
     match partition.append(&records, acks == -1, AppendOrigin::Client, cx.node.clock.now_ms()) {
         Ok(info) => {
             let end = info.last_offset + 1;
             let response = placed(index, &info);
             if acks == -1 && !partition.is_committed(end) {
-                return Appended::Waiting { partition, end, response };
+                return Appended::Waiting {
+                    partition,
+                    end,
+                    response,
+                };
             }
             Appended::Done(response)
         }
@@ -133,7 +170,9 @@ fn records(flags: &Flags, records: Option<Records>) -> Result<bytes::Bytes, (Err
     let header = match BatchHeader::parse(&bytes) {
         Ok(header) => header,
         Err(BatchError::UnsupportedMagic { magic, .. }) => {
-            return invalid(&format!("batches of magic {magic} are not accepted, only those of magic 2"));
+            return invalid(&format!(
+                "batches of magic {magic} are not accepted, only those of magic 2"
+            ));
         }
         Err(error) => return Err((ErrorCode::CORRUPT_MESSAGE, error.to_string())),
     };
@@ -151,7 +190,11 @@ fn records(flags: &Flags, records: Option<Records>) -> Result<bytes::Bytes, (Err
 async fn finished(appended: Appended, deadline: tokio::time::Instant) -> PartitionProduceResponse {
     match appended {
         Appended::Done(response) => response,
-        Appended::Waiting { partition, end, mut response } => {
+        Appended::Waiting {
+            partition,
+            end,
+            mut response,
+        } => {
             let left = deadline.saturating_duration_since(tokio::time::Instant::now());
             response.error_code = match partition.committed(end, left).await {
                 Committed::Yes => ErrorCode::NONE,
@@ -188,7 +231,11 @@ fn refusal(partition: &Partition, error: &ProduceError) -> PartitionProduceRespo
     match error {
         ProduceError::NotLeader(_) => {
             let (leader_id, leader_epoch) = partition.leader();
-            response.current_leader = LeaderIdAndEpoch { leader_id, leader_epoch, ..Default::default() };
+            response.current_leader = LeaderIdAndEpoch {
+                leader_id,
+                leader_epoch,
+                ..Default::default()
+            };
         }
         ProduceError::Append(AppendError::Invalid(
             InvalidBatch::Invalid { record_errors, .. } | InvalidBatch::InvalidTimestamp { record_errors },
@@ -236,7 +283,9 @@ fn code(error: &ProduceError) -> ErrorCode {
 /// Where the leaders are that refused partitions name (KIP-951).
 fn endpoints(cx: &RequestContext<'_>, topics: &[TopicProduceResponse]) -> Vec<NodeEndpoint> {
     let partitions = topics.iter().flat_map(|topic| &topic.partition_responses);
-    let leaders = partitions.map(|partition| partition.current_leader.leader_id).filter(|leader| *leader >= 0);
+    let leaders = partitions
+        .map(|partition| partition.current_leader.leader_id)
+        .filter(|leader| *leader >= 0);
     let leaders: std::collections::BTreeSet<i32> = leaders.collect();
     let endpoint = |id: i32| {
         let broker = cx.image.cluster().broker(id)?;

@@ -17,7 +17,7 @@ use klamm_timeline::OrdMap;
 use tracing::{error, info};
 
 use crate::config::NodeConfig;
-pub use partition::{Committed, FetchError, LeaderError, Partition, ProduceError};
+pub(crate) use partition::{Committed, FetchError, LeaderError, Partition, ProduceError};
 pub(crate) use topic_settings::TopicSettings;
 pub(crate) use waiters::FetchWaiter;
 
@@ -52,7 +52,13 @@ pub struct Partitions {
 impl Partitions {
     /// No partitions yet: they come with the first image.
     pub fn new(broker: i32, config: Arc<NodeConfig>, logs: Arc<LogManager>) -> Self {
-        Self { broker, config, logs, table: ArcSwap::default(), updating: Mutex::new(()) }
+        Self {
+            broker,
+            config,
+            logs,
+            table: ArcSwap::default(),
+            updating: Mutex::new(()),
+        }
     }
 
     /// The replica of a partition here; `None` if there is none.
@@ -92,7 +98,9 @@ impl Partitions {
     }
 
     fn delete(&self, table: &mut Table, topic: &Arc<str>, partition: i32, topic_id: Uuid, now_ms: i64) {
-        let Some(hosted) = table.get(topic).filter(|hosted| hosted.id == topic_id) else { return };
+        let Some(hosted) = table.get(topic).filter(|hosted| hosted.id == topic_id) else {
+            return;
+        };
         let mut hosted = hosted.clone();
         let removed = hosted.partitions.remove(&partition);
         if hosted.partitions.is_empty() {
@@ -105,7 +113,10 @@ impl Partitions {
         if let Some(Hosted::Online(removed)) = removed {
             removed.close();
         }
-        if let Err(error) = self.logs.delete(&TopicPartition::new(Arc::clone(topic), partition), now_ms) {
+        if let Err(error) = self
+            .logs
+            .delete(&TopicPartition::new(Arc::clone(topic), partition), now_ms)
+        {
             error!("cannot delete the log of {topic}-{partition}: {error}");
         }
     }
@@ -124,7 +135,10 @@ impl Partitions {
             known.on_registration(&local.registration);
             return;
         }
-        let mut hosted = known.cloned().unwrap_or(HostedTopic { id: local.topic_id, partitions: OrdMap::new() });
+        let mut hosted = known.cloned().unwrap_or(HostedTopic {
+            id: local.topic_id,
+            partitions: OrdMap::new(),
+        });
         let settings = self.settings(topic, image);
         let state = match self.open_log(topic, partition, local, &settings, now_ms) {
             Ok(log) => {
@@ -159,7 +173,9 @@ impl Partitions {
             info!("the log of {name} belongs to a topic that is gone");
             self.logs.delete(&name, now_ms)?;
         }
-        let log = self.logs.get_or_create(&name, Some(topic_id), directory, settings.log.clone(), now_ms)?;
+        let log = self
+            .logs
+            .get_or_create(&name, Some(topic_id), directory, settings.log.clone(), now_ms)?;
         log.assign_topic_id(topic_id)?;
         Ok(log)
     }
@@ -172,7 +188,10 @@ impl Partitions {
     /// Gives logs the settings that changed: of single topics, or of all when the brokers' did.
     fn reconfigure(&self, delta: &MetadataDelta, image: &MetadataImage) {
         let changed = delta.changed_configs();
-        if changed.iter().any(|resource| resource.resource_type == ConfigResourceType::BROKER) {
+        if changed
+            .iter()
+            .any(|resource| resource.resource_type == ConfigResourceType::BROKER)
+        {
             for (topic, hosted) in self.table.load().iter() {
                 self.reconfigure_topic(topic, hosted, image);
             }

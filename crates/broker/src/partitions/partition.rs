@@ -136,7 +136,8 @@ impl Partition {
 
     /// Puts the topic's settings in force.
     pub(super) fn update_settings(&self, settings: &TopicSettings) {
-        self.min_insync_replicas.store(settings.min_insync_replicas, Ordering::Relaxed);
+        self.min_insync_replicas
+            .store(settings.min_insync_replicas, Ordering::Relaxed);
         self.log.update_config(settings.log.clone());
     }
 
@@ -155,7 +156,8 @@ impl Partition {
     fn take_office(&self) {
         let mut state = self.state();
         let end = self.log.log_end_offset();
-        self.log.maybe_assign_epoch_start_offset(state.assignment().leader_epoch, end);
+        self.log
+            .maybe_assign_epoch_start_offset(state.assignment().leader_epoch, end);
         if let Some(high_watermark) = state.on_local_end(end) {
             self.log.maybe_increment_high_watermark(high_watermark);
         }
@@ -201,14 +203,17 @@ impl Partition {
         }
         drop(state);
         if risen.is_some() {
-            self.waiters.on_visible(i64::try_from(records.len()).unwrap_or(i64::MAX / 2));
+            self.waiters
+                .on_visible(i64::try_from(records.len()).unwrap_or(i64::MAX / 2));
         }
         Ok(info)
     }
 
     /// Waits until everything below `offset` is committed, while this broker leads in the epoch in which it was called.
     pub async fn committed(&self, offset: i64, timeout: Duration) -> Committed {
-        let Ok(epoch) = self.state().leader_epoch() else { return Committed::LeaderChanged };
+        let Ok(epoch) = self.state().leader_epoch() else {
+            return Committed::LeaderChanged;
+        };
         let wait = async {
             loop {
                 let mut next = Box::pin(self.waiters.next_commit());

@@ -37,7 +37,10 @@ impl TopicSettings {
             max_message_bytes: size("max.message.bytes"),
             max_decompressed_message_bytes: size("max.decompressed.message.bytes") as usize,
             file_delete_delay_ms: config.long("file.delete.delay.ms"),
-            cleanup_policy: CleanupPolicy { compact: has("compact"), delete: has("delete") },
+            cleanup_policy: CleanupPolicy {
+                compact: has("compact"),
+                delete: has("delete"),
+            },
             compression: codec(&config),
             message_timestamp_type: match config.string("message.timestamp.type") {
                 "LogAppendTime" => TimestampType::LogAppendTime,
@@ -47,7 +50,10 @@ impl TopicSettings {
             message_timestamp_after_max_ms: config.long("message.timestamp.after.max.ms"),
         };
         let min_insync_replicas = usize::try_from(config.int("min.insync.replicas")).unwrap_or(1).max(1);
-        Self { log, min_insync_replicas }
+        Self {
+            log,
+            min_insync_replicas,
+        }
     }
 }
 
@@ -74,13 +80,22 @@ mod tests {
     use super::*;
 
     fn settings(overrides: &[(&str, &str)]) -> TopicSettings {
-        let overrides = overrides.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        let overrides = overrides
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+            .collect();
         TopicSettings::of("t", &Config::defaults(broker_keys()), &overrides)
     }
 
     #[test]
     fn without_settings_the_defaults_are_those_of_the_log() {
-        assert_eq!(settings(&[]), TopicSettings { log: LogConfig::default(), min_insync_replicas: 1 });
+        assert_eq!(
+            settings(&[]),
+            TopicSettings {
+                log: LogConfig::default(),
+                min_insync_replicas: 1
+            }
+        );
     }
 
     #[test]
@@ -93,7 +108,13 @@ mod tests {
             ("min.insync.replicas", "2"),
             ("max.message.bytes", "7"),
         ]);
-        assert_eq!(own.log.cleanup_policy, CleanupPolicy { compact: true, delete: true });
+        assert_eq!(
+            own.log.cleanup_policy,
+            CleanupPolicy {
+                compact: true,
+                delete: true
+            }
+        );
         assert_eq!(own.log.compression, Codec::with_level(Compression::Gzip, 3).ok());
         assert_eq!(own.log.message_timestamp_type, TimestampType::LogAppendTime);
         assert_eq!((own.min_insync_replicas, own.log.max_message_bytes), (2, 7));

@@ -18,7 +18,10 @@ pub(crate) struct FetchWaiter {
 impl FetchWaiter {
     /// Waits for `missing` more bytes.
     pub(crate) fn new(missing: i64) -> Arc<Self> {
-        Arc::new(Self { missing: AtomicI64::new(missing), ready: Notify::new() })
+        Arc::new(Self {
+            missing: AtomicI64::new(missing),
+            ready: Notify::new(),
+        })
     }
 
     /// Resolves when enough has come, or when a partition changed so that the fetch has to look again.
@@ -53,7 +56,10 @@ impl Waiters {
     /// Adds a fetch; it stays until the guard is dropped.
     pub(crate) fn add(self: &Arc<Self>, waiter: &Arc<FetchWaiter>) -> Waiting {
         self.fetches().push(Arc::downgrade(waiter));
-        Waiting { waiters: Arc::clone(self), waiter: Arc::downgrade(waiter) }
+        Waiting {
+            waiters: Arc::clone(self),
+            waiter: Arc::downgrade(waiter),
+        }
     }
 
     /// Records of so many bytes are now visible to consumers, and the high watermark has risen.
