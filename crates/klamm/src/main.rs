@@ -5,6 +5,7 @@
 //! Driven by people and scripts. Tests: `tests/it/`, which run the built binary.
 mod report;
 mod start;
+mod storage;
 
 use std::process::ExitCode;
 
@@ -28,11 +29,13 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     Start(start::StartArguments),
+    Storage(storage::StorageArguments),
 }
 
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Start(arguments) => start::run(arguments),
+        Command::Storage(arguments) => return storage::run(arguments),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -25,7 +25,7 @@ pub use open::Unformatted;
 use crate::config::NodeConfig;
 use crate::connection::Listeners;
 use crate::endpoints::{self, Endpoint};
-use crate::lifecycle::Registration;
+use crate::lifecycle::{self, Registration};
 use crate::node::Node;
 use crate::quorum::RunningQuorum;
 use crate::request::ListenerInfo;
@@ -65,6 +65,7 @@ impl Server {
             .map_err(|panic| StartError::Panicked(panic.to_string()))??;
         let node = opened.node;
         let registration = Arc::new(Registration::register(&node, &opened.incarnation).await?);
+        lifecycle::register_controller(&node, &opened.incarnation).await?;
         registration.unfence().await?;
         let listeners = listen(&node, opened.endpoints)?;
         let mut background = JoinSet::new();
@@ -113,6 +114,7 @@ impl Server {
     pub async fn kill(mut self) {
         self.listeners.shutdown(Duration::ZERO).await;
         self.background.shutdown().await;
+        self.node.groups.stop().await;
     }
 
     /// Stops accepting, finishes what was begun, leaves the cluster and closes all logs cleanly.

@@ -105,6 +105,7 @@ pub(super) fn open(
             .filter_map(|dir| dir.directory_id)
             .collect(),
         listeners: endpoints::advertised(&server.advertised_listeners, &endpoints),
+        controller_listeners: endpoints::advertised(&server.advertised_controller_listeners, &endpoints),
         previous_broker_epoch: previous_epoch(&report),
     };
     let sessions = usize::try_from(server.config.int("max.incremental.fetch.session.cache.slots")).unwrap_or(0);

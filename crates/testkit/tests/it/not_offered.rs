@@ -1,0 +1,129 @@
+//! APIs that do not work yet answer that, each in its own response.
+
+use klamm_protocol::messages::*;
+use klamm_protocol::{ApiKey, ErrorCode, Listener, Message, Request};
+use klamm_testkit::Cluster;
+
+const CODE: ErrorCode = ErrorCode::UNSUPPORTED_VERSION;
+
+/// Calls each of these APIs in all its versions and looks at the error code at the top.
+macro_rules! assert_top_level {
+    ($client:ident; $($request:ident)*) => {$(
+        for version in $request::MIN_VERSION..=$request::MAX_VERSION {
+            let response = $client.call(&$request::default(), version).await;
+            let response = response.unwrap_or_else(|error| panic!("{} v{version}: {error}", $request::NAME));
+            assert_eq!(response.error_code, CODE, "{} v{version}", $request::NAME);
+        }
+    )*};
+}
+
+#[tokio::test]
+async fn with_one_place_for_errors() {
+    let cluster = Cluster::start().await.unwrap();
+    let mut client = cluster.client().await.unwrap();
+    assert_top_level! {
+        client;
+        SaslHandshakeRequest AddOffsetsToTxnRequest EndTxnRequest DescribeAclsRequest SaslAuthenticateRequest
+        DescribeDelegationTokenRequest ListPartitionReassignmentsRequest DescribeClientQuotasRequest
+        DescribeUserScramCredentialsRequest ListTransactionsRequest ConsumerGroupHeartbeatRequest
+        GetTelemetrySubscriptionsRequest PushTelemetryRequest ShareGroupHeartbeatRequest ShareFetchRequest
+        StreamsGroupHeartbeatRequest UnregisterControllerRequest
+    }
+}
+
+#[tokio::test]
+async fn with_places_for_errors_beside_what_was_asked_for() {
+    let cluster = Cluster::start().await.unwrap();
+    let mut client = cluster.client().await.unwrap();
+
+    use add_partitions_to_txn_request::AddPartitionsToTxnTopic;
+    let topic = AddPartitionsToTxnTopic {
+        name: "t".to_owned(),
+        partitions: vec![3, 4],
+        ..Default::default()
+    };
+    let request = AddPartitionsToTxnRequest {
+        v3_and_below_topics: vec![topic],
+        ..Default::default()
+    };
+    let response = client.call(&request, 3).await.unwrap();
+    let rows = &response.results_by_topic_v3_and_below[0].results_by_partition;
+    let rows: Vec<_> = rows
+        .iter()
+        .map(|row| (row.partition_index, row.partition_error_code))
+        .collect();
+    assert_eq!(rows, [(3, CODE), (4, CODE)]);
+    assert_eq!(
+        client
+            .call(&AddPartitionsToTxnRequest::default(), 5)
+            .await
+            .unwrap()
+            .error_code,
+        CODE
+    );
+
+    let request = ConsumerGroupDescribeRequest {
+        group_ids: vec!["g".to_owned()],
+        ..Default::default()
+    };
+    let response = client.call(&request, 1).await.unwrap();
+    assert_eq!(
+        (response.groups[0].group_id.as_str(), response.groups[0].error_code),
+        ("g", CODE)
+    );
+
+    let request = DescribeTransactionsRequest {
+        transactional_ids: vec!["x".to_owned()],
+        ..Default::default()
+    };
+    let response = client.call(&request, 0).await.unwrap();
+    assert_eq!(response.transaction_states[0].error_code, CODE);
+
+    use elect_leaders_request::TopicPartitions;
+    let partitions = TopicPartitions {
+        topic: "t".to_owned(),
+        partitions: vec![0],
+        ..Default::default()
+    };
+    let request = ElectLeadersRequest {
+        topic_partitions: Some(vec![partitions]),
+        ..Default::default()
+    };
+    let response = client.call(&request, 0).await.unwrap();
+    assert_eq!(
+        response.replica_election_results[0].partition_result[0].error_code,
+        CODE
+    );
+    assert_eq!(
+        client
+            .call(&ElectLeadersRequest::default(), 2)
+            .await
+            .unwrap()
+            .error_code,
+        CODE
+    );
+
+    use create_acls_request::AclCreation;
+    let request = CreateAclsRequest {
+        creations: vec![AclCreation::default(); 2],
+        ..Default::default()
+    };
+    let response = client.call(&request, 3).await.unwrap();
+    assert_eq!(
+        response.results.iter().map(|row| row.error_code).collect::<Vec<_>>(),
+        [CODE; 2]
+    );
+}
+
+#[tokio::test]
+async fn nothing_is_offered_that_answers_so() {
+    let cluster = Cluster::start().await.unwrap();
+    let mut client = cluster.client().await.unwrap();
+    let offered = client.call(&ApiVersionsRequest::default(), 0).await.unwrap().api_keys;
+    for api in offered {
+        let key = ApiKey::try_from(api.api_key).unwrap();
+        let range = key.advertised(Listener::Broker, false).unwrap();
+        assert_eq!((range.min, range.max), (api.min_version, api.max_version), "{key}");
+        assert_ne!(key, <EndTxnRequest as Request>::KEY);
+    }
+}
