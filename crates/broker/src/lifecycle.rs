@@ -7,8 +7,12 @@ use klamm_config::Listener;
 use klamm_controller::{Controller, ControllerError};
 use klamm_metadata::supported_features;
 use klamm_protocol::messages::broker_registration_request::{Feature, Listener as AdvertisedListener};
+use klamm_protocol::messages::controller_registration_request::{
+    Feature as ControllerFeature, Listener as ControllerListener,
+};
 use klamm_protocol::messages::{
     BrokerHeartbeatRequest, BrokerHeartbeatResponse, BrokerRegistrationRequest, BrokerRegistrationResponse,
+    ControllerRegistrationRequest,
 };
 use klamm_protocol::{ErrorCode, Uuid};
 use tokio::time::{Instant, sleep};
@@ -37,6 +41,8 @@ pub(crate) struct Incarnation {
     pub(crate) log_dirs: Vec<Uuid>,
     /// Where clients reach the broker, with real hosts and ports.
     pub(crate) listeners: Vec<Listener>,
+    /// Where others reach the controller.
+    pub(crate) controller_listeners: Vec<Listener>,
     /// The epoch of the incarnation before this one if that one stopped cleanly, or -1 (KIP-966).
     pub(crate) previous_broker_epoch: i64,
 }
@@ -145,6 +151,46 @@ impl Registration {
         node.controller
             .write("heartbeat", node.request_deadline_ms(), take_in)
             .await
+    }
+}
+
+/// Writes into the metadata where this node's controller is reached (KIP-919), if the metadata version has room for it.
+/// Tools that ask for the quorum's nodes find them there.
+pub(crate) async fn register_controller(node: &Node, incarnation: &Incarnation) -> Result<(), ControllerError> {
+    let listeners = incarnation
+        .controller_listeners
+        .iter()
+        .map(|listener| ControllerListener {
+            name: listener.name.clone(),
+            host: listener.host.clone().unwrap_or_default(),
+            port: listener.port,
+            security_protocol: listener.protocol.id(),
+            ..Default::default()
+        });
+    let unstable = node.config.server.config.boolean("unstable.feature.versions.enable");
+    let features = supported_features(unstable)
+        .into_iter()
+        .map(|(name, range)| ControllerFeature {
+            name: name.to_owned(),
+            min_supported_version: range.min,
+            max_supported_version: range.max,
+            ..Default::default()
+        });
+    let request = ControllerRegistrationRequest {
+        controller_id: node.id,
+        incarnation_id: incarnation.id,
+        listeners: listeners.collect(),
+        features: features.collect(),
+        ..Default::default()
+    };
+    let register = move |controller: &Controller, _: i64| controller.register_controller(&request);
+    let written = node
+        .controller
+        .write("register controller", node.request_deadline_ms(), register)
+        .await;
+    match written {
+        Err(error) if error.code == ErrorCode::UNSUPPORTED_VERSION => Ok(()),
+        written => written.map(|_| ()),
     }
 }
 
