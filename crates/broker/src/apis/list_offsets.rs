@@ -1,8 +1,8 @@
 //! ListOffsets (key 2), v1-11, flexible from v6. Isolation from v2, leader epochs from v4 (KIP-320), the largest timestamp from
 //! v7 (KIP-734), tiers from v8 and v9 (KIP-405, KIP-1005), the earliest that a tier has yet to take from v11 (KIP-1023).
-//! Finds an offset by a timestamp, or one of the special ones. A partition asked for twice is refused, both times.
+//! Finds an offset by a timestamp, or one of the special ones. A partition asked for twice is refused, in one reply.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use klamm_log::{Log, ReadError, TimestampAndOffset};
 use klamm_protocol::ErrorCode;
@@ -22,33 +22,32 @@ const EARLIEST_PENDING_UPLOAD: i64 = -6;
 
 pub(crate) async fn handle(cx: &RequestContext<'_>, request: ListOffsetsRequest) -> ListOffsetsResponse {
     let read_committed = request.isolation_level == 1;
-    let mut seen = HashSet::new();
-    let mut duplicates = HashSet::new();
+    let has_leader_epoch = cx.api_version >= 4;
+    let mut asked: HashMap<(&str, i32), usize> = HashMap::new();
     for topic in &request.topics {
         for partition in &topic.partitions {
-            let key = (topic.name.clone(), partition.partition_index);
-            if !seen.insert(key.clone()) {
-                duplicates.insert(key);
-            }
+            *asked.entry((&topic.name, partition.partition_index)).or_default() += 1;
         }
     }
-    let topics = request.topics.iter().map(|topic| ListOffsetsTopicResponse {
-        name: topic.name.clone(),
-        partitions: topic
-            .partitions
-            .iter()
-            .map(|ask| {
-                let found = match duplicates.contains(&(topic.name.clone(), ask.partition_index)) {
-                    true => Err(ErrorCode::INVALID_REQUEST),
-                    false => look_up(cx, &topic.name, ask, read_committed),
-                };
-                response(ask.partition_index, found)
-            })
-            .collect(),
-        ..Default::default()
-    });
+    let mut topics = Vec::with_capacity(request.topics.len());
+    for topic in &request.topics {
+        let mut partitions = Vec::with_capacity(topic.partitions.len());
+        for ask in &topic.partitions {
+            let found = match asked.remove(&(&topic.name, ask.partition_index)) {
+                Some(1) => look_up(cx, &topic.name, ask, read_committed),
+                Some(_) => Err(ErrorCode::INVALID_REQUEST),
+                None => continue,
+            };
+            partitions.push(response(ask.partition_index, found, has_leader_epoch));
+        }
+        topics.push(ListOffsetsTopicResponse {
+            name: topic.name.clone(),
+            partitions,
+            ..Default::default()
+        });
+    }
     ListOffsetsResponse {
-        topics: topics.collect(),
+        topics,
         ..Default::default()
     }
 }
@@ -56,6 +55,7 @@ pub(crate) async fn handle(cx: &RequestContext<'_>, request: ListOffsetsRequest)
 fn response(
     partition_index: i32,
     found: Result<Option<TimestampAndOffset>, ErrorCode>,
+    has_leader_epoch: bool,
 ) -> ListOffsetsPartitionResponse {
     let response = ListOffsetsPartitionResponse {
         partition_index,
@@ -65,7 +65,7 @@ fn response(
         Ok(Some(found)) => ListOffsetsPartitionResponse {
             timestamp: found.timestamp,
             offset: found.offset,
-            leader_epoch: found.leader_epoch.unwrap_or(-1),
+            leader_epoch: found.leader_epoch.filter(|_| has_leader_epoch).unwrap_or(-1),
             ..response
         },
         Ok(None) => response,

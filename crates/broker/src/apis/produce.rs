@@ -176,6 +176,9 @@ fn records(flags: &Flags, records: Option<Records>) -> Result<bytes::Bytes, (Err
         }
         Err(error) => return Err((ErrorCode::CORRUPT_MESSAGE, error.to_string())),
     };
+    if header.size_in_bytes() > bytes.len() {
+        return invalid("the batch is cut off");
+    }
     if !flags.zstd_allowed && header.attributes.compression() == Ok(Compression::Zstd) {
         let message = "zstd needs Produce v7 or newer".to_owned();
         return Err((ErrorCode::UNSUPPORTED_COMPRESSION_TYPE, message));

@@ -1,0 +1,15 @@
+//! Tests of `klamm` as people meet it: a process, its command line, its sockets and its files.
+//!
+//! With `KLAMM_TEST_BOOTSTRAP=HOST:PORT` the tests of the protocol and of the answers run against that broker instead,
+//! such as Apache Kafka's own: what they expect was found out that way. `KLAMM_TEST_SEED` repeats a random run,
+//! `KLAMM_HOSTILE_SECONDS` and `KLAMM_CRASH_ROUNDS` lengthen one.
+
+mod answers;
+mod client;
+mod crash;
+mod hostile;
+mod node;
+mod protocol;
+mod random;
+mod semantics;
+mod start;
