@@ -251,11 +251,17 @@ pub(crate) fn compress_with(codec: Codec, input: &[u8], contexts: &mut Contexts,
     }
 }
 
-/// Makes `out` at least `length` bytes long without touching what is there already, and returns the end of it from
-/// `from` on. What `out` held from earlier uses saves zeroing memory again.
-fn writable(out: &mut Vec<u8>, from: usize, length: usize) -> &mut [u8] {
-    if out.len() < from + length {
-        out.resize(from + length, 0);
+/// Makes `out` at least `from + length` bytes long without touching what is there already, and returns the `length` bytes
+/// from `from` on. What `out` held from earlier uses saves zeroing memory again; its memory doubles, but not beyond `limit`
+/// unless that much is asked for.
+fn writable(out: &mut Vec<u8>, from: usize, length: usize, limit: usize) -> &mut [u8] {
+    let end = from + length;
+    if out.capacity() < end {
+        let capacity = out.capacity().saturating_mul(2).min(limit).max(end);
+        out.reserve_exact(capacity - out.len());
     }
-    &mut out[from..from + length]
+    if out.len() < end {
+        out.resize(end, 0);
+    }
+    &mut out[from..end]
 }

@@ -105,7 +105,7 @@ pub(super) fn decompress(input: &[u8], out: &mut Vec<u8>, limit: usize) -> Resul
             if size > limit - length {
                 return Err(too_large(limit));
             }
-            writable(out, length, size).copy_from_slice(block);
+            writable(out, length, size, limit).copy_from_slice(block);
             length + size
         } else {
             decompress_block(block, out, length, &descriptor, limit)?
@@ -127,7 +127,7 @@ fn decompress_block(
 ) -> Result<usize, DecompressError> {
     let allowed = descriptor.max_block_size.min(block.len().saturating_mul(MAX_EXPANSION));
     let room = allowed.min(limit - from);
-    writable(out, from, room);
+    writable(out, from, room, limit);
     let (before, after) = out.split_at_mut(from);
     let window = match descriptor.has(INDEPENDENT_BLOCKS) {
         true => &[][..],
@@ -171,7 +171,7 @@ pub(super) fn compress(input: &[u8], level: i32, contexts: &mut Contexts, out: &
 
 fn compress_fast(block: &[u8], table: &mut CompressTable, out: &mut Vec<u8>) {
     let from = out.len();
-    let room = writable(out, from, get_maximum_output_size(block.len()));
+    let room = writable(out, from, get_maximum_output_size(block.len()), usize::MAX);
     let size = compress_into_with_table(block, room, table).expect("the output has room for the worst case");
     out.truncate(from + size);
 }

@@ -82,7 +82,7 @@ fn decompress_block(
         });
     }
     decoder
-        .decompress(block, writable(out, from, length))
+        .decompress(block, writable(out, from, length, limit))
         .map_err(|_| corrupt("broken block"))?;
     Ok(from + length)
 }
@@ -96,7 +96,7 @@ pub(super) fn compress(input: &[u8], contexts: &mut Contexts, out: &mut Vec<u8>)
     for chunk in input.chunks(CHUNK_SIZE) {
         let size_at = out.len();
         let block_at = size_at + 4;
-        let block = writable(out, block_at, max_compress_len(chunk.len()));
+        let block = writable(out, block_at, max_compress_len(chunk.len()), usize::MAX);
         let size = encoder
             .compress(chunk, block)
             .expect("the output has room for the worst case");

@@ -132,7 +132,7 @@ fn bombs_stop_at_the_limit() {
         let mut bytes = Vec::new();
         let mut scratch = Scratch::new();
         compress(compression, &bomb, &mut scratch, &mut bytes);
-        for limit in [0, 1, 1000, LIMIT, bomb.len() - 1] {
+        for limit in [0, 1, 1000, LIMIT, 5 * LIMIT, bomb.len() - 1] {
             let mut scratch = Scratch::new();
             let error = decompress(compression, &bytes, &mut scratch, limit).unwrap_err();
             assert_eq!(error, DecompressError::TooLarge { compression, limit });
