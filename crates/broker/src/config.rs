@@ -1,7 +1,7 @@
 //! The node's configuration: its own, and over it what the cluster says (KIP-226).
 
 use std::collections::HashMap;
-use std::net::ToSocketAddrs;
+use std::net::{IpAddr, ToSocketAddrs};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -74,7 +74,7 @@ impl NodeConfig {
         }
     }
 
-    /// How many connections there may be. Names of hosts are looked up here, as Kafka does at start and at each change.
+    /// How many connections there may be now. Names of hosts are looked up here, as Kafka does at start and at each change.
     pub(crate) fn connection_limits(&self) -> ConnectionLimits {
         let config = self.effective();
         let limit = |key| config.int(key).unsigned_abs();
@@ -85,17 +85,25 @@ impl NodeConfig {
                 value
             }
         };
-        let mut overrides = HashMap::new();
-        for (host, max) in &self.server.max_connections_per_ip_overrides {
-            for address in (host.as_str(), 0).to_socket_addrs().into_iter().flatten() {
-                overrides.insert(address.ip().to_canonical(), max.unsigned_abs());
-            }
-        }
         ConnectionLimits {
             max_connections: limit("max.connections"),
             max_connections_per_ip: limit("max.connections.per.ip"),
-            max_connections_per_ip_overrides: overrides,
+            max_connections_per_ip_overrides: per_ip_overrides(config.string("max.connections.per.ip.overrides")),
             max_connection_creation_rate: unlimited(limit("max.connection.creation.rate")),
         }
     }
+}
+
+/// `HOST:COUNT` pairs by the addresses of the hosts; their form was checked when they were set.
+fn per_ip_overrides(text: &str) -> HashMap<IpAddr, u32> {
+    let mut overrides = HashMap::new();
+    let pairs = text.split(',').filter_map(|pair| pair.trim().rsplit_once(':'));
+    for (host, count) in pairs {
+        let host = host.trim().trim_start_matches('[').trim_end_matches(']');
+        let Ok(count) = count.trim().parse() else { continue };
+        for address in (host, 0).to_socket_addrs().into_iter().flatten() {
+            overrides.insert(address.ip().to_canonical(), count);
+        }
+    }
+    overrides
 }

@@ -40,7 +40,8 @@ impl Listeners {
         }
     }
 
-    /// Opens a listener that was bound, and serves its connections from now on.
+    /// Opens a listener that was bound, and serves its connections from now on. A `protected` one does not wait for
+    /// `max.connections`.
     ///
     /// # Errors
     /// See [`BoundListener::listen`].
@@ -51,6 +52,7 @@ impl Listeners {
         info: ListenerInfo,
         options: ConnectionOptions,
         quotas: ConnectionQuotas,
+        protected: bool,
     ) -> Result<SocketAddr, BindError> {
         let listener = bound.listen()?;
         let address = listener.address();
@@ -60,6 +62,7 @@ impl Listeners {
             info: Arc::new(info),
             options,
             stopping,
+            protected,
         };
         self.accepting.spawn(accept.run(listener, quotas));
         Ok(address)
@@ -87,6 +90,7 @@ struct Accept {
     info: Arc<ListenerInfo>,
     options: ConnectionOptions,
     stopping: watch::Receiver<Stopping>,
+    protected: bool,
 }
 
 impl Accept {
@@ -116,7 +120,7 @@ impl Accept {
         quotas: &ConnectionQuotas,
         connections: &mut JoinSet<()>,
     ) -> Option<Accepted> {
-        let mut accepting = pin!(listener.accept(quotas, false));
+        let mut accepting = pin!(listener.accept(quotas, self.protected));
         loop {
             tokio::select! {
                 () = reached(&mut self.stopping, Stopping::Draining) => return None,

@@ -6,6 +6,7 @@
 
 mod error;
 mod format;
+mod listen;
 mod open;
 mod publishers;
 
@@ -13,7 +14,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use klamm_net::{ConnectionOptions, ConnectionQuotas};
 use klamm_protocol::Listener;
 use tokio::sync::watch;
 use tokio::task::{JoinSet, spawn_blocking};
@@ -24,11 +24,10 @@ pub use open::Unformatted;
 
 use crate::config::NodeConfig;
 use crate::connection::Listeners;
-use crate::endpoints::{self, Endpoint};
+use crate::endpoints;
 use crate::lifecycle::{self, Registration};
 use crate::node::Node;
 use crate::quorum::RunningQuorum;
-use crate::request::ListenerInfo;
 use klamm_config::ServerConfig;
 
 /// How long requests may take to finish when the node stops.
@@ -67,7 +66,7 @@ impl Server {
         let registration = Arc::new(Registration::register(&node, &opened.incarnation).await?);
         lifecycle::register_controller(&node, &opened.incarnation).await?;
         registration.unfence().await?;
-        let listeners = listen(&node, opened.endpoints)?;
+        let listeners = listen::listen(&node, opened.endpoints, &opened.quotas)?;
         let mut background = JoinSet::new();
         let registered = registration.clone();
         background.spawn(async move { registered.keep_alive().await });
@@ -133,6 +132,7 @@ impl Server {
             quorum,
             ..
         } = self;
+        let stopped = node.clone();
         let close = move || {
             let closed = node.partitions.logs().shutdown(registration.broker_epoch());
             quorum.shut_down();
@@ -141,35 +141,17 @@ impl Server {
         spawn_blocking(close)
             .await
             .map_err(|panic| StopError::Panicked(panic.to_string()))??;
-        info!("stopped");
+        let metrics = &stopped.metrics;
+        info!(
+            connections = metrics.connections.get(),
+            requests = metrics.requests.get(),
+            bytes_in = metrics.bytes_in.get(),
+            bytes_out = metrics.bytes_out.get(),
+            protocol_errors = metrics.protocol_errors.get(),
+            "stopped"
+        );
         Ok(())
     }
-}
-
-/// Opens all listeners. Broker and controller count their connections apart, as two Kafka processes would.
-fn listen(node: &Arc<Node>, endpoints: Vec<Endpoint>) -> Result<Listeners, StartError> {
-    let quotas = || ConnectionQuotas::new(node.config.connection_limits());
-    let (of_broker, of_controller) = (quotas(), quotas());
-    let options: ConnectionOptions = node.config.connection_options();
-    let mut listeners = Listeners::new();
-    for Endpoint { name, kind, bound } in endpoints {
-        let quotas = match kind {
-            Listener::Broker => of_broker.clone(),
-            Listener::Controller => of_controller.clone(),
-        };
-        let info = ListenerInfo {
-            name: name.clone(),
-            kind,
-        };
-        let address = listeners
-            .open(node, bound, info, options.clone(), quotas)
-            .map_err(|source| endpoints::EndpointError {
-                name: name.clone(),
-                source,
-            })?;
-        info!(listener = name, %address, "listening");
-    }
-    Ok(listeners)
 }
 
 async fn look_after_logs(node: Arc<Node>) {

@@ -12,6 +12,7 @@ use tracing::{info, warn};
 
 use super::StartError;
 use super::format::format_if_new;
+use super::listen::Quotas;
 use super::publishers::{ConfigPublisher, GroupsPublisher, PartitionsPublisher};
 use crate::auto_topics::AutoTopics;
 use crate::clock::Clock;
@@ -43,6 +44,7 @@ pub(super) struct Opened {
     pub(super) fault: watch::Receiver<Option<String>>,
     pub(super) endpoints: Vec<Endpoint>,
     pub(super) incarnation: Incarnation,
+    pub(super) quotas: Quotas,
 }
 
 /// Opens the logs and the quorum. Blocks for as long as the disks take.
@@ -75,6 +77,7 @@ pub(super) fn open(
         },
     )?;
     config.update(&quorum.image().load());
+    let quotas = Quotas::new(&config);
     let partitions = Arc::new(Partitions::new(server.node_id, config.clone(), logs.clone()));
     let groups = Arc::new(GroupCoordinators::start(
         server.node_id,
@@ -85,7 +88,10 @@ pub(super) fn open(
     let (faulty, fault) = watch::channel(None);
     let quorum = quorum.run(
         vec![
-            Box::new(ConfigPublisher { config: config.clone() }),
+            Box::new(ConfigPublisher {
+                config: config.clone(),
+                quotas: quotas.clone(),
+            }),
             Box::new(PartitionsPublisher {
                 partitions: partitions.clone(),
                 clock: clock.clone(),
@@ -129,6 +135,7 @@ pub(super) fn open(
         fault,
         endpoints,
         incarnation,
+        quotas,
     })
 }
 

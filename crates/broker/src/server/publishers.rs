@@ -9,10 +9,12 @@ use crate::config::NodeConfig;
 use crate::coordinators::GroupCoordinators;
 use crate::partitions::Partitions;
 use crate::quorum::MetadataPublisher;
+use crate::server::listen::Quotas;
 
-/// Keeps the node's configuration in step with the cluster's.
+/// Keeps the node's configuration, and the limits on its connections, in step with the cluster's.
 pub(super) struct ConfigPublisher {
     pub(super) config: Arc<NodeConfig>,
+    pub(super) quotas: Quotas,
 }
 
 impl MetadataPublisher for ConfigPublisher {
@@ -24,6 +26,7 @@ impl MetadataPublisher for ConfigPublisher {
             .any(|resource| of_brokers(resource.resource_type))
         {
             self.config.update(image);
+            self.quotas.update(&self.config);
         }
     }
 }

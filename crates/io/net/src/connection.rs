@@ -208,17 +208,20 @@ impl Connection {
         }
     }
 
-    /// How long the buffer may become with the next read, in bytes: a peer gets memory for what it sends, not for what it announces.
+    /// How long the buffer may become with the next read, in bytes.
     fn read_size(&self) -> usize {
         match self.announced_size() {
-            Ok(Some(size)) => {
-                let end = 4 + size as usize;
-                let allowed = (self.buffer.len() * GROWTH).max(LARGE_FRAME_BYTES);
-                end.min(allowed).max(self.buffer.len() + 1)
-            }
+            Ok(Some(size)) => buffer_limit(self.buffer.len(), size),
             _ => FIRST_READ_BYTES,
         }
     }
+}
+
+/// How large a buffer may be that holds `received` bytes of a frame of `size`: a peer gets memory for what it sends, not for
+/// what it announces.
+fn buffer_limit(received: usize, size: u32) -> usize {
+    let end = 4 + size as usize;
+    end.min((received * GROWTH).max(LARGE_FRAME_BYTES)).max(received + 1)
 }
 
 /// Waits for bytes and reads once, up to a buffer of `limit` bytes. An empty buffer holds no memory while it waits. Cancel safe.
@@ -242,5 +245,24 @@ fn foreign_protocol(head: [u8; 4]) -> Option<&'static str> {
         [0x16, 0x03, ..] => Some("TLS"),
         b"GET " | b"POST" | b"PUT " | b"HEAD" | b"OPTI" | b"DELE" => Some("HTTP"),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_frame_that_is_announced_and_not_sent_costs_next_to_nothing() {
+        let size = 100 << 20;
+        assert_eq!(buffer_limit(4, size), LARGE_FRAME_BYTES);
+        assert_eq!(buffer_limit(LARGE_FRAME_BYTES, size), GROWTH * LARGE_FRAME_BYTES);
+        assert_eq!(
+            buffer_limit(60 << 20, size),
+            4 + (100 << 20),
+            "never more than the frame"
+        );
+        assert_eq!(buffer_limit(4, 10), 14);
+        assert_eq!(buffer_limit(20, 10), 21, "frames behind this one may be there already");
     }
 }

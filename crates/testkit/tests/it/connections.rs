@@ -261,3 +261,35 @@ async fn bytes_after_a_request_are_left_unread() {
     let mut reply = Reader::new(Bytes::copy_from_slice(&client.receive_frame().await.unwrap()));
     assert_eq!(reply.i32().unwrap(), 5);
 }
+
+#[tokio::test]
+async fn limits_can_be_changed_while_the_node_runs() {
+    use klamm_protocol::messages::IncrementalAlterConfigsRequest;
+    use klamm_protocol::messages::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
+    let cluster = Cluster::start().await.unwrap();
+    let mut first = cluster.client().await.unwrap();
+    let config = AlterableConfig {
+        name: "max.connections.per.ip".to_owned(),
+        value: Some("1".to_owned()),
+        ..Default::default()
+    };
+    let all_brokers = AlterConfigsResource {
+        resource_type: 4,
+        configs: vec![config],
+        ..Default::default()
+    };
+    let request = IncrementalAlterConfigsRequest {
+        resources: vec![all_brokers],
+        ..Default::default()
+    };
+    let response = first.call(&request, 1).await.unwrap();
+    assert_eq!(
+        response.responses[0].error_code,
+        ErrorCode::NONE,
+        "{:?}",
+        response.responses[0].error_message
+    );
+    let mut second = cluster.client().await.unwrap();
+    assert!(second.call(&ApiVersionsRequest::default(), 0).await.is_err());
+    assert!(first.call(&ApiVersionsRequest::default(), 0).await.is_ok());
+}
