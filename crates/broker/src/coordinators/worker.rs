@@ -9,7 +9,7 @@ use klamm_coordinator::{CoordinatorError, Outbox, ShardConfig, ShardRuntime, Sha
 use klamm_group_coordinator::GroupShard;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tracing::{error, info};
+use tracing::{debug, error, info};
 
 use super::loader::{self, LoaderError};
 use super::settings::Settings;
@@ -144,7 +144,7 @@ impl Worker {
             return;
         };
         slot.drive(now_ms, |runtime, out| runtime.close(epoch, out));
-        info!(shard, epoch, "coordinates these groups no longer");
+        debug!(shard, epoch, "coordinates these groups no longer");
     }
 
     /// Gives the next shard to the loader. One without records needs none.
