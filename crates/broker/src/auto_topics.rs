@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use tracing::{debug, info};
 
 use crate::node::Node;
-use crate::topics::GROUP_METADATA_TOPIC;
+use crate::topics::{GROUP_METADATA_TOPIC, is_internal};
 
 /// As many topics may be on their way at once; further ones wait for their clients' next try.
 const MAX_UNDER_WAY: usize = 1_000;
@@ -31,7 +31,11 @@ struct UnderWay {
 
 impl AutoTopics {
     /// Begins to create a topic with the defaults for its name, unless that has begun already. The name has to be valid.
+    /// Topics of coordinators that do not work yet are left for those to create as they need them.
     pub fn create(&self, node: &Arc<Node>, name: &str) {
+        if is_internal(name) && name != GROUP_METADATA_TOPIC {
+            return;
+        }
         let mut state = self.state();
         while state.tasks.try_join_next().is_some() {}
         if state.names.len() >= MAX_UNDER_WAY || !state.names.insert(name.to_owned()) {

@@ -1,6 +1,6 @@
 //! The node's addresses: bound before anything else happens, told to others with real hosts and ports.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, ToSocketAddrs};
 
 use klamm_config::{Listener, ServerConfig};
 use klamm_net::{BindError, BoundListener, SocketOptions};
@@ -74,6 +74,13 @@ pub(crate) fn first(endpoints: &[Endpoint], kind: klamm_protocol::Listener) -> O
         .map(|endpoint| endpoint.bound.address())
 }
 
+/// The machine's name, if it leads anywhere: clients have to find the broker by what it advertises.
 fn host_name() -> String {
-    rustix::system::uname().nodename().to_string_lossy().into_owned()
+    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let addresses = (name.as_str(), 0).to_socket_addrs();
+    if addresses.is_ok_and(|mut addresses| addresses.next().is_some()) {
+        name
+    } else {
+        "localhost".to_owned()
+    }
 }

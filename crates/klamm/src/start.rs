@@ -181,9 +181,11 @@ fn default_data_dir() -> Result<PathBuf, Report> {
 fn greet(server: &Server) {
     let node = server.node();
     let config = &node.config.server;
+    let absolute = |dir: &String| std::path::absolute(dir).map_or(dir.clone(), |dir| dir.display().to_string());
+    let dirs: Vec<String> = config.log_dirs.iter().map(absolute).collect();
     let mut text = format!("Klamm {} is ready\n", env!("CARGO_PKG_VERSION"));
     text += &format!("  cluster: {}, node {}\n", node.cluster_id, node.id);
-    text += &format!("  data:    {}\n", config.log_dirs.join(", "));
+    text += &format!("  data:    {}\n", dirs.join(", "));
     if let Some(address) = server.client_address() {
         let address = match address.ip().is_unspecified() {
             true => format!("localhost:{}", address.port()),

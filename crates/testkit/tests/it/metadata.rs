@@ -153,6 +153,25 @@ async fn nothing_is_created_when_client_or_broker_does_not_want_it() {
 }
 
 #[tokio::test]
+async fn a_coordinators_topic_comes_with_what_it_needs_and_only_if_the_coordinator_works() {
+    let cluster = Cluster::builder()
+        .set("offsets.topic.num.partitions", "7")
+        .start()
+        .await
+        .unwrap();
+    let mut client = cluster.client().await.unwrap();
+    assert_eq!(
+        errors(&client.call(&named(&["__transaction_state"]), 12).await.unwrap()),
+        [(Some("__transaction_state"), ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)]
+    );
+    let offsets = topic(&mut client, "__consumer_offsets").await;
+    assert!(offsets.is_internal);
+    assert_eq!(offsets.partitions.len(), 7);
+    let image = cluster.node().unwrap().image();
+    assert!(image.topics().by_name("__transaction_state").is_none());
+}
+
+#[tokio::test]
 async fn names_that_no_topic_can_have_are_told_apart() {
     let cluster = Cluster::start().await.unwrap();
     let mut client = cluster.client().await.unwrap();
