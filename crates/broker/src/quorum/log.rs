@@ -205,8 +205,9 @@ impl MetadataLog {
     }
 
     /// Deletes the oldest snapshots, and the log that they stand for, while what is kept is too much or they are too old. The
-    /// newest stays. Returns the oldest that is left if any went.
+    /// newest stays. Returns the oldest that is left if any went. Segments that went last time are removed for good.
     pub(super) fn clean(&mut self, now_ms: i64) -> Result<Option<OffsetAndEpoch>, QuorumError> {
+        self.remove_deleted_segments()?;
         let mut oldest = None;
         while let Some((id, next)) = self.oldest_two() {
             let path = checkpoint::snapshot_path(&self.dir, id);
@@ -225,6 +226,17 @@ impl MetadataLog {
             oldest = Some(next);
         }
         Ok(oldest)
+    }
+
+    /// The log only renames them, for those who may still be reading.
+    fn remove_deleted_segments(&self) -> Result<(), QuorumError> {
+        for entry in fs::read_dir(&self.dir).map_err(files::failed("list", &self.dir))? {
+            let path = entry.map_err(files::failed("list", &self.dir))?.path();
+            if path.extension().is_some_and(|extension| extension == "deleted") {
+                files::remove(&path)?;
+            }
+        }
+        Ok(())
     }
 
     fn oldest_two(&self) -> Option<(OffsetAndEpoch, OffsetAndEpoch)> {

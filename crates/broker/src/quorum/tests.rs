@@ -7,10 +7,12 @@ use std::time::Duration;
 
 use klamm_config::{Properties, ServerConfig};
 use klamm_controller::{Controller, ControllerError, ControllerResult};
-use klamm_metadata::{MetadataDelta, MetadataImage, MetadataRecord};
+use klamm_metadata::{
+    BootstrapMetadata, MetadataDelta, MetadataImage, MetadataRecord, MetadataVersion, default_levels,
+};
 use klamm_protocol::metadata::{PartitionRecord, TopicRecord};
 use klamm_protocol::{ErrorCode, Uuid};
-use klamm_raft::{Endpoint, Endpoints};
+use klamm_raft::{Endpoint, Endpoints, snapshot_header};
 
 use super::*;
 use crate::clock::Clock;
@@ -369,6 +371,15 @@ async fn snapshots_are_written_loaded_and_in_time_removed() {
     assert!(log.clean(late_ms).unwrap().is_some());
     assert_eq!(log.clean(late_ms).unwrap(), None);
     assert_eq!(snapshots(dir.path()), [newest]);
+    let names = std::fs::read_dir(metadata_dir(dir.path()))
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    assert_eq!(
+        names
+            .filter(|path| path.extension().is_some_and(|end| end == "deleted"))
+            .count(),
+        0
+    );
     let start_offset = log.view().start_offset();
     log.close().unwrap();
     drop(log);
@@ -421,4 +432,24 @@ fn a_torn_end_of_the_log_is_cut_and_the_rest_served() {
     std::fs::write(&segment, bytes).unwrap();
     let quorum = open(&server).unwrap();
     assert_eq!(quorum.image().load().offset_and_epoch(), (12, 2));
+}
+
+/// Until Kafka 4.3 the snapshot at offset 0 has the voters alone, and the features are in a file beside the log's directory.
+#[test]
+fn a_directory_that_an_older_kafka_formatted_begins_with_its_bootstrap_checkpoint() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = dynamic(dir.path());
+    format(&server);
+    let first = metadata_dir(dir.path()).join("00000000000000000000-0000000000.checkpoint");
+    let found = checkpoint::read(&first).unwrap().unwrap();
+    let version = MetadataVersion::from_name("4.3").unwrap();
+    let voters = found.control[..found.control.len() - 1].to_vec();
+    std::fs::write(&first, checkpoint::encode(0, voters, &[], version, 1).unwrap()).unwrap();
+    let bootstrap = BootstrapMetadata::from_levels(version, default_levels(version));
+    let header = snapshot_header(0, 0, None);
+    let bytes = checkpoint::encode(0, header, bootstrap.records(), version, 1).unwrap();
+    std::fs::write(dir.path().join(checkpoint::BOOTSTRAP), bytes).unwrap();
+
+    let quorum = open(&server).unwrap();
+    assert_eq!(quorum.image().load().features().metadata_version(), Some(version));
 }
