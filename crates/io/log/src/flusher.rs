@@ -25,7 +25,8 @@ impl FlushQueue {
         self.state.lock().expect("no panic while the queue is changed")
     }
 
-    /// Asks for a flush; an urgent one comes before all others. The log sees to it that it waits here only once.
+    /// Asks for a flush; an urgent one comes before all others. The log sees to it that it does not wait here
+    /// many times.
     pub(crate) fn push(&self, log: Weak<Log>, urgent: bool) {
         let waiting = &mut self.lock().waiting;
         if urgent {

@@ -20,13 +20,14 @@ impl Log {
 
     /// A flush that the queue was asked for.
     pub(crate) fn flush_asked_for(&self) -> Result<i64> {
-        self.unflushed.queued.store(false, Ordering::Relaxed);
+        self.unflushed.queued.store(0, Ordering::Relaxed);
         self.flush()
     }
 
     /// Has the background thread flush this log, if it is not about to; before all others if `urgent`.
     pub(crate) fn ask_for_flush(&self, urgent: bool) {
-        if !self.unflushed.queued.swap(true, Ordering::Relaxed) {
+        let urgency = if urgent { 2 } else { 1 };
+        if self.unflushed.queued.fetch_max(urgency, Ordering::Relaxed) < urgency {
             self.log_dir.shared.flush_queue.push(self.me.clone(), urgent);
         }
     }

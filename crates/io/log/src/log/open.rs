@@ -1,7 +1,7 @@
 //! Opening: from whatever files there are to a log that is whole.
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64};
 use std::sync::{Arc, Mutex, RwLock};
 
 use klamm_records::Batch;
@@ -138,7 +138,7 @@ impl Log {
             unflushed: Unflushed {
                 bytes: AtomicU64::new(0),
                 since_ms: AtomicI64::new(if is_flushed { i64::MAX } else { now_ms }),
-                queued: AtomicBool::new(false),
+                queued: AtomicU8::new(0),
             },
             touched: AtomicBool::new(false),
         });

@@ -327,6 +327,40 @@ fn new_logs_go_where_the_fewest_are_or_where_they_are_told() {
 }
 
 #[test]
+fn a_failing_disk_takes_its_directory_offline_and_no_other() {
+    let root = tempfile::tempdir().unwrap();
+    let dirs = [root.path().join("a"), root.path().join("b")];
+    format(&dirs[0], 1, 1);
+    format(&dirs[1], 1, 2);
+    let (manager, _) = start_with(config(&dirs)).unwrap();
+    (0..4).for_each(|partition| {
+        append_values(&create(&manager, &tp("t", partition)), &["a"]);
+    });
+    let logs = manager.logs();
+    let (broken, sound): (Vec<_>, Vec<_>) = logs.iter().partition(|log| log.log_dir() == dirs[0]);
+    let gone = broken[0].dir();
+    std::fs::rename(&gone, root.path().join("gone")).unwrap();
+    assert!(matches!(broken[0].roll(NOW), Err(StorageError::Io { .. })));
+    std::fs::rename(root.path().join("gone"), &gone).unwrap();
+    for log in &broken {
+        let offline = append(log, &batch(NOW, &["b"])).unwrap_err();
+        assert!(offline.to_string().contains("offline"), "{offline}");
+        assert!(log.read(0, 1, Isolation::LogEnd, true).is_err() && log.flush().is_err());
+    }
+    sound.iter().for_each(|log| {
+        append_values(log, &["b"]);
+    });
+    assert!(manager.log_dirs()[0].offline.is_some() && manager.log_dirs()[1].offline.is_none());
+    let elsewhere = manager
+        .get_or_create(&tp("u", 0), None, None, LogConfig::default(), NOW)
+        .unwrap();
+    assert_eq!(elsewhere.log_dir(), dirs[1]);
+    assert!(manager.is_online());
+    assert!(matches!(manager.shutdown(1), Err(StorageError::Offline { .. })));
+    assert!(!dirs[0].join(".kafka_cleanshutdown").exists() && dirs[1].join(".kafka_cleanshutdown").exists());
+}
+
+#[test]
 fn a_log_damaged_below_its_recovery_point_is_not_served_and_the_others_are() {
     let (_root, dir) = formatted();
     let (manager, _) = start(&dir);

@@ -192,10 +192,10 @@ impl World {
         self.restart(false);
         let end = self.f.log.log_end_offset();
         assert!(end >= recovery_point, "what was flushed is there");
-        if end >= start {
-            self.model.truncate(end);
-            self.model.end = end;
-            self.model.start = start.min(end);
+        self.model.truncate(end);
+        (self.model.end, self.model.start) = (end, start.min(end));
+        if self.f.log.size() == 0 {
+            self.model.batches.clear(); // what was left ended below the log start: begun anew
         }
     }
 
