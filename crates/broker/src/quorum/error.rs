@@ -87,6 +87,9 @@ pub enum QuorumError {
         /// Ids of the voters.
         voters: Vec<i32>,
     },
+    /// A bug; what it was is in the log.
+    #[error("the quorum's thread panicked")]
+    Panicked,
     /// The quorum contradicts this node.
     #[error(transparent)]
     Raft(#[from] RaftFault),

@@ -1,7 +1,8 @@
 //! From a formatted directory to an active controller, and from there to a running thread.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicI16, AtomicI32};
+use std::sync::atomic::{AtomicI16, AtomicI32, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 
@@ -168,9 +169,12 @@ impl Quorum {
     ) -> RunningQuorum {
         let image = self.image();
         self.owner.subscribe(publishers);
-        let (owner, events) = (self.owner, self.events);
+        let (owner, events, shared) = (self.owner, self.events, self.handle.shared.clone());
         let run = move || {
-            if let Err(fault) = owner.run(&events) {
+            // A panic is a bug of ours, but it must not leave a node behind whose metadata stands still.
+            let ended = catch_unwind(AssertUnwindSafe(|| owner.run(&events))).unwrap_or(Err(QuorumError::Panicked));
+            shared.leader_epoch.store(-1, Ordering::Release);
+            if let Err(fault) = ended {
                 tracing::error!(%fault, "the metadata quorum failed");
                 on_fault(fault);
             }

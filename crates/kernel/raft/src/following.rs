@@ -17,10 +17,7 @@ impl Raft {
         }
         let success = match answer.outcome {
             FetchOutcome::Diverging(end) => self.truncate(end, out),
-            FetchOutcome::Snapshot(id) => {
-                self.follower_mut().fetching_snapshot = Some(FetchingSnapshot { id, position: 0 });
-                id.offset >= 0 && id.epoch >= 0
-            }
+            FetchOutcome::Snapshot(id) => self.begin_snapshot(id, out),
             FetchOutcome::Records(batches) => {
                 let is_sound = self.continues_log(&batches);
                 if is_sound && !batches.is_empty() {
@@ -57,25 +54,44 @@ impl Raft {
     /// Whether these batches follow our log without a gap, in epochs that can be.
     fn continues_log(&self, batches: &[Batch]) -> bool {
         let mut end = self.log.end();
-        batches.iter().all(|batch| {
+        for batch in batches {
             let fits = batch.base_offset == end.offset
                 && batch.last_offset >= batch.base_offset
+                && batch.last_offset < i64::MAX
                 && (end.epoch..=self.election.leader_epoch).contains(&batch.epoch);
+            if !fits {
+                return false;
+            }
             end = OffsetAndEpoch {
                 offset: batch.last_offset + 1,
                 epoch: batch.epoch,
             };
-            fits
-        })
+        }
+        true
+    }
+
+    /// A snapshot takes the place of the whole log.
+    fn begin_snapshot(&mut self, id: OffsetAndEpoch, out: &mut Outbox) -> bool {
+        if id.offset < 0 || id.epoch < 0 || !self.keeps_committed(id.offset, out) {
+            return false;
+        }
+        self.follower_mut().fetching_snapshot = Some(FetchingSnapshot { id, position: 0 });
+        true
+    }
+
+    /// Whether a log that is cut at `offset` still has all that is known to be committed. No leader may want another.
+    fn keeps_committed(&mut self, offset: i64, out: &mut Outbox) -> bool {
+        let contradicted = self.high_watermark.filter(|high_watermark| offset < *high_watermark);
+        if let Some(high_watermark) = contradicted {
+            let fault = RaftFault::TruncationBelowHighWatermark { offset, high_watermark };
+            self.emit(Effect::Fault(fault), out);
+        }
+        contradicted.is_none()
     }
 
     fn truncate(&mut self, diverging: OffsetAndEpoch, out: &mut Outbox) -> bool {
         let offset = self.log.truncation_offset(diverging);
-        if let Some(high_watermark) = self.high_watermark.filter(|high_watermark| offset < *high_watermark) {
-            self.emit(
-                Effect::Fault(RaftFault::TruncationBelowHighWatermark { offset, high_watermark }),
-                out,
-            );
+        if !self.keeps_committed(offset, out) {
             return false;
         }
         if !(self.log.start_offset()..self.log.end_offset()).contains(&offset) {
@@ -121,7 +137,7 @@ impl Raft {
         };
         let length = i64::try_from(piece.bytes.len()).unwrap_or(i64::MAX);
         let is_sound = piece.snapshot_id == fetching.id && piece.position == fetching.position && length > 0;
-        if !is_sound || length > piece.size - piece.position {
+        if !is_sound || fetching.position + length > piece.size {
             follower.fetching_snapshot = None;
             return false;
         }

@@ -11,9 +11,9 @@ use crate::roles::leader::{Leader, OBSERVER_SESSION_TIMEOUT_MS, ParkedFetch, Rep
 use crate::{Batch, Effect, OffsetAndEpoch, Outbox, Raft};
 
 impl Raft {
-    pub(crate) fn append_as_leader(&mut self, now_ms: i64, batches: Vec<Batch>, out: &mut Outbox) {
+    pub(crate) fn append_as_leader(&mut self, batches: Vec<Batch>, out: &mut Outbox) {
         self.append_to_log(batches, out);
-        self.answer_parked(now_ms, out);
+        self.answer_parked(out);
     }
 
     pub(crate) fn append_to_log(&mut self, batches: Vec<Batch>, out: &mut Outbox) {
@@ -27,7 +27,7 @@ impl Raft {
     }
 
     /// Our own log has become durable further.
-    pub(crate) fn update_local_end(&mut self, now_ms: i64, out: &mut Outbox) {
+    pub(crate) fn update_local_end(&mut self, out: &mut Outbox) {
         let flushed_offset = self.log.flushed_offset();
         let local_id = self.local.id;
         let Role::Leader(leader) = &mut self.role else {
@@ -36,10 +36,10 @@ impl Raft {
         if let Some(local) = leader.voters.get_mut(&local_id) {
             local.end_offset = Some(flushed_offset);
         }
-        self.update_leader_high_watermark(now_ms, out);
+        self.update_leader_high_watermark(out);
     }
 
-    fn update_leader_high_watermark(&mut self, now_ms: i64, out: &mut Outbox) {
+    fn update_leader_high_watermark(&mut self, out: &mut Outbox) {
         let Role::Leader(leader) = &mut self.role else {
             unreachable!("only a leader counts replicas")
         };
@@ -53,7 +53,7 @@ impl Raft {
         leader.high_watermark = Some(committed);
         self.commit(committed, out);
         self.announce(out);
-        self.answer_parked(now_ms, out);
+        self.answer_parked(out);
     }
 
     pub(crate) fn commit(&mut self, offset: i64, out: &mut Outbox) {
@@ -143,7 +143,7 @@ impl Raft {
         }
         let is_tracked = leader.note_fetch(&request.replica_key, now_ms, request.fetch_offset, end_offset);
         leader.note_alive(&request.replica_key, local_id, now_ms, check_quorum_timeout_ms);
-        self.update_leader_high_watermark(now_ms, out);
+        self.update_leader_high_watermark(out);
         is_tracked
     }
 
@@ -201,7 +201,7 @@ impl Raft {
     }
 
     /// Answers the parked fetches for which there is news.
-    fn answer_parked(&mut self, _now_ms: i64, out: &mut Outbox) {
+    fn answer_parked(&mut self, out: &mut Outbox) {
         let Role::Leader(leader) = &self.role else {
             unreachable!("only a leader parks fetches")
         };
@@ -277,10 +277,10 @@ impl Raft {
             .snapshot_size(&snapshot_id)
             .filter(|_| snapshot_id != OffsetAndEpoch::BOOTSTRAP);
         let size = size.ok_or(QuorumError::SnapshotNotFound)?.cast_signed();
-        let left = size - request.position;
-        if request.position < 0 || left <= 0 {
+        if !(0..size).contains(&request.position) {
             return Err(QuorumError::PositionOutOfRange);
         }
+        let left = size - request.position;
         let wanted = request.max_bytes.min(self.config.fetch_snapshot_max_bytes).max(0);
         let bytes = i32::try_from(left).unwrap_or(i32::MAX).min(wanted);
         Ok(SnapshotPiece {

@@ -96,6 +96,11 @@ impl LogView {
         self.flushed_offset
     }
 
+    /// Whether the whole log would survive a crash.
+    pub(crate) fn is_flushed(&self) -> bool {
+        self.flushed_offset == self.end_offset
+    }
+
     /// The end with the epoch of the last record, or of the snapshot that an empty log starts at.
     pub fn end(&self) -> OffsetAndEpoch {
         OffsetAndEpoch {

@@ -75,9 +75,9 @@ pub struct QuorumDescription {
 /// One replica of the quorum.
 ///
 /// Promises - votes, leadership, fetch positions - leave only after what they rest on is durable: effects that follow a
-/// [`Effect::PersistQuorumState`] are kept back until [`Raft::on_state_persisted`], a follower's next Fetch until
-/// [`Raft::on_log_flushed`], and no replica counts itself towards the high watermark before that. A crash at any point is thus
-/// an ordinary restart.
+/// [`Effect::PersistQuorumState`] are kept back until [`Raft::on_state_persisted`], a follower's next Fetch and a candidate's
+/// requests for votes until [`Raft::on_log_flushed`], and no replica counts itself towards the high watermark before that. A
+/// crash at any point is thus an ordinary restart.
 #[derive(Debug)]
 pub struct Raft {
     pub(crate) config: RaftConfig,
@@ -200,7 +200,7 @@ impl Raft {
     pub fn on_log_flushed(&mut self, now_ms: i64, end_offset: i64, out: &mut Outbox) {
         self.log.flushed(end_offset);
         match self.role {
-            Role::Leader(_) => self.update_local_end(now_ms, out),
+            Role::Leader(_) => self.update_local_end(out),
             Role::Follower(_) => self.update_follower_high_watermark(out),
             Role::Unattached(_) | Role::Prospective(_) | Role::Candidate(_) | Role::Resigned(_) => {}
         }
@@ -224,7 +224,7 @@ impl Raft {
         if !leads || self.election.leader_epoch != epoch || self.shutting_down {
             return Err(AppendError::NotLeader { epoch });
         }
-        self.append_as_leader(now_ms, batches, out);
+        self.append_as_leader(batches, out);
         self.poll(now_ms, out);
         Ok(())
     }

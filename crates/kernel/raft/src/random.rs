@@ -13,11 +13,23 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    /// At least `base_ms` and less than twice that; 0 for 0.
+    /// At least `base_ms` and less than twice that; at least 1, so that roles don't follow one another without end in no time.
     pub(crate) fn timeout_ms(&mut self, base_ms: i64) -> i64 {
-        match u64::try_from(base_ms) {
-            Ok(base) if base > 0 => base_ms + i64::try_from(self.next() % base).expect("less than an i64"),
-            _ => 0,
+        let base_ms = base_ms.max(1);
+        base_ms + i64::try_from(self.next() % base_ms.unsigned_abs()).expect("less than an i64")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Random;
+
+    #[test]
+    fn a_timeout_is_never_over_at_once() {
+        let mut random = Random(7);
+        for _ in 0..1_000 {
+            assert!((1_000..2_000).contains(&random.timeout_ms(1_000)));
         }
+        assert_eq!([random.timeout_ms(0), random.timeout_ms(-5)], [1, 1]);
     }
 }

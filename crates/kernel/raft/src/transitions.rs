@@ -140,7 +140,7 @@ impl Raft {
         };
         self.enter(election, Role::Leader(Box::new(leader)), out);
         let batch = self.start_of_epoch(now_ms, granting_voters);
-        self.append_as_leader(now_ms, vec![batch], out);
+        self.append_as_leader(vec![batch], out);
     }
 
     /// The first batch of an epoch. It lets the leader commit what its predecessors left; in a dynamic quorum it also brings

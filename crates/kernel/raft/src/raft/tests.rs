@@ -516,6 +516,20 @@ fn an_election_goes_by_pre_vote_vote_and_first_batch() {
 }
 
 #[test]
+fn votes_are_asked_for_only_when_the_log_they_rest_on_is_durable() {
+    let mut q = Script::follower();
+    q.response(10, 2, 0, fetch_answer(FetchOutcome::Records(vec![batch(10, 5)]), None));
+    assert_eq!(sends(&q.tick(5_000)), [], "the last record is not synced yet");
+    assert_eq!(q.raft.role(), RoleName::Prospective);
+    let effects = q.flushed(5_001);
+    let end = OffsetAndEpoch { offset: 11, epoch: 5 };
+    assert!(
+        matches!(sends(&effects)[..], [(2, _, Request::Vote(vote)), (3, ..)] if vote.last_offset == end),
+        "{effects:?}"
+    );
+}
+
+#[test]
 fn a_lost_pre_vote_leaves_the_epoch_alone() {
     let mut q = Script::voter();
     q.tick(5_000);
@@ -760,7 +774,13 @@ fn a_follower_cuts_what_the_leader_does_not_have_but_nothing_committed() {
 
 #[test]
 fn records_that_do_not_follow_the_log_are_not_appended() {
-    for wrong in [batch(11, 5), batch(9, 5), batch(10, 2), batch(10, 6)] {
+    for wrong in [
+        batch(11, 5),
+        batch(9, 5),
+        batch(10, 2),
+        batch(10, 6),
+        batch(i64::MAX, 5),
+    ] {
         let mut q = Script::follower();
         assert_eq!(
             q.response(10, 2, 0, fetch_answer(FetchOutcome::Records(vec![wrong]), Some(11))),
@@ -768,6 +788,38 @@ fn records_that_do_not_follow_the_log_are_not_appended() {
         );
         assert_eq!(q.raft.next_deadline(), Some(30), "and the leader is given a rest");
     }
+}
+
+#[test]
+fn a_refusal_without_news_is_followed_by_a_pause() {
+    let mut q = Script::follower();
+    let refusal = FetchAnswer {
+        info: info(Some(QuorumError::NotLeaderOrFollower), Some(2), 5),
+        high_watermark: None,
+        log_start_offset: 0,
+        outcome: FetchOutcome::Records(vec![]),
+    };
+    assert_eq!(q.response(10, 2, 0, Response::Fetch(refusal)), []);
+    assert_eq!(q.raft.next_deadline(), Some(30));
+    assert!(matches!(sends(&q.tick(30))[..], [(2, _, Request::Fetch(_))]));
+}
+
+#[test]
+fn a_snapshot_that_cannot_be_is_not_fetched() {
+    let mut q = Script::follower();
+    let answer = |offset, epoch| fetch_answer(FetchOutcome::Snapshot(OffsetAndEpoch { offset, epoch }), None);
+    assert_eq!(q.response(10, 2, 0, answer(-1, 4)), []);
+    let effects = q.tick(30);
+    assert!(
+        matches!(sends(&effects)[..], [(2, 1, Request::Fetch(_))]),
+        "{effects:?}"
+    );
+    q.response(31, 2, 1, fetch_answer(FetchOutcome::Records(vec![]), Some(7)));
+    let fault = RaftFault::TruncationBelowHighWatermark {
+        offset: 5,
+        high_watermark: 7,
+    };
+    assert_eq!(q.response(32, 2, 2, answer(5, 4)), [Effect::Fault(fault)]);
 }
 
 #[test]
@@ -836,7 +888,9 @@ fn a_leader_gives_its_snapshots_piece_by_piece() {
     };
     assert_eq!(ask(id, 0), (None, Some(300)));
     assert_eq!(ask(id, 900), (None, Some(100)));
-    assert_eq!(ask(id, 1_000), (Some(QuorumError::PositionOutOfRange), None));
+    for position in [1_000, -1, i64::MIN, i64::MAX] {
+        assert_eq!(ask(id, position), (Some(QuorumError::PositionOutOfRange), None));
+    }
     assert_eq!(
         ask(OffsetAndEpoch { offset: 7, epoch: 3 }, 0),
         (Some(QuorumError::SnapshotNotFound), None)

@@ -53,7 +53,7 @@ impl Raft {
             unreachable!("only a follower fetches from a leader")
         };
         // A Fetch says "I have all below this offset for good", so it waits for what was appended to be synced.
-        let is_busy = self.log.flushed_offset() < self.log.end_offset();
+        let is_busy = !self.log.is_flushed();
         let endpoint = follower.leader_endpoint(&self.config.listener)?.clone();
         let to = Node {
             id: follower.leader_id,

@@ -40,7 +40,7 @@ impl Raft {
         if let Some(until_ms) = self.requests.in_flight_until(now_ms) {
             return Some(until_ms);
         }
-        if self.log.flushed_offset() < self.log.end_offset() {
+        if !self.log.is_flushed() {
             return None;
         }
         let random = self.random.next();

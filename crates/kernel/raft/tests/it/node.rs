@@ -119,6 +119,9 @@ pub(crate) struct SimNode {
     unpersisted: Option<ElectionState>,
     needs_sync: bool,
     inbound: Vec<(i32, u64)>,
+    /// High half of the correlation ids on the network: an answer to what this node asked before a crash does not reach it,
+    /// since its connections died with it.
+    incarnation: u64,
     out: Outbox,
 }
 
@@ -155,6 +158,7 @@ impl SimNode {
             unpersisted: None,
             needs_sync: false,
             inbound: Vec::new(),
+            incarnation: seed << 32,
             out: Outbox::new(),
         };
         node.raft.on_start(now_ms, &mut node.out);
@@ -178,8 +182,11 @@ impl SimNode {
                 correlation_id,
                 response,
             } => {
-                self.raft
-                    .on_response(now_ms, from, correlation_id, response, &mut self.out);
+                let correlation_id = correlation_id ^ self.incarnation;
+                if correlation_id <= u64::from(u32::MAX) {
+                    self.raft
+                        .on_response(now_ms, from, correlation_id, response, &mut self.out);
+                }
             }
         }
         self.carry_out(done);
@@ -209,14 +216,14 @@ impl SimNode {
         appended.is_ok().then_some(batch)
     }
 
-    /// The disk has done what it was asked for.
-    pub(crate) fn sync(&mut self, now_ms: i64, done: &mut Done) {
+    /// The disk has done what it was asked for; a slow one is still at the log.
+    pub(crate) fn sync(&mut self, now_ms: i64, is_slow: bool, done: &mut Done) {
         if let Some(state) = self.unpersisted.take() {
             self.disk.election = Some(state);
             self.synced.election = Some(state);
             self.raft.on_state_persisted(now_ms, &mut self.out);
             self.carry_out(done);
-        } else if self.needs_sync {
+        } else if self.needs_sync && !is_slow {
             self.needs_sync = false;
             self.synced = self.disk.clone();
             self.raft.on_log_flushed(now_ms, self.disk.end_offset(), &mut self.out);
@@ -305,6 +312,7 @@ impl SimNode {
                     request,
                 } => {
                     let target = i32::from(to.endpoint.port);
+                    let correlation_id = correlation_id ^ self.incarnation;
                     let message = Message::Request {
                         from: self.id,
                         correlation_id,

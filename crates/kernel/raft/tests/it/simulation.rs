@@ -1,4 +1,4 @@
-//! Quorums of one, three and five voters with an observer under delay, loss, duplication, crashes, partitions and snapshots;
+//! Quorums of one, three and five voters with an observer under delay, loss, duplication, slow disks, crashes, partitions and snapshots;
 //! then all is healed and they have to agree.
 
 use std::collections::BTreeMap;
@@ -34,8 +34,10 @@ struct World {
     nodes: BTreeMap<i32, SimNode>,
     down: BTreeMap<i32, Disk>,
     in_flight: Vec<(i64, i32, i32, Message)>,
-    /// Nodes that nobody reaches.
+    /// A node that nobody reaches.
     isolated: Option<i32>,
+    /// A node whose log takes long to be synced.
+    slow: Option<i32>,
     faults: bool,
     checks: Checks,
     trace: u64,
@@ -54,6 +56,7 @@ impl World {
             down: (1..=voters + 1).map(|id| (id, Disk::default())).collect(),
             in_flight: Vec::new(),
             isolated: None,
+            slow: None,
             faults: true,
             checks: Checks::default(),
             trace: 0,
@@ -135,7 +138,8 @@ impl World {
         let ids: Vec<i32> = self.nodes.keys().copied().collect();
         for id in ids {
             if self.nodes[&id].is_syncing() && self.random.one_in(3) {
-                self.with(id, SimNode::sync);
+                let is_slow = self.slow == Some(id);
+                self.with(id, |node, now_ms, done| node.sync(now_ms, is_slow, done));
             }
             if self.nodes[&id]
                 .raft
@@ -173,6 +177,9 @@ impl World {
         if self.random.one_in(500) {
             self.isolated = if self.random.one_in(2) { None } else { Some(self.any()) };
         }
+        if self.random.one_in(500) {
+            self.slow = if self.random.one_in(2) { None } else { Some(self.any()) };
+        }
         if self.random.one_in(300) {
             let id = self.any();
             self.with(id, |node, _, _| node.snapshot());
@@ -187,6 +194,7 @@ impl World {
         self.checks.committed(self.nodes.values());
         self.faults = false;
         self.isolated = None;
+        self.slow = None;
         let down: Vec<i32> = self.down.keys().copied().collect();
         down.into_iter().for_each(|id| self.start(id));
     }
@@ -242,17 +250,17 @@ fn seeds(range: std::ops::Range<u64>, voters: i32, steps: usize) {
 
 #[test]
 fn one_voter_keeps_what_it_committed() {
-    seeds(0..100, 1, 2_000);
+    seeds(0..2_000, 1, 2_000);
 }
 
 #[test]
 fn three_voters_agree() {
-    seeds(1_000..1_150, 3, 3_000);
+    seeds(1_000..9_150, 3, 3_000);
 }
 
 #[test]
 fn five_voters_agree() {
-    seeds(2_000..2_080, 5, 3_000);
+    seeds(2_000..6_080, 5, 3_000);
 }
 
 #[test]
