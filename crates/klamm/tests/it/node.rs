@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use klamm_net::Client;
@@ -54,8 +55,8 @@ pub(crate) fn free_port() -> u16 {
 /// A process and what it has printed so far.
 pub(crate) struct Process {
     child: Child,
-    stdout: Arc<Mutex<String>>,
-    stderr: Arc<Mutex<String>>,
+    stdout: Output,
+    stderr: Output,
 }
 
 impl Process {
@@ -71,11 +72,11 @@ impl Process {
     }
 
     pub(crate) fn stdout(&self) -> String {
-        self.stdout.lock().unwrap().clone()
+        self.stdout.text.lock().unwrap().clone()
     }
 
     pub(crate) fn stderr(&self) -> String {
-        self.stderr.lock().unwrap().clone()
+        self.stderr.text.lock().unwrap().clone()
     }
 
     pub(crate) fn is_running(&mut self) -> bool {
@@ -92,8 +93,8 @@ impl Process {
         let give_up = Instant::now() + ENDED_WITHIN;
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
-                // What it wrote last may still be in the pipe.
-                std::thread::sleep(Duration::from_millis(20));
+                self.stdout.read_to_end();
+                self.stderr.read_to_end();
                 return Ok(status);
             }
             if Instant::now() > give_up {
@@ -122,10 +123,25 @@ impl Drop for Process {
     }
 }
 
-fn collect(mut from: impl Read + Send + 'static) -> Arc<Mutex<String>> {
+/// What comes out of a pipe, collected by a thread of its own.
+struct Output {
+    text: Arc<Mutex<String>>,
+    reader: Option<JoinHandle<()>>,
+}
+
+impl Output {
+    /// Of a process that has ended: what it wrote last may still be in the pipe.
+    fn read_to_end(&mut self) {
+        if let Some(reader) = self.reader.take() {
+            reader.join().unwrap();
+        }
+    }
+}
+
+fn collect(mut from: impl Read + Send + 'static) -> Output {
     let text = Arc::new(Mutex::new(String::new()));
     let into = Arc::clone(&text);
-    std::thread::spawn(move || {
+    let reader = std::thread::spawn(move || {
         let mut buffer = [0; 4096];
         while let Ok(count @ 1..) = from.read(&mut buffer) {
             into.lock()
@@ -133,7 +149,10 @@ fn collect(mut from: impl Read + Send + 'static) -> Arc<Mutex<String>> {
                 .push_str(&String::from_utf8_lossy(&buffer[..count]));
         }
     });
-    text
+    Output {
+        text,
+        reader: Some(reader),
+    }
 }
 
 /// A node on a port and a directory of its own, which it keeps over restarts. Killed when dropped.

@@ -189,28 +189,33 @@ impl Inner {
     fn lock_dirs(&mut self) -> Result<(), OpenError> {
         let mut cluster_id = self.config.cluster_id.clone();
         let mut found = Vec::new();
-        // Look at all of them before anything is written.
+        // Look at all of them before anything is written, be it a lock.
         for path in &self.config.log_dirs {
-            let locked = match MetaProperties::read(path) {
+            let meta = match MetaProperties::read(path) {
                 Ok(None) => return Err(OpenError::NotFormatted { dir: path.clone() }),
                 Ok(Some(meta)) => {
                     let expected = cluster_id.get_or_insert_with(|| meta.cluster_id.clone());
                     check_identity(path, &meta, expected, self.config.node_id)?;
-                    match DirLock::acquire(path) {
-                        Ok(lock) => Ok((meta, lock)),
-                        Err(LockError::Storage(error)) => Err(error),
-                        Err(error) => return Err(error.into()),
-                    }
+                    Ok(meta)
                 }
+                Err(error @ StorageError::Malformed { .. }) => return Err(error.into()),
                 Err(error) => Err(error),
             };
-            found.push((path.clone(), locked));
+            found.push((path.clone(), meta));
         }
-        for (path, locked) in found {
+        let mut locked = Vec::new();
+        for (path, meta) in found {
+            let meta = match meta.map(|meta| (meta, DirLock::acquire(&path))) {
+                Ok((meta, Ok(lock))) => Ok((meta, lock)),
+                Ok((_, Err(LockError::Storage(error)))) | Err(error) => Err(error),
+                Ok((_, Err(error))) => return Err(error.into()),
+            };
+            locked.push((path, meta));
+        }
+        for (path, locked) in locked {
             let dir = LogDir::new(path, Arc::clone(&self.shared));
             let (directory_id, lock) = match dir.watch(locked) {
                 Ok((meta, lock)) => (Some(self.directory_id(&dir, meta)?), Some(lock)),
-                Err(error @ StorageError::Malformed { .. }) => return Err(error.into()),
                 Err(_) => (None, None),
             };
             self.dirs.push(Dir {
