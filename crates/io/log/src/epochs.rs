@@ -17,8 +17,8 @@ pub struct EpochEndOffset {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct LeaderEpochs {
     entries: Vec<EpochEntry>,
-    /// Differs from the checkpoint file.
-    pub(crate) dirty: bool,
+    /// From which offset on the checkpoint file may tell something else; `None`: it is the same.
+    changed_from: Option<i64>,
 }
 
 impl LeaderEpochs {
@@ -28,8 +28,35 @@ impl LeaderEpochs {
         for entry in entries {
             epochs.assign(entry.epoch, entry.start_offset);
         }
-        epochs.dirty = false;
+        epochs.changed_from = None;
         epochs
+    }
+
+    /// To be made anew from the batches.
+    pub(crate) fn lost() -> Self {
+        let mut epochs = Self::default();
+        epochs.mark_all_changed();
+        epochs
+    }
+
+    /// Tells that the checkpoint file has to be written.
+    pub(crate) fn mark_all_changed(&mut self) {
+        self.changed_from = Some(i64::MIN);
+    }
+
+    /// Whether the checkpoint file lacks something about the log below `log_end_offset`. An epoch in which nothing was
+    /// appended is no loss: the next leader has one of its own.
+    pub(crate) fn is_dirty(&self, log_end_offset: i64) -> bool {
+        self.changed_from.is_some_and(|from| from < log_end_offset)
+    }
+
+    /// Tells that the checkpoint file has all entries now.
+    pub(crate) fn mark_written(&mut self) {
+        self.changed_from = None;
+    }
+
+    fn mark_changed(&mut self, from: i64) {
+        self.changed_from = Some(self.changed_from.map_or(from, |earlier| earlier.min(from)));
     }
 
     pub(crate) fn entries(&self) -> &[EpochEntry] {
@@ -58,11 +85,12 @@ impl LeaderEpochs {
             return;
         }
         let conflicts = |entry: &EpochEntry| entry.epoch >= epoch || entry.start_offset >= start_offset;
+        let mut from = start_offset;
         while self.entries.last().is_some_and(conflicts) {
-            self.entries.pop();
+            from = self.entries.pop().map_or(from, |entry| entry.start_offset.min(from));
         }
         self.entries.push(EpochEntry { epoch, start_offset });
-        self.dirty = true;
+        self.mark_changed(from);
     }
 
     /// Where the largest epoch up to `epoch` ended. `None`: an epoch the log does not know of, or none at all.
@@ -87,8 +115,8 @@ impl LeaderEpochs {
     pub(crate) fn truncate_from_end(&mut self, end_offset: i64) {
         let kept = self.entries.partition_point(|entry| entry.start_offset < end_offset);
         if kept < self.entries.len() {
+            self.mark_changed(self.entries[kept].start_offset);
             self.entries.truncate(kept);
-            self.dirty = true;
         }
     }
 
@@ -99,13 +127,15 @@ impl LeaderEpochs {
         if at > 0 || self.entries[0].start_offset < start_offset {
             self.entries.drain(..at);
             self.entries[0].start_offset = start_offset;
-            self.dirty = true;
+            self.mark_changed(start_offset);
         }
     }
 
     pub(crate) fn clear(&mut self) {
-        self.dirty |= !self.entries.is_empty();
-        self.entries.clear();
+        if !self.entries.is_empty() {
+            self.entries.clear();
+            self.mark_all_changed();
+        }
     }
 }
 
@@ -149,7 +179,7 @@ mod tests {
         let mut cache = epochs(&[(2, 10), (4, 20)]);
         cache.assign(4, 25);
         assert_eq!(pairs(&cache), [(2, 10), (4, 20)]);
-        assert!(!cache.dirty);
+        assert!(!cache.is_dirty(99));
         cache.assign(5, 20);
         assert_eq!(pairs(&cache), [(2, 10), (5, 20)]);
         cache.assign(3, 15);

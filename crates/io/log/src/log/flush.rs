@@ -59,7 +59,8 @@ impl Log {
             self.unflushed.since_ms.store(i64::MAX, Ordering::Relaxed);
             writer.unflushed_records = 0;
             let end = positions.log_end.offset;
-            let snapshot = (!writer.snapshots.contains(&end)).then(|| encode_snapshot(&writer.producers));
+            let is_new = end > self.active_segment().base_offset && !writer.snapshots.contains(&end);
+            let snapshot = is_new.then(|| encode_snapshot(&writer.producers));
             (
                 end,
                 snapshot,
@@ -79,7 +80,7 @@ impl Log {
             disk::sync_dir(&self.dir())?;
             self.log_dir.sync_new_partitions()?;
         }
-        self.write_leader_epochs()?;
+        self.write_leader_epochs(end)?;
         if let Some(snapshot) = snapshot {
             self.keep_flush_snapshot(end, &snapshot)?;
         }
@@ -88,17 +89,18 @@ impl Log {
         Ok(end)
     }
 
-    /// Writes the epochs' checkpoint if it differs from what is in memory.
-    pub(super) fn write_leader_epochs(&self) -> Result<()> {
+    /// Writes the epochs' checkpoint if it lacks something below `end`.
+    fn write_leader_epochs(&self, end: i64) -> Result<()> {
         let entries = {
             let mut epochs = self.epochs.write().expect(UNPOISONED);
-            if !std::mem::take(&mut epochs.dirty) {
+            if !epochs.is_dirty(end) {
                 return Ok(());
             }
+            epochs.mark_written();
             epochs.entries().to_vec()
         };
         checkpoint::write_leader_epochs(&self.dir(), &entries).inspect_err(|_| {
-            self.epochs.write().expect(UNPOISONED).dirty = true;
+            self.epochs.write().expect(UNPOISONED).mark_all_changed();
         })
     }
 
@@ -155,6 +157,7 @@ impl Log {
     }
 
     fn is_dirty(&self) -> bool {
-        self.epochs.read().expect(UNPOISONED).dirty || self.unflushed.since_ms.load(Ordering::Relaxed) != i64::MAX
+        self.epochs.read().expect(UNPOISONED).is_dirty(self.log_end_offset())
+            || self.unflushed.since_ms.load(Ordering::Relaxed) != i64::MAX
     }
 }

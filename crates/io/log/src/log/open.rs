@@ -294,9 +294,7 @@ impl Opening<'_> {
             Ok(entries) => Ok(LeaderEpochs::new(entries)),
             Err(StorageError::Malformed { .. }) => {
                 self.opened.events.push(RecoveryEvent::LeaderEpochsRebuilt);
-                let mut epochs = LeaderEpochs::default();
-                epochs.dirty = true;
-                Ok(epochs)
+                Ok(LeaderEpochs::lost())
             }
             Err(error) => Err(error),
         }
@@ -321,7 +319,7 @@ impl Opening<'_> {
     /// Brings the segments into order and finds the log end: of an unclean log everything above the recovery point is
     /// judged, of a clean one only the last segment's end is looked for. `None` when there are no segments.
     fn recover(&mut self, segments: &mut Vec<Arc<Segment>>, epochs: &mut LeaderEpochs) -> Result<Option<i64>> {
-        let rebuild_epochs = epochs.dirty;
+        let rebuild_epochs = self.opened.events.contains(&RecoveryEvent::LeaderEpochsRebuilt);
         let last = segments.len().checked_sub(1);
         let mut end = None;
         for at in 0..segments.len() {

@@ -218,7 +218,7 @@ impl World {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 32, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
     fn a_log_is_a_list_whatever_happens_to_it(steps in prop::collection::vec(step(), 1..60)) {
         let mut world = World::new();
