@@ -87,7 +87,7 @@ impl Raft {
     ) -> Option<i64> {
         // "My log ends here" must be true after a crash as well: who has given this replica its vote gives it again, in the
         // same epoch, without another look at the log.
-        if false && !self.log.is_flushed() {
+        if !self.log.is_flushed() {
             return None;
         }
         let mut next = None;

@@ -250,17 +250,17 @@ fn seeds(range: std::ops::Range<u64>, voters: i32, steps: usize) {
 
 #[test]
 fn one_voter_keeps_what_it_committed() {
-    seeds(0..2_000, 1, 2_000);
+    seeds(0..100, 1, 2_000);
 }
 
 #[test]
 fn three_voters_agree() {
-    seeds(1_000..9_150, 3, 3_000);
+    seeds(1_000..1_150, 3, 3_000);
 }
 
 #[test]
 fn five_voters_agree() {
-    seeds(2_000..6_080, 5, 3_000);
+    seeds(2_000..2_080, 5, 3_000);
 }
 
 #[test]
