@@ -4,6 +4,7 @@ mod flush;
 mod lookup;
 mod open;
 mod read;
+mod stock;
 mod trim;
 
 use std::collections::BTreeSet;
@@ -28,6 +29,7 @@ pub use lookup::TimestampAndOffset;
 pub use open::{LogStart, Opened, open_log};
 pub use read::{FetchData, FileRegion, Isolation, ReadError};
 pub use trim::DeleteRecordsError;
+pub(crate) use trim::SEGMENTS_PER_STEP;
 
 /// The log of one partition: segments of batches, each offset at most once, in order.
 ///

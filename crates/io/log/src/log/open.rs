@@ -1,5 +1,5 @@
 //! Opening: from whatever files there are to a log that is whole.
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64};
 use std::sync::{Arc, Mutex, RwLock};
@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, RwLock};
 use klamm_records::Batch;
 
 use super::append::marker_of;
+use super::stock::{Files, take_stock};
 use super::{ActiveSegment, Log, Place, Position, Positions, Unflushed, Writer};
 use crate::checkpoint;
 use crate::config::LogConfig;
@@ -14,7 +15,7 @@ use crate::disk;
 use crate::epochs::LeaderEpochs;
 use crate::error::{Result, StorageError};
 use crate::log_dir::{LogDir, Shared};
-use crate::names::{FileKind, PartitionFile, TopicPartition};
+use crate::names::{FileKind, TopicPartition};
 use crate::producers::{EndMarker, Producers, decode_snapshot};
 use crate::recovery::{EntryPacer, RecoveryEvent, rebuild_indexes, records_in, scan};
 use crate::segment::{DirPath, Located, Segment};
@@ -61,14 +62,6 @@ pub fn open_log(
         start,
         now_ms,
     )
-}
-
-/// The files of a partition's directory.
-#[derive(Debug, Default)]
-struct Files {
-    /// By base offset: which of a segment's files are there.
-    segments: BTreeMap<i64, Vec<FileKind>>,
-    snapshots: BTreeSet<i64>,
 }
 
 impl Log {
@@ -175,7 +168,7 @@ impl Opening<'_> {
         let Files {
             segments: files,
             mut snapshots,
-        } = self.take_stock(dir)?;
+        } = take_stock(dir, &mut self.opened.events)?;
         let mut epochs = self.load_epochs(dir)?;
         let mut segments = Vec::with_capacity(files.len().max(1));
         for (base_offset, kinds) in &files {
@@ -218,75 +211,6 @@ impl Opening<'_> {
             created,
         };
         Ok((parts, self.opened))
-    }
-
-    /// Lists the directory, finishes what a crash has interrupted and removes what it has left over.
-    fn take_stock(&mut self, dir: &Path) -> Result<Files> {
-        let mut files = Files::default();
-        let mut swaps: BTreeMap<i64, Vec<FileKind>> = BTreeMap::new();
-        let mut cleaned: Vec<(i64, String)> = Vec::new();
-        for entry in disk::list(dir)? {
-            match PartitionFile::parse(&entry.name) {
-                PartitionFile::Live(FileKind::Snapshot, offset) => {
-                    files.snapshots.insert(offset);
-                }
-                PartitionFile::Live(kind, offset) => files.segments.entry(offset).or_default().push(kind),
-                PartitionFile::Swap(kind, offset) => swaps.entry(offset).or_default().push(kind),
-                PartitionFile::Cleaned(offset) => cleaned.push((offset, entry.name)),
-                PartitionFile::Deleted | PartitionFile::Temporary => disk::remove_file(&dir.join(&entry.name))?,
-                PartitionFile::Other => {}
-            }
-        }
-        // Swap files at or above a cleaned one belong to a step that did not get to its end; the originals are still there.
-        let unfinished = cleaned.iter().map(|(offset, _)| *offset).min().unwrap_or(i64::MAX);
-        for (_, name) in cleaned {
-            disk::remove_file(&dir.join(name))?;
-        }
-        for (base_offset, kinds) in swaps {
-            if base_offset >= unfinished || !kinds.contains(&FileKind::Log) {
-                for kind in kinds {
-                    disk::remove_file(&swap_path(dir, kind, base_offset))?;
-                }
-            } else {
-                self.complete_swap(dir, &mut files, base_offset, &kinds)?;
-            }
-        }
-        let orphans: Vec<i64> = files
-            .segments
-            .iter()
-            .filter(|(_, kinds)| !kinds.contains(&FileKind::Log))
-            .map(|(at, _)| *at)
-            .collect();
-        for base_offset in orphans {
-            for kind in files.segments.remove(&base_offset).unwrap_or_default() {
-                disk::remove_file(&kind.path(dir, base_offset))?;
-            }
-        }
-        Ok(files)
-    }
-
-    /// Puts a cleaned segment in the place of those that it was made from.
-    fn complete_swap(&mut self, dir: &Path, files: &mut Files, base_offset: i64, kinds: &[FileKind]) -> Result<()> {
-        let swap = swap_path(dir, FileKind::Log, base_offset);
-        let bytes = disk::read_file(&swap)?.unwrap_or_default();
-        let mut end = base_offset + 1;
-        for batch in klamm_records::batches(&bytes) {
-            let Ok(Batch { header, .. }) = batch else { break };
-            end = end.max(header.next_offset());
-        }
-        let replaced: Vec<i64> = files.segments.range(base_offset..end).map(|(at, _)| *at).collect();
-        for original in replaced {
-            for kind in files.segments.remove(&original).unwrap_or_default() {
-                disk::remove_file(&kind.path(dir, original))?;
-            }
-        }
-        for kind in kinds {
-            disk::rename(&swap_path(dir, *kind, base_offset), &kind.path(dir, base_offset))?;
-        }
-        files.segments.insert(base_offset, kinds.to_vec());
-        disk::sync_dir(dir)?;
-        self.opened.events.push(RecoveryEvent::SwapCompleted { base_offset });
-        Ok(())
     }
 
     fn load_epochs(&mut self, dir: &Path) -> Result<LeaderEpochs> {
@@ -511,12 +435,6 @@ impl Opening<'_> {
         }
         rebuild_producers(segments, loaded, log_end_offset)
     }
-}
-
-fn swap_path(dir: &Path, kind: FileKind, base_offset: i64) -> PathBuf {
-    let mut path = kind.path(dir, base_offset).into_os_string();
-    path.push(".swap");
-    path.into()
 }
 
 fn remove_segment(segment: &Segment) -> Result<()> {

@@ -27,6 +27,9 @@ pub enum DeleteRecordsError {
     Storage(#[from] StorageError),
 }
 
+/// Segments that one call of [`Log::delete_old_segments`] removes at most.
+pub(crate) const SEGMENTS_PER_STEP: usize = 32;
+
 impl Log {
     /// Drops all batches that hold `offset` or a later one. `false`: there are none. The caller sees to it that a recovery
     /// point above the offset does not stay in the checkpoint ([`LogManager::truncate_to`](crate::LogManager::truncate_to)).
@@ -155,15 +158,17 @@ impl Log {
     }
 
     /// Removes the segments that retention does not keep. Their files are renamed now and removed after
-    /// `file.delete.delay.ms`. Returns how many.
+    /// `file.delete.delay.ms`. Returns how many; at 32 there may be more, left for the next call so that
+    /// appends do not wait long.
     pub fn delete_old_segments(&self, now_ms: i64) -> Result<usize, StorageError> {
         let config = self.config();
         let _flushing = self.flushing.lock().expect(UNPOISONED);
         let mut writer = self.open_writer()?;
         let facts = self.log_dir.watch(self.facts())?;
-        let Some(plan) = retention::plan(&facts, &config, now_ms) else {
+        let Some(mut plan) = retention::plan(&facts, &config, now_ms) else {
             return Ok(0);
         };
+        plan.segments = plan.segments.min(SEGMENTS_PER_STEP);
         if plan.segments == facts.segments.len() {
             self.log_dir
                 .watch(self.roll_at(&mut writer, &config, facts.log_end_offset, now_ms))?;

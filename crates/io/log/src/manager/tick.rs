@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::{Inner, LogManager, UNPOISONED};
 use crate::error::Result;
-use crate::log::Log;
+use crate::log::{Log, SEGMENTS_PER_STEP};
 
 /// Logs that one tick looks at for retention.
 const LOGS_PER_TICK: usize = 200;
@@ -86,8 +86,12 @@ impl Inner {
             schedule.retention = logs.iter().cloned().collect();
         }
         let this_time = schedule.retention.len().min(LOGS_PER_TICK);
-        for log in schedule.retention.drain(..this_time) {
-            report.segments_deleted += noted(&log, log.delete_old_segments(now_ms)).unwrap_or(0);
+        for log in schedule.retention.drain(..this_time).collect::<Vec<_>>() {
+            let deleted = noted(&log, log.delete_old_segments(now_ms)).unwrap_or(0);
+            report.segments_deleted += deleted;
+            if deleted == SEGMENTS_PER_STEP {
+                schedule.retention.push_back(log);
+            }
         }
         report.more |= !schedule.retention.is_empty();
         for dir in &self.dirs {

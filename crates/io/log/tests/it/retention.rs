@@ -148,3 +148,20 @@ fn snapshots_and_epochs_below_the_start_go_too() {
     }
     assert_eq!(f.log.leader_epochs()[0].start_offset, first);
 }
+
+#[test]
+fn many_segments_go_in_steps() {
+    let size = batch(NOW, &["v"]).len() as u32;
+    let f = fixture(LogConfig {
+        segment_bytes: size,
+        retention_ms: 0,
+        ..LogConfig::default()
+    });
+    (0..70).for_each(|_| {
+        append_values(&f.log, &["v"]);
+    });
+    f.log.maybe_increment_high_watermark(70);
+    let steps = [(); 4].map(|()| f.log.delete_old_segments(NOW + 1).unwrap());
+    assert_eq!(steps, [32, 32, 6, 0]);
+    assert_eq!(f.log.log_start_offset(), 70);
+}
