@@ -15,13 +15,15 @@ pub(crate) fn reply(
     body: &mut Reader,
     correlation_id: i32,
 ) -> Option<Result<EncodedFrame, ServeError>> {
-    /// Replies whose one place for errors is at the top.
+    /// Replies whose one place for errors is at the top. A field that is named is null: of an error without a message clients
+    /// say what the code says, of one with an empty message nothing.
     macro_rules! at_the_top {
-        ($($request:ident)*) => {
+        ($($request:ident $(.$null:ident)?)*) => {
             match key {
                 $(<$request as Request>::KEY => {
                     let mut response = <$request as Request>::Response::default();
                     response.error_code = CODE;
+                    $(response.$null = None;)?
                     return Some(frame::encode_response(correlation_id, version, &response).map_err(ServeError::Encode));
                 })*
                 _ => {}
@@ -41,16 +43,19 @@ pub(crate) fn reply(
         };
     }
     at_the_top! {
-        SaslHandshakeRequest AddOffsetsToTxnRequest EndTxnRequest DescribeAclsRequest SaslAuthenticateRequest
-        CreateDelegationTokenRequest RenewDelegationTokenRequest ExpireDelegationTokenRequest
-        DescribeDelegationTokenRequest AlterPartitionReassignmentsRequest ListPartitionReassignmentsRequest
-        DescribeClientQuotasRequest DescribeUserScramCredentialsRequest VoteRequest BeginQuorumEpochRequest
-        EndQuorumEpochRequest AlterPartitionRequest EnvelopeRequest FetchSnapshotRequest UnregisterBrokerRequest
-        ListTransactionsRequest AllocateProducerIdsRequest ConsumerGroupHeartbeatRequest ControllerRegistrationRequest
+        SaslHandshakeRequest AddOffsetsToTxnRequest EndTxnRequest CreateDelegationTokenRequest
+        RenewDelegationTokenRequest ExpireDelegationTokenRequest DescribeDelegationTokenRequest VoteRequest
+        BeginQuorumEpochRequest EndQuorumEpochRequest AlterPartitionRequest EnvelopeRequest FetchSnapshotRequest
+        ListTransactionsRequest AllocateProducerIdsRequest ConsumerGroupHeartbeatRequest
         GetTelemetrySubscriptionsRequest PushTelemetryRequest AssignReplicasToDirsRequest ShareGroupHeartbeatRequest
-        ShareFetchRequest ShareAcknowledgeRequest AddRaftVoterRequest RemoveRaftVoterRequest UpdateRaftVoterRequest
-        StreamsGroupHeartbeatRequest AlterShareGroupOffsetsRequest DeleteShareGroupOffsetsRequest
-        StreamsGroupTopologyDescriptionUpdateRequest UnregisterControllerRequest
+        ShareFetchRequest ShareAcknowledgeRequest UpdateRaftVoterRequest StreamsGroupHeartbeatRequest
+        AlterShareGroupOffsetsRequest DeleteShareGroupOffsetsRequest StreamsGroupTopologyDescriptionUpdateRequest
+        DescribeAclsRequest.error_message SaslAuthenticateRequest.error_message
+        AlterPartitionReassignmentsRequest.error_message ListPartitionReassignmentsRequest.error_message
+        DescribeClientQuotasRequest.error_message DescribeUserScramCredentialsRequest.error_message
+        UnregisterBrokerRequest.error_message ControllerRegistrationRequest.error_message
+        AddRaftVoterRequest.error_message RemoveRaftVoterRequest.error_message
+        UnregisterControllerRequest.error_message
     }
     per_item! {
         AddPartitionsToTxnRequest => add_partitions_to_txn;
@@ -58,12 +63,12 @@ pub(crate) fn reply(
         TxnOffsetCommitRequest => txn_offset_commit;
         CreateAclsRequest => |request, _| {
             use create_acls_response::AclCreationResult as Row;
-            let row = Row { error_code: CODE, ..Default::default() };
+            let row = Row { error_code: CODE, error_message: None, ..Default::default() };
             CreateAclsResponse { results: vec![row; request.creations.len()], ..Default::default() }
         };
         DeleteAclsRequest => |request, _| {
             use delete_acls_response::DeleteAclsFilterResult as Row;
-            let row = Row { error_code: CODE, ..Default::default() };
+            let row = Row { error_code: CODE, error_message: None, ..Default::default() };
             DeleteAclsResponse { filter_results: vec![row; request.filters.len()], ..Default::default() }
         };
         AlterReplicaLogDirsRequest => alter_replica_log_dirs;
@@ -73,7 +78,7 @@ pub(crate) fn reply(
             use alter_user_scram_credentials_response::AlterUserScramCredentialsResult as Row;
             let deleted = request.deletions.into_iter().map(|deletion| deletion.name);
             let upserted = request.upsertions.into_iter().map(|upsertion| upsertion.name);
-            let row = |user| Row { user, error_code: CODE, ..Default::default() };
+            let row = |user| Row { user, error_code: CODE, error_message: None, ..Default::default() };
             AlterUserScramCredentialsResponse { results: deleted.chain(upserted).map(row).collect(), ..Default::default() }
         };
         DescribeTransactionsRequest => |request, _| {
@@ -224,6 +229,7 @@ fn elect_leaders(request: ElectLeadersRequest, version: i16) -> ElectLeadersResp
     let partition = |partition_id| PartitionResult {
         partition_id,
         error_code: CODE,
+        error_message: None,
         ..Default::default()
     };
     let topics = request
@@ -250,6 +256,7 @@ fn alter_client_quotas(request: AlterClientQuotasRequest, _version: i16) -> Alte
     };
     let entries = request.entries.into_iter().map(|entry| EntryData {
         error_code: CODE,
+        error_message: None,
         entity: entry.entity.into_iter().map(entity).collect(),
         ..Default::default()
     });

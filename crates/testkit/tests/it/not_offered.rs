@@ -115,6 +115,47 @@ async fn with_places_for_errors_beside_what_was_asked_for() {
     );
 }
 
+/// A client tells its user the message of the code if the response has none, but an empty one as it is.
+#[tokio::test]
+async fn without_an_empty_message() {
+    let cluster = Cluster::start().await.unwrap();
+    let mut client = cluster.client().await.unwrap();
+    macro_rules! at_the_top {
+        ($($request:ident)*) => {$(
+            let response = client.call(&$request::default(), $request::MAX_VERSION).await.unwrap();
+            assert_eq!((response.error_code, response.error_message), (CODE, None), "{}", $request::NAME);
+        )*};
+    }
+    at_the_top! {
+        DescribeAclsRequest SaslAuthenticateRequest AlterPartitionReassignmentsRequest ListPartitionReassignmentsRequest
+        DescribeClientQuotasRequest DescribeUserScramCredentialsRequest AddRaftVoterRequest RemoveRaftVoterRequest
+        UnregisterControllerRequest
+    }
+    macro_rules! in_rows {
+        ($($request:expr, $version:expr => $rows:expr;)*) => {$(
+            let response = client.call(&$request, $version).await.unwrap();
+            let rows = $rows(response);
+            assert!(!rows.is_empty() && rows.iter().all(|row| *row == (CODE, None)), "{rows:?}");
+        )*};
+    }
+    in_rows! {
+        CreateAclsRequest { creations: vec![Default::default()], ..Default::default() }, 3 => |response: CreateAclsResponse| {
+            response.results.into_iter().map(|row| (row.error_code, row.error_message)).collect::<Vec<_>>()
+        };
+        DeleteAclsRequest { filters: vec![Default::default()], ..Default::default() }, 3 => |response: DeleteAclsResponse| {
+            response.filter_results.into_iter().map(|row| (row.error_code, row.error_message)).collect::<Vec<_>>()
+        };
+        AlterClientQuotasRequest { entries: vec![Default::default()], ..Default::default() }, 1
+            => |response: AlterClientQuotasResponse| {
+            response.entries.into_iter().map(|row| (row.error_code, row.error_message)).collect::<Vec<_>>()
+        };
+        AlterUserScramCredentialsRequest { deletions: vec![Default::default()], ..Default::default() }, 0
+            => |response: AlterUserScramCredentialsResponse| {
+            response.results.into_iter().map(|row| (row.error_code, row.error_message)).collect::<Vec<_>>()
+        };
+    }
+}
+
 #[tokio::test]
 async fn nothing_is_offered_that_answers_so() {
     let cluster = Cluster::start().await.unwrap();
