@@ -79,6 +79,7 @@ pub(super) fn open(
     config.update(&quorum.image().load());
     let quotas = Quotas::new(&config);
     let partitions = Arc::new(Partitions::new(server.node_id, config.clone(), logs.clone()));
+    partitions.set_strays_aside(&quorum.image().load());
     let groups = Arc::new(GroupCoordinators::start(
         server.node_id,
         &config,
@@ -167,6 +168,7 @@ fn open_logs(config: &NodeConfig, clock: &Clock) -> Result<(LogManager, OpenRepo
         recovery_threads_per_data_dir: usize::try_from(values.int("num.recovery.threads.per.data.dir"))
             .unwrap_or(1)
             .max(1),
+        initial_task_delay_ms: values.long("log.initial.task.delay.ms"),
         retention_check_interval_ms: values.long("log.retention.check.interval.ms"),
         checkpoint_interval_ms: i64::from(checkpoints.min(values.int("log.flush.start.offset.checkpoint.interval.ms"))),
         producer_id_expiration_ms: i64::from(values.int("producer.id.expiration.ms")),

@@ -118,7 +118,6 @@ pub const BROKER: &[&str] = &[
     "log.cleaner.min.compaction.lag.ms",
     "log.cleaner.threads",
     "log.dir.failure.timeout.ms",
-    "log.initial.task.delay.ms",
     "log.local.retention.bytes",
     "log.local.retention.ms",
     "log.preallocate",

@@ -100,6 +100,8 @@ pub struct ManagerConfig {
     pub cluster_id: Option<String>,
     /// `num.recovery.threads.per.data.dir`: logs opened at the same time at start.
     pub recovery_threads_per_data_dir: usize,
+    /// `log.initial.task.delay.ms`: no retention and no checkpoints before this has passed since the start.
+    pub initial_task_delay_ms: i64,
     /// `log.retention.check.interval.ms`.
     pub retention_check_interval_ms: i64,
     /// `log.flush.offset.checkpoint.interval.ms` and `log.flush.start.offset.checkpoint.interval.ms`.
@@ -124,6 +126,7 @@ impl ManagerConfig {
             node_id,
             cluster_id: None,
             recovery_threads_per_data_dir: 2,
+            initial_task_delay_ms: 30_000,
             retention_check_interval_ms: 300_000,
             checkpoint_interval_ms: 60_000,
             producer_id_expiration_ms: DAY_MS,

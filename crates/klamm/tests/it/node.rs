@@ -203,13 +203,10 @@ impl Node {
 
     async fn wait_until_ready(&mut self, spawned: Instant) {
         while !answers(self.address).await {
-            let alive = self.process.is_running();
-            assert!(
-                alive,
-                "the node ended\n{}\n{}",
-                self.process.stdout(),
-                self.process.stderr()
-            );
+            if !self.process.is_running() {
+                let status = self.process.end();
+                panic!("the node ended: {status:?}\n{}", self.process.stderr());
+            }
             let waited = spawned.elapsed();
             assert!(
                 waited < READY_WITHIN,

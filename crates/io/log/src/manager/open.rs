@@ -145,7 +145,7 @@ impl LogManager {
             dirs: Vec::new(),
             logs: RwLock::default(),
             changing: Mutex::new(()),
-            schedule: Mutex::new(Schedule::new(now_ms)),
+            schedule: Mutex::new(Schedule::new(now_ms, config.initial_task_delay_ms)),
             shared,
             random,
             config,

@@ -29,11 +29,11 @@ pub(super) struct Schedule {
 }
 
 impl Schedule {
-    pub(super) fn new(now_ms: i64) -> Self {
+    pub(super) fn new(now_ms: i64, initial_delay_ms: i64) -> Self {
+        let begin_ms = now_ms.saturating_add(initial_delay_ms);
         Self {
-            // Kafka waits 30 seconds after start before anything of the kind.
-            retention_ms: now_ms + 30_000,
-            checkpoints_ms: now_ms + 30_000,
+            retention_ms: begin_ms,
+            checkpoints_ms: begin_ms,
             idle_ms: now_ms + IDLE_CHECK_MS,
             producers_ms: now_ms + PRODUCER_EXPIRY_CHECK_MS,
             retention: VecDeque::new(),

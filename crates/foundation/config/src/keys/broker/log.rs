@@ -149,6 +149,7 @@ pub(super) const KEYS: &[ConfigKey] = &[
         .default("30000")
         .at_least(0)
         .internal()
+        .effective()
         .doc("Milliseconds after start before retention, flushing and checkpoints begin."),
     int("num.recovery.threads.per.data.dir", High)
         .default("2")
