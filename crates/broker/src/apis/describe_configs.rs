@@ -25,7 +25,7 @@ pub(crate) async fn handle(cx: &RequestContext<'_>, request: DescribeConfigsRequ
         let entry = |entry| described(entry, request.include_synonyms, request.include_documentation);
         DescribeConfigsResult {
             error_code: error.as_ref().map(|error| error.code).unwrap_or_default(),
-            error_message: error.and_then(|error| error.message),
+            error_message: error.map_or(Some(String::new()), |error| error.message),
             resource_type: resource.resource_type,
             resource_name: resource.resource_name.clone(),
             configs: entries.into_iter().map(entry).collect(),

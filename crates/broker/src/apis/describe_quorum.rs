@@ -32,7 +32,6 @@ pub(crate) async fn handle(cx: &RequestContext<'_>, request: DescribeQuorumReque
     };
     let partition = PartitionData {
         partition_index: 0,
-        error_message: None,
         leader_id: quorum.leader.leader_id.unwrap_or(-1),
         leader_epoch: quorum.leader.epoch,
         high_watermark: quorum.high_watermark,
@@ -41,7 +40,6 @@ pub(crate) async fn handle(cx: &RequestContext<'_>, request: DescribeQuorumReque
         ..Default::default()
     };
     DescribeQuorumResponse {
-        error_message: None,
         topics: vec![TopicData {
             topic_name: CLUSTER_METADATA_TOPIC_NAME.to_owned(),
             partitions: vec![partition],
@@ -107,7 +105,6 @@ fn failed(request: &DescribeQuorumRequest, error_code: ErrorCode) -> DescribeQuo
         ..Default::default()
     });
     DescribeQuorumResponse {
-        error_message: None,
         topics: topics.collect(),
         ..Default::default()
     }

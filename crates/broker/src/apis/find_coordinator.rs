@@ -34,7 +34,10 @@ pub(crate) async fn handle(cx: &RequestContext<'_>, request: FindCoordinatorRequ
     let found = find(request.key);
     FindCoordinatorResponse {
         error_code: found.error_code,
-        error_message: found.error_message,
+        error_message: match found.error_code {
+            ErrorCode::NONE => Some(ErrorCode::NONE.name().to_owned()),
+            _ => found.error_message,
+        },
         node_id: found.node_id,
         host: found.host,
         port: found.port,

@@ -35,8 +35,9 @@ pub(crate) async fn handle(cx: &RequestContext<'_>, mut request: JoinGroupReques
         member_id,
         ..Default::default()
     });
-    if !protocol_name_may_be_null && response.protocol_name.is_none() {
-        response.protocol_name = Some(String::new());
+    response.protocol_name = response.protocol_name.filter(|name| !name.is_empty());
+    if !protocol_name_may_be_null {
+        response.protocol_name.get_or_insert_default();
     }
     response
 }

@@ -53,7 +53,7 @@ impl Controller {
                 let result = |update: &FeatureUpdateKey| UpdatableFeatureResult {
                     feature: update.feature.clone(),
                     error_code: ErrorCode::NONE,
-                    error_message: None,
+                    error_message: Some(ErrorCode::NONE.name().to_owned()),
                     ..UpdatableFeatureResult::default()
                 };
                 let reply = UpdateFeaturesResponse {

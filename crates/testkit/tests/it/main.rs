@@ -4,4 +4,5 @@ mod connections;
 mod lifecycle;
 mod metadata;
 mod not_offered;
+mod nulls;
 mod producer_ids;
