@@ -8,7 +8,7 @@ use klamm_protocol::ErrorCode;
 use klamm_protocol::messages::CreateTopicsRequest;
 use klamm_protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
 use tokio::task::JoinSet;
-use tracing::{debug, info};
+use tracing::{debug, info, warn};
 
 use crate::node::Node;
 use crate::topics::{GROUP_METADATA_TOPIC, is_internal};
@@ -75,14 +75,14 @@ async fn create(node: &Node, topic: CreatableTopic) {
             }
             Some(topic) if topic.error_code == ErrorCode::TOPIC_ALREADY_EXISTS => {}
             Some(topic) => {
-                info!(
+                warn!(
                     "could not create topic {name}: {} {:?}",
                     topic.error_code, topic.error_message
                 );
             }
             None => debug!("the controller did not answer for topic {name}"),
         },
-        Err(error) => info!("could not create topic {name}: {error}"),
+        Err(error) => warn!("could not create topic {name}: {error}"),
     }
 }
 

@@ -106,10 +106,10 @@ fn print(line: &str) {
 
 fn load(path: &Path) -> Result<ServerConfig, String> {
     let bytes = std::fs::read(path).map_err(|error| format!("error: cannot read `{}`: {error}", path.display()))?;
-    let properties = Properties::parse(&bytes, &path.display().to_string()).map_err(|error| error.to_string())?;
+    let properties = Properties::parse(&bytes, &path.display().to_string()).map_err(|error| format!("error: {error}"))?;
     ServerConfig::load(&properties)
         .map(|(server, _)| server)
-        .map_err(|error| error.to_string())
+        .map_err(|error| format!("error: {error}"))
 }
 
 fn info(config: &Path) -> Result<ExitCode, String> {

@@ -82,7 +82,8 @@ impl StartError {
             },
             StartError::Logs(OpenError::NotFormatted { .. }) => match file {
                 Some(file) => format!(
-                    "run `klamm storage format --config {} --cluster-id $(klamm storage random-uuid) --standalone` first",
+                    "run `klamm storage format --config {} --cluster-id $(klamm storage random-uuid) --standalone` first \
+                     (without `--standalone` if `controller.quorum.voters` is set)",
                     file.display()
                 ),
                 None => elsewhere.to_owned(),
