@@ -33,7 +33,14 @@ pub(crate) fn run(root: &Path) -> Result<Vec<PathBuf>, String> {
 fn apis(root: &Path) -> Result<String, String> {
     let mut command = crate::cargo_command(
         root,
-        &["run", "--quiet", "--package", "klamm-broker", "--example", "api_reference"],
+        &[
+            "run",
+            "--quiet",
+            "--package",
+            "klamm-broker",
+            "--example",
+            "api_reference",
+        ],
     );
     let output = command
         .stderr(std::process::Stdio::inherit())
