@@ -106,7 +106,8 @@ fn print(line: &str) {
 
 fn load(path: &Path) -> Result<ServerConfig, String> {
     let bytes = std::fs::read(path).map_err(|error| format!("error: cannot read `{}`: {error}", path.display()))?;
-    let properties = Properties::parse(&bytes, &path.display().to_string()).map_err(|error| format!("error: {error}"))?;
+    let properties =
+        Properties::parse(&bytes, &path.display().to_string()).map_err(|error| format!("error: {error}"))?;
     ServerConfig::load(&properties)
         .map(|(server, _)| server)
         .map_err(|error| format!("error: {error}"))

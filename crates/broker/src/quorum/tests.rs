@@ -58,7 +58,7 @@ fn open(server: &ServerConfig) -> Result<Quorum, QuorumError> {
 }
 
 fn run(server: &ServerConfig) -> RunningQuorum {
-    open(server).unwrap().run(Vec::new(), |fault| panic!("{fault}"))
+    open(server).unwrap().run(|fault| panic!("{fault}"))
 }
 
 fn topic(name: &str, id: u128) -> Vec<MetadataRecord> {
@@ -121,7 +121,7 @@ async fn a_new_cluster_begins_with_its_features_and_is_active_at_once() {
     assert_eq!(image.features().metadata_version().unwrap().name(), "4.4-IV2");
     // LeaderChange, KRaftVersion, Voters; BeginTransaction, six features, min.insync.replicas, EndTransaction.
     assert_eq!(image.offset_and_epoch(), (11, 1));
-    let quorum = quorum.run(Vec::new(), |fault| panic!("{fault}"));
+    let quorum = quorum.run(|fault| panic!("{fault}"));
     assert_eq!(
         (quorum.handle().active_epoch(), quorum.handle().kraft_version()),
         (Some(1), 1)
@@ -208,9 +208,8 @@ async fn publishers_hear_of_everything_in_order_and_before_the_reply() {
         .unwrap();
 
     let heard = Heard::default();
-    let quorum = open(&server)
-        .unwrap()
-        .run(vec![Box::new(heard.clone())], |fault| panic!("{fault}"));
+    let quorum = run(&server);
+    quorum.subscribe(vec![Box::new(heard.clone())]).await.unwrap();
     let first = heard.0.lock().unwrap().clone();
     assert_eq!(first, [(1, 14)], "all there was, at once");
     for id in 2..5 {
@@ -223,6 +222,15 @@ async fn publishers_hear_of_everything_in_order_and_before_the_reply() {
     }
     let offsets: Vec<i64> = heard.0.lock().unwrap().iter().map(|(_, offset)| *offset).collect();
     assert_eq!(offsets, [14, 16, 18, 20]);
+
+    let late = Heard::default();
+    quorum.subscribe(vec![Box::new(late.clone())]).await.unwrap();
+    assert_eq!(
+        *late.0.lock().unwrap(),
+        [(4, 20)],
+        "nothing of what came before, but what it came to"
+    );
+    assert_eq!(heard.0.lock().unwrap().len(), 4, "the others heard it already");
 }
 
 #[tokio::test]
@@ -462,7 +470,7 @@ async fn a_panic_is_reported_and_leaves_no_controller() {
     let (sender, fault) = std::sync::mpsc::channel();
     let quorum = open(&server)
         .unwrap()
-        .run(Vec::new(), move |fault| sender.send(fault.to_string()).unwrap());
+        .run(move |fault| sender.send(fault.to_string()).unwrap());
     let bug =
         |_: &Controller, _: i64| -> Result<ControllerResult<()>, ControllerError> { panic!("a bug, for this test") };
     let refused = quorum.handle().write("bug", i64::MAX, bug).await.unwrap_err();
