@@ -4,7 +4,6 @@
 //! Records are not read into memory: the response names regions of segment files. The first batch found is whole even if it is
 //! larger than the limits (KIP-74), so that a consumer always gets on.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +17,7 @@ use klamm_protocol::{ErrorCode, Records, Uuid};
 use klamm_replication::LeaderEpochError;
 use tokio::time::Instant;
 
+use super::leader_endpoints::{LeaderEndpoint, leader_endpoints};
 use crate::fetch_sessions::{Ask, Key, SessionRequest};
 use crate::partitions::{FetchError, FetchWaiter, Hosted, LeaderError, Partition};
 use crate::request::RequestContext;
@@ -115,10 +115,10 @@ pub(crate) async fn handle(cx: &RequestContext<'_>, request: FetchRequest) -> Fe
             };
         }
     };
-    let node_endpoints = if flags.tells_endpoints {
-        endpoints(cx, &responses)
-    } else {
-        Vec::new()
+    let named = responses.iter().map(|(_, data)| data.current_leader.leader_id);
+    let node_endpoints = match flags.tells_endpoints {
+        true => leader_endpoints(cx, named).into_iter().map(node_endpoint).collect(),
+        false => Vec::new(),
     };
     FetchResponse {
         session_id,
@@ -188,15 +188,20 @@ fn target(cx: &RequestContext<'_>, key: &Key, from_replica: bool) -> Target {
         return Target::Refused(ErrorCode::NOT_LEADER_OR_FOLLOWER); // no other broker holds replicas of ours
     }
     let topics = cx.image.topics();
-    let name = if key.topic_id == Uuid::ZERO {
-        &*key.topic
-    } else {
+    let by_id = key.topic_id != Uuid::ZERO;
+    let name = if by_id {
         match topics.by_id(key.topic_id) {
             Some(topic) => &*topic.name,
             None => return Target::Refused(ErrorCode::UNKNOWN_TOPIC_ID),
         }
+    } else {
+        &*key.topic
     };
     match cx.node.partitions.get(name, key.partition) {
+        // The replica is of a topic that took the name since.
+        Some(Hosted::Online(partition)) if by_id && partition.topic_id() != key.topic_id => {
+            Target::Refused(ErrorCode::UNKNOWN_TOPIC_ID)
+        }
         Some(Hosted::Online(partition)) => Target::Here(partition),
         Some(Hosted::Offline) => Target::Refused(ErrorCode::KAFKA_STORAGE_ERROR),
         None if topics.partition(name, key.partition).is_some() => Target::Refused(ErrorCode::NOT_LEADER_OR_FOLLOWER),
@@ -351,6 +356,16 @@ fn code(error: &FetchError) -> ErrorCode {
     }
 }
 
+fn node_endpoint(leader: LeaderEndpoint) -> NodeEndpoint {
+    NodeEndpoint {
+        node_id: leader.node_id,
+        host: leader.host,
+        port: leader.port,
+        rack: leader.rack,
+        ..Default::default()
+    }
+}
+
 /// Groups what follows one another of the same topic.
 fn by_topic(responses: Vec<(Key, PartitionData)>) -> Vec<FetchableTopicResponse> {
     let mut topics: Vec<FetchableTopicResponse> = Vec::new();
@@ -369,25 +384,4 @@ fn by_topic(responses: Vec<(Key, PartitionData)>) -> Vec<FetchableTopicResponse>
         }
     }
     topics
-}
-
-/// Where the leaders are that refused partitions name (KIP-951).
-fn endpoints(cx: &RequestContext<'_>, responses: &[(Key, PartitionData)]) -> Vec<NodeEndpoint> {
-    let leaders = responses
-        .iter()
-        .map(|(_, data)| data.current_leader.leader_id)
-        .filter(|leader| *leader >= 0);
-    let leaders: BTreeSet<i32> = leaders.collect();
-    let endpoint = |id: i32| {
-        let broker = cx.image.cluster().broker(id)?;
-        let endpoint = broker.listener(&cx.listener.name)?;
-        Some(NodeEndpoint {
-            node_id: id,
-            host: endpoint.host.clone(),
-            port: i32::from(endpoint.port),
-            rack: broker.rack.clone(),
-            ..Default::default()
-        })
-    };
-    leaders.into_iter().filter_map(endpoint).collect()
 }

@@ -14,6 +14,7 @@ use klamm_protocol::messages::{ProduceRequest, ProduceResponse};
 use klamm_protocol::{ErrorCode, Records, Uuid};
 use klamm_records::{BatchError, BatchHeader, Compression};
 
+use super::leader_endpoints::{LeaderEndpoint, leader_endpoints};
 use crate::partitions::{Committed, Hosted, Partition, ProduceError};
 use crate::request::{After, RequestContext};
 use crate::topics::is_internal;
@@ -89,7 +90,9 @@ pub(crate) async fn handle(cx: &RequestContext<'_>, request: ProduceRequest) -> 
         });
     }
     if flags.tells_leader {
-        response.node_endpoints = endpoints(cx, &response.responses);
+        let partitions = response.responses.iter().flat_map(|topic| &topic.partition_responses);
+        let named = partitions.map(|partition| partition.current_leader.leader_id);
+        response.node_endpoints = leader_endpoints(cx, named).into_iter().map(node_endpoint).collect();
     }
     response
 }
@@ -134,6 +137,10 @@ fn append(
         );
     }
     let partition = match cx.node.partitions.get(topic, index) {
+        // The replica is of a topic that took the name since.
+        Some(Hosted::Online(partition)) if flags.by_topic_id && partition.topic_id() != topic_id => {
+            return refused(ErrorCode::UNKNOWN_TOPIC_ID, format!("no topic has the id {topic_id}"));
+        }
         Some(Hosted::Online(partition)) => partition,
         Some(Hosted::Offline) => return refused(ErrorCode::KAFKA_STORAGE_ERROR, format!("{topic}-{index} is offline")),
         None => {
@@ -283,23 +290,12 @@ fn code(error: &ProduceError) -> ErrorCode {
     }
 }
 
-/// Where the leaders are that refused partitions name (KIP-951).
-fn endpoints(cx: &RequestContext<'_>, topics: &[TopicProduceResponse]) -> Vec<NodeEndpoint> {
-    let partitions = topics.iter().flat_map(|topic| &topic.partition_responses);
-    let leaders = partitions
-        .map(|partition| partition.current_leader.leader_id)
-        .filter(|leader| *leader >= 0);
-    let leaders: std::collections::BTreeSet<i32> = leaders.collect();
-    let endpoint = |id: i32| {
-        let broker = cx.image.cluster().broker(id)?;
-        let endpoint = broker.listener(&cx.listener.name)?;
-        Some(NodeEndpoint {
-            node_id: id,
-            host: endpoint.host.clone(),
-            port: i32::from(endpoint.port),
-            rack: broker.rack.clone(),
-            ..Default::default()
-        })
-    };
-    leaders.into_iter().filter_map(endpoint).collect()
+fn node_endpoint(leader: LeaderEndpoint) -> NodeEndpoint {
+    NodeEndpoint {
+        node_id: leader.node_id,
+        host: leader.host,
+        port: leader.port,
+        rack: leader.rack,
+        ..Default::default()
+    }
 }

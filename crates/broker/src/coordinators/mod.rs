@@ -130,6 +130,10 @@ impl GroupCoordinators {
     pub fn on_metadata_update(&self, delta: &MetadataDelta) {
         let changes = delta.local_changes(self.broker);
         let is_shard = |name: &Arc<str>| &**name == GROUP_METADATA_TOPIC;
+        // First: a topic that was deleted and created again in one go is led here again.
+        for ((_, shard), _) in changes.deletes.iter().filter(|((topic, _), _)| is_shard(topic)) {
+            self.note(*shard, Leadership::Elsewhere { epoch: i32::MAX });
+        }
         for ((topic, shard), local) in changes.leaders.iter().filter(|((topic, _), _)| is_shard(topic)) {
             let epoch = local.registration.leader_epoch;
             let leadership = match self.partitions.get(topic, *shard) {
@@ -145,9 +149,6 @@ impl GroupCoordinators {
                     epoch: local.registration.leader_epoch,
                 },
             );
-        }
-        for ((_, shard), _) in changes.deletes.iter().filter(|((topic, _), _)| is_shard(topic)) {
-            self.note(*shard, Leadership::Elsewhere { epoch: i32::MAX });
         }
         let partitions_of = |topic: &Arc<klamm_metadata::TopicImage>| {
             let name = topic.name.to_string();

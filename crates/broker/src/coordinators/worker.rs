@@ -44,7 +44,9 @@ pub(super) struct Worker {
 /// A shard that comes back from the loader.
 struct Loaded {
     shard: i32,
+    /// What was loaded; the shard may have moved on to another epoch, or to another topic's replica.
     epoch: i32,
+    partition: Arc<Partition>,
     runtime: Box<Runtime>,
     result: Result<i64, LoaderError>,
 }
@@ -112,7 +114,8 @@ impl Worker {
 
     fn lead(&mut self, shard: i32, epoch: i32, partition: Arc<Partition>) {
         match self.slots.get(&shard) {
-            Some(slot) if slot.epoch == epoch => return,
+            // Another replica of that epoch is one of a topic that was deleted and created again.
+            Some(slot) if slot.epoch == epoch && Arc::ptr_eq(&slot.partition, &partition) => return,
             Some(_) => self.resign(shard, epoch),
             None => {}
         }
@@ -158,13 +161,15 @@ impl Worker {
             let Some(mut runtime) = slot.runtime.take_if(is_loading).map(Box::new) else {
                 continue;
             };
-            let log = Arc::clone(slot.partition.log());
+            let partition = Arc::clone(&slot.partition);
+            let log = Arc::clone(partition.log());
             let (epoch, load_bytes, stopped) = (slot.epoch, self.settings.load_bytes, Arc::clone(&self.stopped));
             if log.log_start_offset() == log.log_end_offset() {
                 let result = Ok(log.log_end_offset());
                 self.on_loaded(Loaded {
                     shard,
                     epoch,
+                    partition,
                     runtime,
                     result,
                 });
@@ -175,6 +180,7 @@ impl Worker {
                 Loaded {
                     shard,
                     epoch,
+                    partition,
                     runtime,
                     result,
                 }
@@ -187,10 +193,12 @@ impl Worker {
         let Loaded {
             shard,
             epoch,
+            partition,
             mut runtime,
             result,
         } = loaded;
-        let Some(slot) = self.slots.get_mut(&shard).filter(|slot| slot.epoch == epoch) else {
+        let is_meant = |slot: &&mut Slot| slot.epoch == epoch && Arc::ptr_eq(&slot.partition, &partition);
+        let Some(slot) = self.slots.get_mut(&shard).filter(is_meant) else {
             return;
         };
         let mut out = Outbox::new();

@@ -3,6 +3,8 @@
 //! A request finds its partition without a lock: the table is replaced whole when metadata changes, and shares what did not.
 
 mod partition;
+#[cfg(test)]
+mod tests;
 mod topic_settings;
 mod waiters;
 
@@ -14,7 +16,7 @@ use klamm_log::{LogManager, StorageError, TopicPartition};
 use klamm_metadata::{ConfigResource, ConfigResourceType, LocalPartition, MetadataDelta, MetadataImage};
 use klamm_protocol::Uuid;
 use klamm_timeline::OrdMap;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use crate::config::NodeConfig;
 pub(crate) use partition::{Committed, FetchError, LeaderError, Partition, ProduceError};
@@ -95,6 +97,27 @@ impl Partitions {
         }
         self.table.store(Arc::new(table));
         self.reconfigure(delta, image);
+    }
+
+    /// Sets logs aside that are not the cluster's: their topic was deleted and this node stopped before it could follow, or
+    /// its name belongs to another topic now. To be called once, with the metadata as found at start.
+    pub fn set_strays_aside(&self, image: &MetadataImage) {
+        for log in self.logs.logs() {
+            let name = log.topic_partition();
+            let topic = image.topics().by_name(&name.topic);
+            let is_ours = topic.is_some_and(|topic| {
+                let replicas = topic.partitions.get(name.partition).map(|known| &known.replicas);
+                log.topic_id().is_none_or(|id| id == topic.id)
+                    && replicas.is_some_and(|replicas| replicas.contains(&self.broker))
+            });
+            if is_ours {
+                continue;
+            }
+            warn!("the log of {name} is not the cluster's: its directory is renamed to end in `-stray`");
+            if let Err(error) = self.logs.set_aside(name) {
+                error!("cannot set the log of {name} aside: {error}");
+            }
+        }
     }
 
     fn delete(&self, table: &mut Table, topic: &Arc<str>, partition: i32, topic_id: Uuid, now_ms: i64) {

@@ -1,7 +1,7 @@
 //! A partition that this broker holds a replica of: its log, and what replication knows of it.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -62,7 +62,7 @@ pub enum Committed {
 
 /// One partition at this broker.
 ///
-/// Appends go one at a time through `state`; reads ask the log, which never makes them wait for the writer.
+/// `state` is only ever held for a look or a small change, so that readers never wait for a writer's disk.
 #[derive(Debug)]
 pub struct Partition {
     topic: Arc<str>,
@@ -70,6 +70,11 @@ pub struct Partition {
     index: i32,
     log: Arc<Log>,
     state: Mutex<PartitionState>,
+    /// Shared by appends, exclusive to whoever changes who leads: no append begins under one leader and ends under another.
+    /// Taken before `state`.
+    office: RwLock<()>,
+    /// It left this broker; whoever still has hold of it finds no leader.
+    closed: AtomicBool,
     replicas: AtomicUsize,
     min_insync_replicas: AtomicUsize,
     waiters: Arc<Waiters>,
@@ -100,6 +105,8 @@ impl Partition {
             index,
             log,
             state: Mutex::new(state),
+            office: RwLock::default(),
+            closed: AtomicBool::new(false),
             replicas: AtomicUsize::new(local.registration.replicas.len()),
             min_insync_replicas: AtomicUsize::new(settings.min_insync_replicas),
             waiters: Arc::default(),
@@ -143,11 +150,13 @@ impl Partition {
 
     /// Takes over what the metadata says now.
     pub(super) fn on_registration(&self, registration: &PartitionRegistration) {
+        let office = self.office.write().unwrap_or_else(PoisonError::into_inner);
         self.replicas.store(registration.replicas.len(), Ordering::Relaxed);
         let became_leader = self.state().on_assignment(assignment(registration));
         if became_leader {
             self.take_office();
         }
+        drop(office);
         self.waiters.on_change();
     }
 
@@ -163,22 +172,43 @@ impl Partition {
         }
     }
 
-    /// The partition leaves this broker: whoever waits on it is told.
+    /// The partition leaves this broker: appends that have begun end first, later ones find no leader, and whoever waits on
+    /// it is told.
     pub(super) fn close(&self) {
+        let office = self.office.write().unwrap_or_else(PoisonError::into_inner);
+        self.closed.store(true, Ordering::Release);
+        drop(office);
         self.waiters.on_change();
+    }
+
+    /// The epoch in which this broker leads.
+    fn leader_epoch(&self, state: &PartitionState) -> Result<i32, NotLeader> {
+        let leader_epoch = state.leader_epoch()?;
+        match self.closed.load(Ordering::Acquire) {
+            false => Ok(leader_epoch),
+            true => Err(NotLeader {
+                broker: state.assignment().leader,
+                leader: -1,
+                leader_epoch,
+            }),
+        }
     }
 
     /// Whether this broker leads, and in which epoch; a client that names an epoch has to name that one.
     pub fn check_leader(&self, current_leader_epoch: Option<i32>) -> Result<i32, LeaderError> {
         let state = self.state();
         state.check_leader_epoch(current_leader_epoch)?;
-        Ok(state.leader_epoch()?)
+        Ok(self.leader_epoch(&state)?)
     }
 
     /// The leader as far as known here, negative if there is none, and its epoch.
     pub fn leader(&self) -> (i32, i32) {
         let state = self.state();
-        (state.assignment().leader, state.assignment().leader_epoch)
+        let leader = match self.closed.load(Ordering::Acquire) {
+            false => state.assignment().leader,
+            true => -1,
+        };
+        (leader, state.assignment().leader_epoch)
     }
 
     /// Appends one batch as the leader. With `acks_all` only if `min.insync.replicas` are in sync; a partition with fewer
@@ -190,19 +220,27 @@ impl Partition {
         origin: AppendOrigin,
         now_ms: i64,
     ) -> Result<AppendInfo, ProduceError> {
-        let mut state = self.state();
-        let leader_epoch = state.leader_epoch()?;
-        if acks_all {
-            let required = self.min_insync_replicas.load(Ordering::Relaxed);
-            state.check_in_sync(required.min(self.replicas.load(Ordering::Relaxed)))?;
-        }
+        let office = self.office.read().unwrap_or_else(PoisonError::into_inner);
+        let leader_epoch = {
+            let state = self.state();
+            let leader_epoch = self.leader_epoch(&state)?;
+            if acks_all {
+                let required = self.min_insync_replicas.load(Ordering::Relaxed);
+                state.check_in_sync(required.min(self.replicas.load(Ordering::Relaxed)))?;
+            }
+            leader_epoch
+        };
         let info = self.log.append_as_leader(records, leader_epoch, origin, now_ms)?;
-        let risen = state.on_local_end(self.log.log_end_offset());
-        if let Some(high_watermark) = risen {
-            self.log.maybe_increment_high_watermark(high_watermark);
-        }
-        drop(state);
-        if risen.is_some() {
+        let is_visible = {
+            let mut state = self.state();
+            if let Some(high_watermark) = state.on_local_end(self.log.log_end_offset()) {
+                self.log.maybe_increment_high_watermark(high_watermark);
+            }
+            // Another append may have raised it past these records already; they are told of here all the same.
+            state.high_watermark() > info.last_offset
+        };
+        drop(office);
+        if is_visible && !info.is_duplicate {
             self.waiters
                 .on_visible(i64::try_from(records.len()).unwrap_or(i64::MAX / 2));
         }
@@ -211,7 +249,7 @@ impl Partition {
 
     /// Waits until everything below `offset` is committed, while this broker leads in the epoch in which it was called.
     pub async fn committed(&self, offset: i64, timeout: Duration) -> Committed {
-        let Ok(epoch) = self.state().leader_epoch() else {
+        let Ok(epoch) = self.leader_epoch(&self.state()) else {
             return Committed::LeaderChanged;
         };
         let wait = async {
@@ -220,7 +258,7 @@ impl Partition {
                 next.as_mut().enable();
                 {
                     let state = self.state();
-                    if state.leader_epoch() != Ok(epoch) {
+                    if self.leader_epoch(&state) != Ok(epoch) {
                         return Committed::LeaderChanged;
                     }
                     if state.high_watermark() >= offset {

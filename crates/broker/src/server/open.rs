@@ -80,6 +80,7 @@ pub(super) fn open(
     let quotas = Quotas::new(&config);
     let partitions = Arc::new(Partitions::new(server.node_id, config.clone(), logs.clone()));
     partitions.set_strays_aside(&quorum.image().load());
+    partitions.set_strays_aside(&quorum.image().load());
     let groups = Arc::new(GroupCoordinators::start(
         server.node_id,
         &config,

@@ -136,12 +136,20 @@ impl LogManager {
     /// does not have it.
     pub fn delete(&self, partition: &TopicPartition, now_ms: i64) -> Result<bool, StorageError> {
         let _changing = self.inner.changing.lock().expect(UNPOISONED);
-        let Some(log) = self.inner.logs.write().expect(UNPOISONED).remove(partition) else {
-            return Ok(false);
-        };
-        let unique = u128::from(self.inner.random()) << 64 | u128::from(self.inner.random());
-        log.delete(unique, now_ms)?;
-        Ok(true)
+        match self.inner.take(partition) {
+            Some(log) => log.delete(self.inner.unique(), now_ms).map(|()| true),
+            None => Ok(false),
+        }
+    }
+
+    /// Takes a log out of service that is not the cluster's, and leaves its records under a name of their own, with `-stray`
+    /// at the end, for people to look at. `false`: the node does not have it.
+    pub fn set_aside(&self, partition: &TopicPartition) -> Result<bool, StorageError> {
+        let _changing = self.inner.changing.lock().expect(UNPOISONED);
+        match self.inner.take(partition) {
+            Some(log) => log.set_aside(self.inner.unique()).map(|()| true),
+            None => Ok(false),
+        }
     }
 
     /// Truncates a log and puts its lower recovery point on disk before anything else is appended.
@@ -220,6 +228,14 @@ impl Inner {
     fn logs_in(&self, dir: &Path) -> Vec<Arc<Log>> {
         let logs = self.logs.read().expect(UNPOISONED);
         logs.values().filter(|log| log.log_dir() == dir).cloned().collect()
+    }
+
+    fn take(&self, partition: &TopicPartition) -> Option<Arc<Log>> {
+        self.logs.write().expect(UNPOISONED).remove(partition)
+    }
+
+    fn unique(&self) -> u128 {
+        u128::from(self.random()) << 64 | u128::from(self.random())
     }
 
     fn random(&self) -> u64 {

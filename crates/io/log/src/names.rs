@@ -79,9 +79,19 @@ fn parse_partition(name: &str) -> Option<TopicPartition> {
     Some(TopicPartition::new(topic, partition.parse().ok()?))
 }
 
-/// The name of a partition's directory from its deletion to its removal. File systems cap names at 255 bytes.
+/// The name of a partition's directory from its deletion to its removal.
 pub(crate) fn delete_dir_name(partition: &TopicPartition, unique: u128) -> String {
-    let suffix = format!("-{}.{unique:032x}-delete", partition.partition);
+    unique_dir_name(partition, unique, "-delete")
+}
+
+/// The name of a partition's directory that the cluster does not know as this broker's.
+pub(crate) fn stray_dir_name(partition: &TopicPartition, unique: u128) -> String {
+    unique_dir_name(partition, unique, "-stray")
+}
+
+/// File systems cap names at 255 bytes.
+fn unique_dir_name(partition: &TopicPartition, unique: u128, ending: &str) -> String {
+    let suffix = format!("-{}.{unique:032x}{ending}", partition.partition);
     let topic = &partition.topic[..partition.topic.len().min(255 - suffix.len())];
     format!("{topic}{suffix}")
 }

@@ -6,7 +6,7 @@ use super::read::floor;
 use super::{ActiveSegment, Log, Place, Position, UNPOISONED, Writer};
 use crate::disk;
 use crate::error::{Result, StorageError};
-use crate::names::{FileKind, delete_dir_name};
+use crate::names::{FileKind, delete_dir_name, stray_dir_name};
 use crate::producers::Producers;
 use crate::retention::{self, LogFacts, SegmentFacts};
 use crate::segment::Segment;
@@ -237,18 +237,29 @@ impl Log {
 
     /// Takes the log out of service and renames its directory to `topic-N.<id>-delete`, for the log manager to remove.
     pub(crate) fn delete(&self, unique: u128, now_ms: i64) -> Result<()> {
+        let doomed = self.take_out_of_service(&delete_dir_name(&self.topic_partition, unique))?;
+        self.log_dir
+            .doom(doomed, now_ms.saturating_add(self.config().file_delete_delay_ms));
+        Ok(())
+    }
+
+    /// Takes the log out of service and renames its directory to `topic-N.<id>-stray`, which nobody touches any more.
+    pub(crate) fn set_aside(&self, unique: u128) -> Result<()> {
+        self.take_out_of_service(&stray_dir_name(&self.topic_partition, unique))
+            .map(drop)
+    }
+
+    fn take_out_of_service(&self, dir_name: &str) -> Result<std::path::PathBuf> {
         let _flushing = self.flushing.lock().expect(UNPOISONED);
         let mut writer = self.writer();
         writer.closed = true;
         for segment in self.segments().iter() {
             segment.release();
         }
-        let doomed = self.log_dir.path.join(delete_dir_name(&self.topic_partition, unique));
-        let renamed = disk::rename(&self.dir(), &doomed).and_then(|()| disk::sync_dir(&self.log_dir.path));
+        let dir = self.log_dir.path.join(dir_name);
+        let renamed = disk::rename(&self.dir(), &dir).and_then(|()| disk::sync_dir(&self.log_dir.path));
         self.log_dir.watch(renamed)?;
-        self.dir.set(doomed.clone());
-        self.log_dir
-            .doom(doomed, now_ms.saturating_add(self.config().file_delete_delay_ms));
-        Ok(())
+        self.dir.set(dir.clone());
+        Ok(dir)
     }
 }

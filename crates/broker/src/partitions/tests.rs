@@ -1,0 +1,208 @@
+//! Partitions that come and go under those who use them.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use bytes::Bytes;
+use klamm_config::ServerConfig;
+use klamm_log::{AppendOrigin, Isolation, LogConfig, ManagerConfig, MetaProperties};
+use klamm_metadata::{DirectoryId, MetadataProvenance};
+use klamm_protocol::metadata::{PartitionRecord, RemoveTopicRecord, TopicRecord};
+use klamm_records::{BatchBuilder, Compression};
+
+use super::*;
+use crate::standalone::Standalone;
+
+const NODE: i32 = 1;
+const NOW: i64 = 1_700_000_000_000;
+const OLD: Uuid = Uuid::from_u128(11);
+const NEW: Uuid = Uuid::from_u128(12);
+
+struct Fixture {
+    dir: tempfile::TempDir,
+    log_dir: PathBuf,
+    partitions: Partitions,
+    image: MetadataImage,
+}
+
+fn open(log_dir: &Path) -> Partitions {
+    let properties = Standalone {
+        host: "127.0.0.1",
+        port: 0,
+        data_dir: log_dir,
+    }
+    .properties();
+    let (config, _) = ServerConfig::load(&properties).expect("sound settings");
+    let manager = ManagerConfig::new(NODE, vec![log_dir.to_owned()], 7);
+    let (logs, _) = LogManager::open(manager, |_| LogConfig::default(), NOW).expect("the logs open");
+    Partitions::new(NODE, Arc::new(NodeConfig::new(config)), Arc::new(logs))
+}
+
+fn fixture() -> Fixture {
+    let dir = tempfile::tempdir().expect("a directory");
+    let log_dir = dir.path().join("data");
+    std::fs::create_dir(&log_dir).expect("a directory");
+    let meta = MetaProperties {
+        cluster_id: "c".to_owned(),
+        node_id: NODE,
+        directory_id: Some(Uuid::from_u128(1_000)),
+    };
+    meta.write(&log_dir).expect("a formatted directory");
+    Fixture {
+        partitions: open(&log_dir),
+        log_dir,
+        dir,
+        image: MetadataImage::empty(),
+    }
+}
+
+impl Fixture {
+    /// Changes the metadata and has the partitions follow.
+    fn change(&mut self, change: impl FnOnce(&mut MetadataDelta)) {
+        let mut delta = MetadataDelta::new(&self.image);
+        change(&mut delta);
+        self.image = delta.apply(MetadataProvenance::EMPTY);
+        self.partitions.on_metadata_update(&delta, &self.image, NOW);
+    }
+
+    /// Stops cleanly and opens the logs again.
+    fn restart(self) -> Self {
+        self.partitions.logs().shutdown(5).expect("a clean end");
+        drop(self.partitions);
+        Fixture {
+            partitions: open(&self.log_dir),
+            dir: self.dir,
+            log_dir: self.log_dir,
+            image: self.image,
+        }
+    }
+
+    fn partition(&self) -> Arc<Partition> {
+        match self.partitions.get("t", 0) {
+            Some(Hosted::Online(partition)) => partition,
+            other => panic!("t-0 is {other:?}"),
+        }
+    }
+
+    fn directories(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(&self.log_dir).expect("the log directory");
+        let names = entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned());
+        let mut names: Vec<_> = names.filter(|name| name.starts_with("t-0")).collect();
+        names.sort();
+        names
+    }
+}
+
+/// Creates the topic `t` with one partition that this node leads.
+fn create(delta: &mut MetadataDelta, topic_id: Uuid) {
+    let topic = TopicRecord {
+        name: "t".to_owned(),
+        topic_id,
+        ..Default::default()
+    };
+    let partition = PartitionRecord {
+        partition_id: 0,
+        topic_id,
+        replicas: vec![NODE],
+        isr: vec![NODE],
+        leader: NODE,
+        directories: vec![DirectoryId::UNASSIGNED],
+        ..Default::default()
+    };
+    delta.replay(&topic.into()).expect("a new topic");
+    delta.replay(&partition.into()).expect("a new partition");
+}
+
+fn delete(delta: &mut MetadataDelta, topic_id: Uuid) {
+    let remove = RemoveTopicRecord {
+        topic_id,
+        ..Default::default()
+    };
+    delta.replay(&remove.into()).expect("the topic is there");
+}
+
+fn batch() -> Bytes {
+    let mut batch = BatchBuilder::new(Compression::None);
+    batch.push(NOW, None, Some(b"value"), &[]).expect("it fits");
+    batch.build()
+}
+
+fn append(partition: &Partition) -> Result<i64, ProduceError> {
+    let appended = partition.append(&batch(), true, AppendOrigin::Client, NOW);
+    appended.map(|info| info.first_offset)
+}
+
+#[tokio::test]
+async fn nothing_is_acknowledged_by_a_partition_that_is_gone() {
+    let mut fixture = fixture();
+    fixture.change(|delta| create(delta, OLD));
+    let held = fixture.partition();
+    assert_eq!(append(&held).expect("it leads"), 0);
+    fixture.change(|delta| delete(delta, OLD));
+    assert!(matches!(append(&held), Err(ProduceError::NotLeader(_))));
+    assert!(matches!(held.check_leader(None), Err(LeaderError::NotLeader(_))));
+    let fetched = held.fetch(0, 1_000, None, Isolation::HighWatermark, true);
+    assert!(matches!(fetched, Err(FetchError::Leader(LeaderError::NotLeader(_)))));
+    assert_eq!(held.leader().0, -1);
+}
+
+#[tokio::test]
+async fn whoever_waits_for_a_commit_hears_of_the_deletion() {
+    let mut fixture = fixture();
+    fixture.change(|delta| create(delta, OLD));
+    let held = fixture.partition();
+    let waiting = tokio::spawn(async move { held.committed(1, Duration::from_secs(60)).await });
+    tokio::task::yield_now().await;
+    fixture.change(|delta| delete(delta, OLD));
+    assert_eq!(waiting.await.expect("no panic"), Committed::LeaderChanged);
+}
+
+#[tokio::test]
+async fn a_topic_that_is_created_again_begins_anew() {
+    let mut fixture = fixture();
+    fixture.change(|delta| create(delta, OLD));
+    append(&fixture.partition()).expect("it leads");
+    fixture.change(|delta| {
+        delete(delta, OLD);
+        create(delta, NEW);
+    });
+    let partition = fixture.partition();
+    assert_eq!(partition.topic_id(), NEW);
+    assert_eq!(append(&partition).expect("it leads"), 0);
+}
+
+#[tokio::test]
+async fn each_of_many_appends_is_told_to_a_waiting_fetch() {
+    let mut fixture = fixture();
+    fixture.change(|delta| create(delta, OLD));
+    let partition = fixture.partition();
+    let (threads, each) = (4, 50);
+    let bytes = batch().len() as i64 * threads * each;
+    let waiter = FetchWaiter::new(bytes);
+    let _waiting = partition.add_waiter(&waiter);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| (0..each).for_each(|_| assert!(append(&partition).is_ok())));
+        }
+    });
+    tokio::time::timeout(Duration::from_secs(10), waiter.ready())
+        .await
+        .expect("all bytes were told");
+    assert!(partition.is_committed(threads * each));
+}
+
+#[tokio::test]
+async fn logs_that_are_not_the_clusters_are_set_aside_at_start() {
+    let mut fixture = fixture();
+    fixture.change(|delta| create(delta, OLD));
+    append(&fixture.partition()).expect("it leads");
+    let fixture = fixture.restart();
+    fixture.partitions.set_strays_aside(&fixture.image);
+    assert_eq!(fixture.directories(), ["t-0"], "what the metadata knows stays");
+
+    let fixture = fixture.restart();
+    fixture.partitions.set_strays_aside(&MetadataImage::empty());
+    let left = fixture.directories();
+    assert!(left.len() == 1 && left[0].ends_with("-stray"), "{left:?}");
+    assert_eq!(fixture.restart().partitions.logs().logs().len(), 0);
+}
