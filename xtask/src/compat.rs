@@ -18,8 +18,8 @@ const NODE_LIMIT: Duration = Duration::from_secs(20);
 /// A client library with its suite.
 struct Client {
     name: &'static str,
-    /// Installs what the suite needs below the directory, and gives the command that runs it without its arguments.
-    prepare: fn(root: &Path, into: &Path) -> Result<Vec<String>, String>,
+    /// Installs what the suite needs, and gives the command that runs it without its arguments.
+    prepare: fn(root: &Path) -> Result<Vec<String>, String>,
 }
 
 const CLIENTS: &[Client] = &[
@@ -29,11 +29,11 @@ const CLIENTS: &[Client] = &[
     },
     Client {
         name: "librdkafka",
-        prepare: |root, into| python(root, into, "confluent.py"),
+        prepare: |root| python(root, "confluent.py"),
     },
     Client {
         name: "kafka-python",
-        prepare: |root, into| python(root, into, "kafka_python.py"),
+        prepare: |root| python(root, "kafka_python.py"),
     },
 ];
 
@@ -49,14 +49,14 @@ pub(crate) fn run(root: &Path, only: &[&str]) -> Result<Vec<String>, String> {
     let target = crate::target_dir(root);
     crate::cargo(root, &["build", "--release", "--package", "klamm"])?;
     let klamm = target.join("release/klamm");
-    let work = target.join("compat");
+    let work = work_dir(root);
     let mut failures = Vec::new();
     for client in CLIENTS
         .iter()
         .filter(|client| only.is_empty() || only.contains(&client.name))
     {
         println!("== {}", client.name);
-        let command = (client.prepare)(root, &work)?;
+        let command = (client.prepare)(root)?;
         let data = work.join(format!("data-{}", client.name));
         match std::fs::remove_dir_all(&data) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -224,9 +224,14 @@ pub(crate) fn free_ports() -> Result<u16, String> {
     Err("no two neighbouring ports are free".to_owned())
 }
 
-fn java(root: &Path, into: &Path) -> Result<Vec<String>, String> {
+/// Where the clients and their data go.
+fn work_dir(root: &Path) -> PathBuf {
+    crate::target_dir(root).join("compat")
+}
+
+fn java(root: &Path) -> Result<Vec<String>, String> {
     let source = root.join("tests/compat/java");
-    let (libs, classes) = (into.join("java/libs"), into.join("java/classes"));
+    let (libs, classes) = (work_dir(root).join("java/libs"), work_dir(root).join("java/classes"));
     let pom = source.join("pom.xml");
     crate::succeed(
         Command::new("mvn")
@@ -254,7 +259,7 @@ fn java(root: &Path, into: &Path) -> Result<Vec<String>, String> {
     .to_vec())
 }
 
-fn python(root: &Path, _into: &Path, script: &str) -> Result<Vec<String>, String> {
+fn python(root: &Path, script: &str) -> Result<Vec<String>, String> {
     let interpreter = python_environment(root)?.join("bin/python");
     let script = root.join("tests/compat/python").join(script);
     Ok([interpreter, script].map(|path| path.display().to_string()).to_vec())
@@ -262,7 +267,7 @@ fn python(root: &Path, _into: &Path, script: &str) -> Result<Vec<String>, String
 
 /// A Python environment with the clients in it; installs what is missing.
 pub(crate) fn python_environment(root: &Path) -> Result<PathBuf, String> {
-    let venv = crate::target_dir(root).join("compat/venv");
+    let venv = work_dir(root).join("venv");
     let interpreter = venv.join("bin/python");
     if !interpreter.exists() {
         crate::succeed(Command::new("python3").args(["-m", "venv"]).arg(&venv))?;
