@@ -42,6 +42,7 @@ pub(super) enum Event {
     Write { name: &'static str, attempt: Attempt },
     Read(Box<dyn FnOnce(&Controller) + Send>),
     Describe(oneshot::Sender<Option<QuorumDescription>>),
+    Subscribe(Vec<Box<dyn MetadataPublisher>>, oneshot::Sender<()>),
     SnapshotWritten(Result<(OffsetAndEpoch, u64), QuorumError>),
     Shutdown,
 }
@@ -156,6 +157,13 @@ impl ControllerHandle {
     /// The level of kraft.version: 1 when the voters live in the metadata log (KIP-853), 0 when in the configuration.
     pub fn kraft_version(&self) -> i16 {
         self.shared.kraft_version.load(Ordering::Acquire)
+    }
+
+    /// See [`RunningQuorum::subscribe`](super::RunningQuorum::subscribe).
+    pub(super) async fn subscribe(&self, publishers: Vec<Box<dyn MetadataPublisher>>) -> Result<(), ControllerError> {
+        let (sender, done) = oneshot::channel();
+        self.send(Event::Subscribe(publishers, sender)).await?;
+        done.await.map_err(|_| not_controller())
     }
 
     async fn send(&self, event: Event) -> Result<(), ControllerError> {

@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 
 use arc_swap::ArcSwap;
 use klamm_config::ServerConfig;
-use klamm_controller::{Controller, ControllerConfig};
+use klamm_controller::{Controller, ControllerConfig, ControllerError};
 use klamm_metadata::{
     BootstrapMetadata, MetadataImage, MetadataLoader, MetadataProvenance, MetadataRecord, MetadataVersion,
     default_levels,
@@ -160,15 +160,9 @@ impl Quorum {
         self.owner.image.clone()
     }
 
-    /// Brings the publishers up to date and runs on a thread of its own. `on_fault` is called from there should the quorum
-    /// fail; the node has to stop then.
-    pub fn run(
-        mut self,
-        publishers: Vec<Box<dyn MetadataPublisher>>,
-        on_fault: impl FnOnce(QuorumError) + Send + 'static,
-    ) -> RunningQuorum {
+    /// Runs on a thread of its own. `on_fault` is called from there should the quorum fail; the node has to stop then.
+    pub fn run(self, on_fault: impl FnOnce(QuorumError) + Send + 'static) -> RunningQuorum {
         let image = self.image();
-        self.owner.subscribe(publishers);
         let (owner, events, shared) = (self.owner, self.events, self.handle.shared.clone());
         let run = move || {
             // A panic is a bug of ours, but it must not leave a node behind whose metadata stands still.
@@ -198,6 +192,14 @@ impl RunningQuorum {
     /// The cluster's metadata, replaced whole at every change.
     pub fn image(&self) -> Arc<ArcSwap<MetadataImage>> {
         self.image.clone()
+    }
+
+    /// Brings publishers up to date, with one change from nothing to all there is; from then on they hear of every other.
+    ///
+    /// # Errors
+    /// NOT_CONTROLLER when the quorum has stopped.
+    pub async fn subscribe(&self, publishers: Vec<Box<dyn MetadataPublisher>>) -> Result<(), ControllerError> {
+        self.handle.subscribe(publishers).await
     }
 
     /// Writes out what is under way, closes the log and ends the thread. Blocks until that is done.

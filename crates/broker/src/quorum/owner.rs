@@ -61,8 +61,8 @@ impl Owner {
         Ok(())
     }
 
-    /// Brings publishers up to date.
-    pub(super) fn subscribe(&mut self, publishers: Vec<Box<dyn MetadataPublisher>>) {
+    /// Brings publishers up to date; from now on they hear of every change.
+    fn subscribe(&mut self, publishers: Vec<Box<dyn MetadataPublisher>>) {
         let image = self.image.load_full();
         let mut delta = MetadataDelta::for_snapshot(&MetadataImage::empty());
         for record in image.to_records() {
@@ -71,7 +71,7 @@ impl Owner {
         for publisher in &publishers {
             publisher.on_metadata_update(&delta, &image);
         }
-        self.publishers = publishers;
+        self.publishers.extend(publishers);
     }
 
     /// Works until it is told to shut down, or until it can't go on.
@@ -125,6 +125,10 @@ impl Owner {
             Event::Read(op) => op(&self.controller),
             Event::Describe(sender) => {
                 let _ = sender.send(self.raft.describe(self.clock.now_ms()));
+            }
+            Event::Subscribe(publishers, done) => {
+                self.subscribe(publishers);
+                let _ = done.send(());
             }
             Event::SnapshotWritten(result) => self.on_snapshot_written(result),
             Event::Shutdown => unreachable!("handled by the loop"),

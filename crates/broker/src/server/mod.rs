@@ -1,19 +1,23 @@
 //! A node from start to end.
 //!
 //! Start: ports are bound and directories looked at before anything is written; logs are opened, the quorum is loaded and this
-//! node elected, the broker registers and is unfenced; only then ports answer. Shutdown goes the other way: nothing new comes
-//! in, what was begun is finished, the controller lets the broker go, logs are closed and marked clean.
+//! node elected, the broker registers, takes up what the metadata says, and is unfenced; only then ports answer. Shutdown goes
+//! the other way: nothing new comes in, what was begun is finished, the controller lets the broker go, logs are closed and
+//! marked clean.
 
 mod error;
 mod format;
 mod listen;
 mod open;
 mod publishers;
+#[cfg(test)]
+mod tests;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use klamm_controller::ControllerError;
 use klamm_protocol::Listener;
 use tokio::sync::watch;
 use tokio::task::{JoinSet, spawn_blocking};
@@ -25,9 +29,9 @@ pub use open::Unformatted;
 use crate::config::NodeConfig;
 use crate::connection::Listeners;
 use crate::endpoints;
-use crate::lifecycle::{self, Registration};
+use crate::lifecycle::{self, Incarnation, Registration};
 use crate::node::Node;
-use crate::quorum::RunningQuorum;
+use crate::quorum::{MetadataPublisher, RunningQuorum};
 use klamm_config::ServerConfig;
 
 /// How long requests may take to finish when the node stops.
@@ -63,9 +67,8 @@ impl Server {
             .await
             .map_err(|panic| StartError::Panicked(panic.to_string()))??;
         let node = opened.node;
-        let registration = Arc::new(Registration::register(&node, &opened.incarnation).await?);
-        lifecycle::register_controller(&node, &opened.incarnation).await?;
-        registration.unfence().await?;
+        let joined = join_cluster(&node, &opened.quorum, opened.publishers, &opened.incarnation);
+        let registration = Arc::new(joined.await?);
         let listeners = listen::listen(&node, opened.endpoints, &opened.quotas)?;
         let mut background = JoinSet::new();
         let registered = registration.clone();
@@ -152,6 +155,22 @@ impl Server {
         );
         Ok(())
     }
+}
+
+/// Has the controller take the broker, and everything here take up what the metadata gives it.
+async fn join_cluster(
+    node: &Arc<Node>,
+    quorum: &RunningQuorum,
+    publishers: Vec<Box<dyn MetadataPublisher>>,
+    incarnation: &Incarnation,
+) -> Result<Registration, ControllerError> {
+    let registration = Registration::register(node, incarnation).await?;
+    lifecycle::register_controller(node, incarnation).await?;
+    // Not before: until it registers the metadata may say what this node's former incarnation led, and partitions and
+    // coordinators would take that up only to leave it off and begin again.
+    quorum.subscribe(publishers).await?;
+    registration.unfence().await?;
+    Ok(registration)
 }
 
 async fn look_after_logs(node: Arc<Node>) {

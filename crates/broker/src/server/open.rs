@@ -26,7 +26,7 @@ use crate::metrics::Metrics;
 use crate::node::Node;
 use crate::partitions::{Partitions, TopicSettings};
 use crate::producer_ids::ProducerIds;
-use crate::quorum::{Quorum, QuorumOptions, RunningQuorum};
+use crate::quorum::{MetadataPublisher, Quorum, QuorumOptions, RunningQuorum};
 
 /// What to do with directories that have not been formatted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +41,8 @@ pub enum Unformatted {
 pub(super) struct Opened {
     pub(super) node: Arc<Node>,
     pub(super) quorum: RunningQuorum,
+    /// Who is to hear of the cluster's metadata, once the broker is registered.
+    pub(super) publishers: Vec<Box<dyn MetadataPublisher>>,
     pub(super) fault: watch::Receiver<Option<String>>,
     pub(super) endpoints: Vec<Endpoint>,
     pub(super) incarnation: Incarnation,
@@ -80,7 +82,6 @@ pub(super) fn open(
     let quotas = Quotas::new(&config);
     let partitions = Arc::new(Partitions::new(server.node_id, config.clone(), logs.clone()));
     partitions.set_strays_aside(&quorum.image().load());
-    partitions.set_strays_aside(&quorum.image().load());
     let groups = Arc::new(GroupCoordinators::start(
         server.node_id,
         &config,
@@ -88,22 +89,20 @@ pub(super) fn open(
         &clock,
     ));
     let (faulty, fault) = watch::channel(None);
-    let quorum = quorum.run(
-        vec![
-            Box::new(ConfigPublisher {
-                config: config.clone(),
-                quotas: quotas.clone(),
-            }),
-            Box::new(PartitionsPublisher {
-                partitions: partitions.clone(),
-                clock: clock.clone(),
-            }),
-            Box::new(GroupsPublisher { groups: groups.clone() }),
-        ],
-        move |error| {
-            faulty.send_replace(Some(error.to_string()));
-        },
-    );
+    let publishers: Vec<Box<dyn MetadataPublisher>> = vec![
+        Box::new(ConfigPublisher {
+            config: config.clone(),
+            quotas: quotas.clone(),
+        }),
+        Box::new(PartitionsPublisher {
+            partitions: partitions.clone(),
+            clock: clock.clone(),
+        }),
+        Box::new(GroupsPublisher { groups: groups.clone() }),
+    ];
+    let quorum = quorum.run(move |error| {
+        faulty.send_replace(Some(error.to_string()));
+    });
     let incarnation = Incarnation {
         id: entropy::random_uuid(),
         log_dirs: logs
@@ -134,6 +133,7 @@ pub(super) fn open(
     Ok(Opened {
         node,
         quorum,
+        publishers,
         fault,
         endpoints,
         incarnation,
