@@ -70,7 +70,6 @@ struct Producer {
     next: [i32; PARTITIONS as usize],
     on_the_way: VecDeque<Sent>,
     acknowledged: Vec<(i32, i64, String)>,
-    uncertain: Vec<String>,
     failures: Vec<String>,
 }
 
@@ -83,17 +82,20 @@ impl Producer {
             next: [0; PARTITIONS as usize],
             on_the_way: VecDeque::new(),
             acknowledged: Vec::new(),
-            uncertain: Vec::new(),
             failures: Vec::new(),
         }
     }
 
     async fn run(mut self, load: Arc<Load>) -> Self {
-        while let Some(mut connection) = load.connect().await {
+        // Idempotent ones also wait for what they have no answer to when the load is over.
+        while self.failures.is_empty() && (!load.is_over() || !self.on_the_way.is_empty()) {
+            let Ok(mut connection) = Connection::try_open(load.address).await else {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+                continue;
+            };
             self.serve(&load, &mut connection).await;
             if self.identity.is_none() {
-                let lost = self.on_the_way.drain(..).flat_map(|sent| sent.values);
-                self.uncertain.extend(lost);
+                self.on_the_way.clear();
             }
         }
         self

@@ -3,6 +3,7 @@
 //! With `KLAMM_TEST_BOOTSTRAP=HOST:PORT` the tests of the protocol and of the answers run against that broker instead,
 //! such as Apache Kafka's own: what they expect was found out that way. `KLAMM_TEST_SEED` repeats a random run,
 //! `KLAMM_HOSTILE_SECONDS` and `KLAMM_CRASH_ROUNDS` lengthen one.
+#![allow(clippy::unwrap_used, reason = "helpers of tests panic as tests do")]
 
 mod answers;
 mod client;
