@@ -32,7 +32,7 @@ pub enum DecodeErrorKind {
     /// A string of more than 32,767 bytes.
     #[error("string of {length} bytes, at most 32767 are allowed")]
     StringTooLong {
-        /// The length as written.
+        /// The length as written, or with U+FFFD in place of what is not UTF-8.
         length: usize,
     },
     /// More elements than the bytes that are left can hold.

@@ -126,6 +126,10 @@ impl Reader {
         }
         self.need(length)?;
         let text = String::from_utf8_lossy(&self.buf[self.pos..self.pos + length]).into_owned();
+        // U+FFFD is longer than the byte that it stands for; and what was read has to be possible to write.
+        if text.len() > MAX_STRING {
+            return Err(self.error(DecodeErrorKind::StringTooLong { length: text.len() }));
+        }
         self.pos += length;
         Ok(Some(text))
     }

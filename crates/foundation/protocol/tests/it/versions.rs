@@ -216,6 +216,17 @@ fn text_that_is_not_utf8_is_read_as_java_does() {
     assert_eq!(request.group_id, "a\u{fffd}b");
 }
 
+/// Whatever is read can be written again: into a reply, or into a record.
+#[test]
+fn text_that_grows_too_long_to_be_written_is_refused() {
+    let mut writer = Writer::new();
+    writer.i16(20_000);
+    writer.raw(&[0xff; 20_000]);
+    writer.raw(&[0; 6]);
+    let error = HeartbeatRequest::decode(&mut Reader::new(writer.into_bytes()), 0).expect_err("60,000 bytes of U+FFFD");
+    assert_eq!(error.kind, DecodeErrorKind::StringTooLong { length: 60_000 });
+}
+
 #[test]
 fn strings_that_are_too_long_are_refused() {
     let request = HeartbeatRequest {

@@ -84,7 +84,7 @@ impl<T> ClassicGroup<T> {
         let protocol_type = last
             .map(|value| value.protocol_type.clone())
             .filter(|name| !name.is_empty());
-        Self {
+        let mut group = Self {
             group_id: group_id.to_owned(),
             state: ClassicGroupState::Empty,
             previous_state: ClassicGroupState::Empty,
@@ -102,7 +102,9 @@ impl<T> ClassicGroup<T> {
             subscribed_topics: None,
             new_member_added: false,
             initial_delay: (0, 0),
-        }
+        };
+        group.update_subscribed_topics();
+        group
     }
 
     /// A stable group with members, as its record has it.
@@ -114,8 +116,10 @@ impl<T> ClassicGroup<T> {
         let protocol = value.protocol.as_deref().unwrap_or_default();
         for member in &value.members {
             let instance_id = member.group_instance_id.as_deref();
-            if instance_id.is_some_and(|instance_id| group.static_members.contains_key(instance_id)) {
-                continue; // Kafka writes no such record; a second claim to an instance id has no standing
+            if group.members.contains_key(&member.member_id)
+                || instance_id.is_some_and(|instance_id| group.static_members.contains_key(instance_id))
+            {
+                continue; // Kafka writes no such record; a second claim to an id has no standing
             }
             group.add(Member::from_record(member, protocol));
         }

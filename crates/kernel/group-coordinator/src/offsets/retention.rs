@@ -16,7 +16,7 @@ enum Since {
 }
 
 impl<T> GroupShard<T> {
-    /// Looks at the next groups. One step is bounded; the check goes on at once, or anew after the interval.
+    /// Looks at the next groups. One step is bounded; the check goes on soon, or anew after the interval.
     pub(crate) fn check_retention(&mut self, cx: &mut Context<'_, Self>) -> Write<Self> {
         let limit = self.config.groups_per_retention_step;
         let group_ids = cx.state.group_ids(self.checked_up_to.as_deref(), limit);
@@ -26,7 +26,8 @@ impl<T> GroupShard<T> {
             group_ids.last().cloned()
         };
         let pause_ms = match self.checked_up_to {
-            Some(_) => 0,
+            // Not in this same millisecond: requests that wait come in between.
+            Some(_) => 1,
             None => self.config.offsets_retention_check_interval_ms,
         };
         cx.timers.schedule(GroupTimer::Retention, cx.now_ms + pause_ms);

@@ -118,6 +118,21 @@ fn a_group_of_another_type_that_ended_makes_room() {
     assert_eq!(world.run("wait 3000"), "m1: generation 1 range leads m1");
 }
 
+#[test]
+fn a_member_that_a_record_names_twice_is_one() {
+    let key = hex!("0002 0001 67");
+    //               version type                     generation protocol          leader    timestamp
+    let head = hex!("0003    0008 636f6e73756d6572    00000001   0005 72616e6765  0002 6d31 0000000000000006");
+    //                 id        instance client  host    timeouts          subscription, assignment
+    let member = hex!("0002 6d31 ffff     0001 63 0001 68 0000ea60 0000ea60 00000000 00000000");
+    let value = [&head[..], &hex!("00000002"), &member, &member].concat();
+    let mut world = World::of_log(batch(&[(&key, Some(&value))]).build().to_vec(), 1);
+    assert_eq!(world.run("x describes"), "x: Stable consumer range m1=");
+    assert_eq!(world.run("m1 beats as=m1 gen=1"), "m1: ok");
+    assert_eq!(world.run("m2 joins v3"), "");
+    assert_eq!(world.run("wait 60000"), "m2: generation 2 range leads m2");
+}
+
 fn transactional(base_offset: i64, producer_id: i64) -> Vec<u8> {
     let batch = batch(&[(&COMMIT_TO_T0, Some(&OFFSET_5))]);
     batch

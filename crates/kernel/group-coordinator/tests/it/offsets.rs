@@ -97,6 +97,7 @@ fn offsets_of_subscribed_topics_are_not_deleted() {
         x deletes-offsets t-0 u-0 v-0   -> x: t-0 GROUP_SUBSCRIBED_TO_TOPIC, u-0 ok, v-0 ok
         x fetches                       -> x: t-0=5, u-1=7
         m1 leaves                       -> m1: m1 ok
+        m2 joins                        -> m2: MEMBER_ID_REQUIRED
         x deletes-offsets t-0           -> x: t-0 ok
         x fetches                       -> x: u-1=7
     "
@@ -132,6 +133,24 @@ fn offsets_expire_once_the_group_has_been_empty_long_enough() {
         m1 leaves                       -> m1: m1 ok
         wait 3600000                    ->
         x fetches                       -> x: t-0=5
+        wait 600000                     ->
+        x fetches                       -> x:
+        x describes                     -> x: Dead
+    "
+    ));
+}
+
+/// Ids are for the asking: whoever only ever asks for them keeps nothing alive.
+#[test]
+fn offsets_of_an_empty_group_expire_although_somebody_may_join() {
+    check(&format!(
+        "
+        with retention_minutes=60
+        {STABLE}
+        m1 commits t-0=5                -> m1: t-0 ok
+        m1 leaves                       -> m1: m1 ok
+        wait 3600000                    ->
+        m2 joins session=1800000        -> m2: MEMBER_ID_REQUIRED
         wait 600000                     ->
         x fetches                       -> x:
         x describes                     -> x: Dead
@@ -212,8 +231,19 @@ fn the_retention_check_goes_through_all_groups_in_small_steps() {
         x commits group=c t-0=1         -> x: t-0 ok
         wait 2400000                    ->
         x commits group=b t-0=2         -> x: t-0 ok
-        wait 1200000                    ->
+        wait 1200030                    ->
         x lists                         -> x: b Empty
+    ",
+    );
+    check(
+        "
+        with retention_step=1 retention_minutes=5
+        x commits group=a t-0=1         -> x: t-0 ok
+        x commits group=b t-0=1         -> x: t-0 ok
+        wait 600000                     ->
+        x lists                         -> x: b Empty
+        wait 1                          ->
+        x lists                         -> x:
     ",
     );
 }
