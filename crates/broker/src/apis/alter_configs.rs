@@ -3,81 +3,49 @@
 //! Errors per resource: INVALID_REQUEST, INVALID_CONFIG, UNKNOWN_TOPIC_OR_PARTITION, INVALID_TOPIC_EXCEPTION,
 //! BROKER_ID_NOT_REGISTERED, POLICY_VIOLATION, NOT_CONTROLLER, REQUEST_TIMED_OUT.
 
-use std::collections::BTreeMap;
-
 use klamm_controller::{Controller, ControllerError};
 use klamm_metadata::{ConfigResource, ConfigResourceType};
 use klamm_protocol::messages::alter_configs_request::AlterConfigsResource;
 use klamm_protocol::messages::alter_configs_response::AlterConfigsResourceResponse;
 use klamm_protocol::messages::{AlterConfigsRequest, AlterConfigsResponse};
 
-use super::dynamic_configs::{check_keys_distinct, check_resource, check_values, invalid_request};
+use super::dynamic_configs::{Outcome, alter, check_keys_distinct, check_resource, check_values, row_error};
 use crate::request::RequestContext;
 
 pub(crate) async fn handle(cx: &RequestContext<'_>, request: AlterConfigsRequest) -> AlterConfigsResponse {
-    let mut outcomes: BTreeMap<(i8, String), Option<ControllerError>> = BTreeMap::new();
-    let mut rest = AlterConfigsRequest {
-        validate_only: request.validate_only,
-        ..Default::default()
-    };
-    for resource in &request.resources {
-        let key = (resource.resource_type, resource.resource_name.clone());
-        let same = |other: &&AlterConfigsResource| {
-            (other.resource_type, &other.resource_name) == (resource.resource_type, &resource.resource_name)
-        };
-        let checked = match request.resources.iter().filter(same).nth(1) {
-            Some(_) => Err(invalid_request("Each resource must appear at most once.")),
-            None => check(cx, resource),
-        };
-        match checked {
-            Ok(()) => rest.resources.push(resource.clone()),
-            Err(error) => {
-                outcomes.insert(key, Some(error));
-            }
-        }
-    }
-    let left: Vec<_> = rest
-        .resources
-        .iter()
-        .map(|r| (r.resource_type, r.resource_name.clone()))
-        .collect();
-    if !left.is_empty() {
-        let alter = move |controller: &Controller, _now_ms: i64| controller.alter_configs(&rest);
-        match cx
-            .node
-            .controller
-            .write("alter configs", cx.node.request_deadline_ms(), alter)
-            .await
-        {
-            Ok(response) => outcomes.extend(response.responses.into_iter().map(|response| {
-                let failed = response.error_code.is_err();
-                let error = ControllerError {
-                    code: response.error_code,
-                    message: response.error_message,
-                };
-                (
-                    (response.resource_type, response.resource_name),
-                    failed.then_some(error),
-                )
-            })),
-            Err(error) => outcomes.extend(left.into_iter().map(|key| (key, Some(error.clone())))),
-        }
-    }
-    let response = |resource: AlterConfigsResource| {
-        let key = (resource.resource_type, resource.resource_name);
-        let error = outcomes.get(&key).cloned().flatten();
-        AlterConfigsResourceResponse {
-            error_code: error.as_ref().map(|error| error.code).unwrap_or_default(),
-            error_message: error.and_then(|error| error.message),
-            resource_type: key.0,
-            resource_name: key.1,
+    let validate_only = request.validate_only;
+    let write = |resources| async move {
+        let rest = AlterConfigsRequest {
+            resources,
+            validate_only,
             ..Default::default()
-        }
+        };
+        let alter = move |controller: &Controller, _now_ms: i64| controller.alter_configs(&rest);
+        let deadline_ms = cx.node.request_deadline_ms();
+        let written = cx.node.controller.write("alter configs", deadline_ms, alter).await?;
+        let outcome = |row: AlterConfigsResourceResponse| Outcome {
+            kind: row.resource_type,
+            name: row.resource_name,
+            error: row_error(row.error_code, row.error_message),
+        };
+        Ok(written.responses.into_iter().map(outcome).collect())
+    };
+    let outcomes = alter(request.resources, key, |resource| check(cx, resource), write).await;
+    let row = |outcome: Outcome| AlterConfigsResourceResponse {
+        error_code: outcome.error.as_ref().map(|error| error.code).unwrap_or_default(),
+        error_message: outcome.error.and_then(|error| error.message),
+        resource_type: outcome.kind,
+        resource_name: outcome.name,
+        ..Default::default()
     };
     AlterConfigsResponse {
-        responses: request.resources.into_iter().map(response).collect(),
+        responses: outcomes.into_iter().map(row).collect(),
         ..Default::default()
     }
+}
+
+fn key(resource: &AlterConfigsResource) -> (i8, &str) {
+    (resource.resource_type, &resource.resource_name)
 }
 
 fn check(cx: &RequestContext<'_>, resource: &AlterConfigsResource) -> Result<(), ControllerError> {

@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
+use std::sync::Arc;
 
 use klamm_log::LogDirInfo;
 use klamm_protocol::ErrorCode;
@@ -11,6 +12,7 @@ use klamm_protocol::messages::describe_log_dirs_response::{
     DescribeLogDirsPartition, DescribeLogDirsResult, DescribeLogDirsTopic,
 };
 use klamm_protocol::messages::{DescribeLogDirsRequest, DescribeLogDirsResponse};
+use tokio::task::spawn_blocking;
 
 use crate::request::RequestContext;
 
@@ -41,8 +43,10 @@ pub(crate) async fn handle(cx: &RequestContext<'_>, request: DescribeLogDirsRequ
                 });
         }
     }
-    let dirs = cx.node.partitions.logs().log_dirs().into_iter();
-    let results = dirs.map(|dir| {
+    let partitions = Arc::clone(&cx.node.partitions);
+    // The disks are asked how full they are, which one that hangs may never answer. Nothing is told while the node stops.
+    let dirs = spawn_blocking(move || partitions.logs().log_dirs()).await;
+    let results = dirs.unwrap_or_default().into_iter().map(|dir| {
         let of_dir = replicas.remove(&*dir.path).unwrap_or_default();
         describe(dir, of_dir)
     });

@@ -1,5 +1,7 @@
 //! What the APIs about configuration share.
 
+use std::collections::BTreeMap;
+
 use klamm_config::alter::{AlterError, validate_broker};
 use klamm_config::{BrokerLayers, Config, Overrides};
 use klamm_controller::ControllerError;
@@ -90,6 +92,72 @@ pub(super) fn check_keys_distinct<'a>(keys: impl Iterator<Item = &'a str>) -> Re
     Ok(())
 }
 
+/// What became of a resource whose configuration was to change.
+pub(super) struct Outcome {
+    pub(super) kind: i8,
+    pub(super) name: String,
+    pub(super) error: Option<ControllerError>,
+}
+
+/// Has those resources changed that pass `check` and are named once; `write` takes them to the controller. Tells what became of
+/// each, in the order of the request.
+pub(super) async fn alter<R, W>(
+    resources: Vec<R>,
+    key: fn(&R) -> (i8, &str),
+    check: impl Fn(&R) -> Result<(), ControllerError>,
+    write: impl FnOnce(Vec<R>) -> W,
+) -> Vec<Outcome>
+where
+    W: Future<Output = Result<Vec<Outcome>, ControllerError>>,
+{
+    let mut named: BTreeMap<(i8, &str), usize> = BTreeMap::new();
+    for resource in &resources {
+        *named.entry(key(resource)).or_default() += 1;
+    }
+    let checked = resources.iter().map(|resource| match named[&key(resource)] {
+        1 => check(resource),
+        _ => Err(invalid_request("Each resource must appear at most once.")),
+    });
+    let checked: Vec<_> = checked.collect();
+    let outcome = |resource: &R, error| {
+        let (kind, name) = key(resource);
+        Outcome {
+            kind,
+            name: name.to_owned(),
+            error,
+        }
+    };
+    let mut outcomes: Vec<_> = resources.iter().map(|resource| outcome(resource, None)).collect();
+    let mut left = Vec::new();
+    for ((resource, checked), outcome) in resources.into_iter().zip(checked).zip(&mut outcomes) {
+        match checked {
+            Ok(()) => left.push(resource),
+            Err(error) => outcome.error = Some(error),
+        }
+    }
+    if left.is_empty() {
+        return outcomes;
+    }
+    let mut errors = BTreeMap::new();
+    let for_all = match write(left).await {
+        Ok(written) => {
+            errors.extend(written.into_iter().map(|row| ((row.kind, row.name), row.error)));
+            None
+        }
+        Err(error) => Some(error),
+    };
+    for outcome in outcomes.iter_mut().filter(|outcome| outcome.error.is_none()) {
+        let own = errors.remove(&(outcome.kind, outcome.name.clone()));
+        outcome.error = own.flatten().or_else(|| for_all.clone());
+    }
+    outcomes
+}
+
+/// The error of a controller's row, if it is one.
+pub(super) fn row_error(code: ErrorCode, message: Option<String>) -> Option<ControllerError> {
+    code.is_err().then_some(ControllerError { code, message })
+}
+
 /// Keys that have no value although they need one.
 pub(super) fn check_values<'a>(without_value: impl Iterator<Item = &'a str>) -> Result<(), ControllerError> {
     let names: Vec<_> = without_value.collect();
@@ -99,5 +167,67 @@ pub(super) fn check_values<'a>(without_value: impl Iterator<Item = &'a str>) -> 
             "Null value not supported for : {}",
             names.join(", ")
         ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What became of resources by these names, of which the controller refuses `bad`.
+    async fn outcomes(names: Vec<&'static str>) -> Vec<(String, Option<ErrorCode>)> {
+        let check = |name: &&'static str| match *name {
+            "unfit" => Err(invalid_request("no")),
+            _ => Ok(()),
+        };
+        let write = |left: Vec<&'static str>| async move {
+            let row = |name: &str| Outcome {
+                kind: 2,
+                name: name.to_owned(),
+                error: row_error(
+                    match name {
+                        "bad" => ErrorCode::INVALID_CONFIG,
+                        _ => ErrorCode::NONE,
+                    },
+                    None,
+                ),
+            };
+            match left.contains(&"nobody") {
+                true => Err(ErrorCode::NOT_CONTROLLER.into()),
+                false => Ok(left.into_iter().map(row).collect()),
+            }
+        };
+        let told = alter(names, |name| (2, name), check, write).await;
+        told.into_iter()
+            .map(|outcome| (outcome.name, outcome.error.map(|error| error.code)))
+            .collect()
+    }
+
+    #[tokio::test]
+    async fn each_resource_has_its_own_outcome_in_the_order_of_the_request() {
+        let told = outcomes(vec!["twice", "bad", "good", "twice", "unfit"]).await;
+        let refused = Some(ErrorCode::INVALID_REQUEST);
+        let expected = [
+            ("twice", refused),
+            ("bad", Some(ErrorCode::INVALID_CONFIG)),
+            ("good", None),
+            ("twice", refused),
+            ("unfit", refused),
+        ];
+        assert_eq!(told, expected.map(|(name, code)| (name.to_owned(), code)));
+    }
+
+    #[tokio::test]
+    async fn what_the_controller_cannot_do_holds_for_all_that_was_left_to_it() {
+        let told = outcomes(vec!["nobody", "unfit", "good"]).await;
+        let codes: Vec<_> = told.into_iter().map(|(_, code)| code).collect();
+        let passed_on = Some(ErrorCode::NOT_CONTROLLER);
+        assert_eq!(codes, [passed_on, Some(ErrorCode::INVALID_REQUEST), passed_on]);
+    }
+
+    #[tokio::test]
+    async fn a_request_of_very_many_resources_costs_no_square_of_them() {
+        let told = outcomes(vec!["same"; 300_000]).await;
+        assert!(told.iter().all(|(_, code)| *code == Some(ErrorCode::INVALID_REQUEST)));
     }
 }
