@@ -358,6 +358,31 @@ async fn check_topics(node: &Node, topics: &Topics) {
     );
 }
 
+/// Nothing is left of deleted topics but what waits for its removal.
+async fn check_directories(node: &Node) {
+    let mut connection = node.connect().await;
+    let request = MetadataRequest {
+        topics: None,
+        ..Default::default()
+    };
+    let mut expected: Vec<String> = vec!["__cluster_metadata-0".to_owned()];
+    for topic in connection.call(&request).await.topics {
+        let name = topic.name.unwrap();
+        expected.extend((0..topic.partitions.len()).map(|partition| format!("{name}-{partition}")));
+    }
+    expected.sort();
+    let mut found: Vec<String> = Vec::new();
+    for entry in fs::read_dir(node.data()).unwrap() {
+        let entry = entry.unwrap();
+        let name = entry.file_name().into_string().unwrap();
+        if entry.path().is_dir() && !name.ends_with("-delete") && !name.ends_with("-stray") {
+            found.push(name);
+        }
+    }
+    found.sort();
+    assert_eq!(found, expected);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_acknowledged_survives_kill_9() {
     let rounds = std::env::var("KLAMM_CRASH_ROUNDS").map_or(8, |text| text.parse().unwrap());
@@ -425,10 +450,12 @@ async fn what_was_acknowledged_survives_kill_9() {
     load.over.store(true, Ordering::Relaxed);
     committing.await.unwrap();
     creating.await.unwrap();
-    check_commits(&node, *commits.lock().unwrap()).await;
+    let committed = *commits.lock().unwrap();
+    check_commits(&node, committed).await;
     let topics = std::mem::take(&mut *topics.lock().unwrap());
     check_topics(&node, &topics).await;
-    assert!(topics.created.len() > rounds && commits.lock().unwrap().acknowledged > rounds as i64);
+    check_directories(&node).await;
+    assert!(topics.created.len() > rounds && committed.acknowledged > rounds as i64);
 
     let mut connection = node.connect().await;
     let mut there: Vec<Vec<(i64, Vec<u8>)>> = Vec::new();

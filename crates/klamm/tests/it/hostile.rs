@@ -306,11 +306,13 @@ fn hostile_bytes(requests: &[Bytes], random: &mut Random) -> Vec<u8> {
 }
 
 /// Sends until the time is over; connects again when the node has had enough, or for no reason.
-async fn attack(address: SocketAddr, seed: u64, over: Arc<AtomicBool>, sent: Arc<AtomicU64>) {
+async fn attack(broker: SocketAddr, seed: u64, over: Arc<AtomicBool>, sent: Arc<AtomicU64>) {
     let mut random = Random::new(seed);
     let requests = requests();
     while !over.load(Ordering::Relaxed) {
-        let Ok(mut stream) = TcpStream::connect(address).await else {
+        // The controller listens next to the broker.
+        let port = broker.port() + u16::from(random.one_in(6));
+        let Ok(mut stream) = TcpStream::connect((broker.ip(), port)).await else {
             continue;
         };
         stream.set_nodelay(true).unwrap();

@@ -87,8 +87,7 @@ async fn idempotent_producers_go_on_where_they_were() {
     connection
         .produce("t", 0, idempotent_batch(producer, 0, &["0", "1"]))
         .await;
-    let mut next = 2;
-    for end in [End::Clean, End::Killed, End::Killed, End::Clean] {
+    for (next, end) in (2..).zip([End::Clean, End::Killed, End::Killed, End::Clean]) {
         connection = restart(&mut node, end).await;
         let again = connection
             .produce("t", 0, idempotent_batch(producer, next - 1, &["x"]))
@@ -112,7 +111,6 @@ async fn idempotent_producers_go_on_where_they_were() {
             (ErrorCode::NONE, i64::from(next)),
             "{end:?}"
         );
-        next += 1;
         let (id, _) = connection.producer_id().await;
         assert!(!ids.contains(&id), "{id} was given away before: {ids:?}");
         ids.push(id);

@@ -330,13 +330,8 @@ async fn classic_groups_answer_as_kafkas_do() {
         group_id: group.to_owned(),
         topics: vec![offset_delete_request::OffsetDeleteRequestTopic {
             name: topic.to_owned(),
-            partitions: vec![offset_delete_request::OffsetDeleteRequestPartition {
-                partition_index: 0,
-                ..Default::default()
-            }],
-            ..Default::default()
+            partitions: vec![offset_delete_request::OffsetDeleteRequestPartition { partition_index: 0 }],
         }],
-        ..Default::default()
     };
     let offset_deleted = |reply: &OffsetDeleteResponse| {
         let partition = reply.topics.first().map(|topic| topic.partitions[0].error_code.name());

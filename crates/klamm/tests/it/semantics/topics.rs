@@ -339,11 +339,10 @@ async fn delete_topics_answers_as_kafka_does() {
     answers.done();
 }
 
-async fn add_partitions(
-    connection: &mut Connection,
-    topics: &[(&str, i32, Option<&[&[i32]]>)],
-    validate_only: bool,
-) -> String {
+/// A topic, the number of partitions that it is to have, the replicas of the new ones.
+type More<'a> = (&'a str, i32, Option<&'a [&'a [i32]]>);
+
+async fn add_partitions(connection: &mut Connection, topics: &[More<'_>], validate_only: bool) -> String {
     let assignment = |brokers: &&[i32]| create_partitions_request::CreatePartitionsAssignment {
         broker_ids: brokers.to_vec(),
         ..Default::default()
