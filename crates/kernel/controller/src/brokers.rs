@@ -42,7 +42,7 @@ impl BrokerState {
 }
 
 impl Controller {
-    /// Registers a broker, or a new incarnation of one. Its epoch is the offset that the registration is written at.
+    /// Registers a broker, or a new incarnation of one. Its epoch is the offset of the first record of that.
     ///
     /// `detects_clean_shutdown`: the request can say what epoch the broker had when it last shut down cleanly (version 3
     /// on, KIP-966). `kraft_version`: the raft layer's finalized level.

@@ -270,6 +270,7 @@ impl<T> Step<'_, '_, T> {
     }
 
     fn swap_static_member(&mut self, from: &str, to: &str) {
+        self.cx.timers.cancel(&self.session_timer(from));
         let (join, sync) = self.group.replace_static_member(from, to);
         if let Some(join) = join {
             self.refuse_join(join, from, GroupError::FencedInstanceId);

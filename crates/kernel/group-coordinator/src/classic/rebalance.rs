@@ -279,7 +279,7 @@ impl<T> Step<'_, '_, T> {
         self.cx.timers.schedule(timer, self.cx.now_ms + i64::from(delay_ms));
     }
 
-    fn session_timer(&self, member_id: &str) -> GroupTimer {
+    pub(crate) fn session_timer(&self, member_id: &str) -> GroupTimer {
         GroupTimer::Session {
             group: self.group.group_id.clone(),
             member: member_id.to_owned(),

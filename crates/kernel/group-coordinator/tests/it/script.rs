@@ -125,6 +125,11 @@ impl World {
         world
     }
 
+    /// How long the shard would sleep now, ms.
+    pub(crate) fn pause_ms(&self) -> Option<i64> {
+        self.runtime.next_deadline().map(|deadline| deadline - self.now_ms)
+    }
+
     pub(crate) fn state(&self) -> &GroupState {
         self.runtime.state()
     }

@@ -186,3 +186,16 @@ fn an_unsaved_replacement_is_undone() {
     ",
     );
 }
+
+#[test]
+fn nothing_of_the_former_session_is_left() {
+    let world = check(
+        "
+        s1 joins v3 instance=i session=10000 ->
+        wait 3000                    -> s1: generation 1 range leads s1
+        s1 syncs s1:A                -> s1: assigned A
+        n1 joins instance=i session=500000 -> n1: generation 1 range led by s1
+    ",
+    );
+    assert_eq!(world.pause_ms(), Some(500_000));
+}
