@@ -3,7 +3,7 @@
 //! Errors per resource: UNKNOWN_TOPIC_OR_PARTITION, INVALID_TOPIC_EXCEPTION, INVALID_REQUEST.
 
 use klamm_config::describe::{self, Entry, Synonym};
-use klamm_controller::ControllerError;
+use klamm_controller::{ControllerError, is_valid_topic_name};
 use klamm_metadata::{ConfigResource, ConfigResourceType};
 use klamm_protocol::ErrorCode;
 use klamm_protocol::messages::describe_configs_request::DescribeConfigsResource;
@@ -14,7 +14,6 @@ use klamm_protocol::messages::{DescribeConfigsRequest, DescribeConfigsResponse};
 
 use super::dynamic_configs::{invalid_request, layers, overrides};
 use crate::request::RequestContext;
-use crate::topics::is_valid_name;
 
 pub(crate) async fn handle(cx: &RequestContext<'_>, request: DescribeConfigsRequest) -> DescribeConfigsResponse {
     let result = |resource: &DescribeConfigsResource| {
@@ -45,7 +44,7 @@ fn entries(cx: &RequestContext<'_>, resource: &DescribeConfigsResource) -> Resul
     let resource = ConfigResource::new(ConfigResourceType(resource.resource_type), name);
     let own = overrides(&cx.image, &resource);
     match resource.resource_type {
-        ConfigResourceType::TOPIC if !is_valid_name(name) => Err(ErrorCode::INVALID_TOPIC_EXCEPTION.into()),
+        ConfigResourceType::TOPIC if !is_valid_topic_name(name) => Err(ErrorCode::INVALID_TOPIC_EXCEPTION.into()),
         ConfigResourceType::TOPIC if cx.image.topics().by_name(name).is_none() => {
             Err(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION.into())
         }

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use klamm_controller::is_valid_topic_name;
 use klamm_metadata::{MetadataImage, PartitionRegistration, TopicImage};
 use klamm_protocol::ErrorCode;
 use klamm_protocol::messages::describe_topic_partitions_response::{
@@ -14,7 +15,7 @@ use klamm_protocol::messages::{DescribeTopicPartitionsRequest, DescribeTopicPart
 
 use crate::authorized_operations::TOPIC_OPERATIONS;
 use crate::request::RequestContext;
-use crate::topics::{is_internal, is_valid_name};
+use crate::topics::is_internal;
 
 #[cfg(test)]
 mod tests;
@@ -120,7 +121,7 @@ impl Page<'_> {
         if self.is_full(name) {
             return false;
         }
-        let error = match is_valid_name(name) {
+        let error = match is_valid_topic_name(name) {
             true => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
             false => ErrorCode::INVALID_TOPIC_EXCEPTION,
         };

@@ -7,6 +7,7 @@
 
 use std::collections::BTreeSet;
 
+use klamm_controller::is_valid_topic_name;
 use klamm_metadata::{BrokerRegistration, MetadataImage, PartitionRegistration, TopicImage};
 use klamm_protocol::messages::metadata_response::{
     MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
@@ -16,7 +17,7 @@ use klamm_protocol::{ErrorCode, Uuid};
 
 use crate::authorized_operations::{CLUSTER_OPERATIONS, TOPIC_OPERATIONS};
 use crate::request::RequestContext;
-use crate::topics::{is_internal, is_valid_name};
+use crate::topics::is_internal;
 
 /// What differs between versions.
 struct Flags {
@@ -119,7 +120,7 @@ fn asked_topics(cx: &RequestContext<'_>, view: &View<'_>, request: &MetadataRequ
     let may_create =
         request.allow_auto_topic_creation && cx.node.config.server.config.boolean("auto.create.topics.enable");
     for name in unknown {
-        let error_code = match is_valid_name(name) {
+        let error_code = match is_valid_topic_name(name) {
             true => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
             false => ErrorCode::INVALID_TOPIC_EXCEPTION,
         };

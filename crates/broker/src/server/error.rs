@@ -48,6 +48,9 @@ pub enum StartError {
     /// The controller does not take the broker.
     #[error("the controller refuses this broker: {0}")]
     Refused(#[from] ControllerError),
+    /// The node failed before it served.
+    #[error("{0}")]
+    Failed(String),
     /// A mistake of ours.
     #[error("starting panicked: {0}")]
     Panicked(String),
@@ -62,7 +65,7 @@ impl StartError {
             StartError::Logs(OpenError::OtherNode { .. }) => Some("node.id"),
             StartError::Logs(_) | StartError::Foreign(_) => Some("log.dirs"),
             StartError::Directory { .. } | StartError::Format(_) => Some("log.dirs"),
-            StartError::Quorum(_) | StartError::Refused(_) | StartError::Panicked(_) => None,
+            StartError::Quorum(_) | StartError::Refused(_) | StartError::Failed(_) | StartError::Panicked(_) => None,
         }
     }
 

@@ -67,8 +67,12 @@ impl Server {
             .await
             .map_err(|panic| StartError::Panicked(panic.to_string()))??;
         let node = opened.node;
-        let joined = join_cluster(&node, &opened.quorum, opened.publishers, &opened.incarnation);
-        let registration = Arc::new(joined.await?);
+        let registration = tokio::select! {
+            joined = join_cluster(&node, &opened.quorum, opened.publishers, &opened.incarnation) => joined?,
+            // Nobody will take the broker any more, however long it asks.
+            reason = quorum_failed(opened.fault.clone()) => return Err(StartError::Failed(reason)),
+        };
+        let registration = Arc::new(registration);
         let listeners = listen::listen(&node, opened.endpoints, &opened.quotas)?;
         let mut background = JoinSet::new();
         let registered = registration.clone();
@@ -104,11 +108,7 @@ impl Server {
 
     /// Resolves with the reason when the node can't go on.
     pub async fn failed(&self) -> String {
-        let mut fault = self.fault.clone();
-        match fault.wait_for(Option::is_some).await {
-            Ok(reason) => reason.clone().unwrap_or_default(),
-            Err(_) => "the metadata quorum has ended".to_owned(),
-        }
+        quorum_failed(self.fault.clone()).await
     }
 
     /// Ends the node as if its process had been killed: nothing is finished, flushed or marked. When it returns the node's
@@ -128,7 +128,9 @@ impl Server {
         self.listeners.shutdown(DRAIN).await;
         self.background.shutdown().await;
         self.node.groups.stop().await;
-        self.registration.leave().await;
+        if self.node.config.server.config.boolean("controlled.shutdown.enable") {
+            self.registration.leave().await;
+        }
         let Server {
             node,
             registration,
@@ -171,6 +173,13 @@ async fn join_cluster(
     quorum.subscribe(publishers).await?;
     registration.unfence().await?;
     Ok(registration)
+}
+
+async fn quorum_failed(mut fault: watch::Receiver<Option<String>>) -> String {
+    match fault.wait_for(Option::is_some).await {
+        Ok(reason) => reason.clone().unwrap_or_default(),
+        Err(_) => "the metadata quorum has ended".to_owned(),
+    }
 }
 
 async fn look_after_logs(node: Arc<Node>) {

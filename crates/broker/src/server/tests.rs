@@ -1,8 +1,9 @@
-//! The order of a start.
+//! The order of a start, and how a broker leaves.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
+use klamm_config::Origin;
 use klamm_metadata::{MetadataDelta, MetadataImage};
 use klamm_net::Client;
 use klamm_protocol::messages::CreateTopicsRequest;
@@ -12,12 +13,20 @@ use super::*;
 use crate::standalone::Standalone;
 
 fn config(data_dir: &Path) -> ServerConfig {
+    config_with(data_dir, &[])
+}
+
+fn config_with(data_dir: &Path, settings: &[(&str, &str)]) -> ServerConfig {
     let standalone = Standalone {
         host: "127.0.0.1",
         port: 0,
         data_dir,
     };
-    ServerConfig::load(&standalone.properties()).expect("sound settings").0
+    let mut properties = standalone.properties();
+    for (key, value) in settings {
+        properties.set(*key, *value, Origin::Program);
+    }
+    ServerConfig::load(&properties).expect("sound settings").0
 }
 
 /// Keeps, for each change, the leader epochs of what this node leads.
@@ -84,4 +93,25 @@ async fn what_a_killed_node_led_is_taken_up_once_and_in_a_new_epoch() {
         .expect("the broker registers");
     assert_eq!(*led.0.lock().expect("no panic"), [vec![], vec![epoch(&node.image())]]);
     assert!(epoch(&node.image()) > epoch(&before));
+}
+
+/// Whether the metadata says after a clean end that the broker has left.
+async fn has_left(settings: &[(&str, &str)]) -> bool {
+    let dir = tempfile::tempdir().expect("a directory");
+    let server = Server::start(config_with(dir.path(), settings), Unformatted::Format)
+        .await
+        .expect("the node starts");
+    server.shutdown().await.expect("a clean end");
+    let config = Arc::new(NodeConfig::new(config(dir.path())));
+    let endpoints = endpoints::bind(&config.server, config.socket_options()).expect("free ports");
+    let open = move || open::open(config, endpoints, Unformatted::Refuse).expect("the logs open");
+    let opened = spawn_blocking(open).await.expect("no panic");
+    let image = opened.node.image();
+    image.cluster().broker(1).expect("it has registered").fenced
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broker_leaves_before_it_stops_unless_it_is_told_not_to() {
+    assert!(has_left(&[]).await);
+    assert!(!has_left(&[("controlled.shutdown.enable", "false")]).await);
 }

@@ -25,3 +25,4 @@ mod topics;
 pub use controller::{Controller, ControllerConfig};
 pub use producer_ids::PRODUCER_ID_BLOCK_SIZE;
 pub use result::{BrokerContact, ControllerError, ControllerResult, MAX_RECORDS_PER_USER_OP};
+pub use topic_name::is_valid_topic_name;

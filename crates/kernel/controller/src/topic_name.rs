@@ -22,6 +22,11 @@ pub(crate) fn reason_invalid(name: &str) -> Option<String> {
     }
 }
 
+/// Whether a topic may have that name.
+pub fn is_valid_topic_name(name: &str) -> bool {
+    reason_invalid(name).is_none()
+}
+
 /// Whether metrics may take the name for another: they turn `.` into `_`.
 pub(crate) fn has_collision_chars(name: &str) -> bool {
     name.contains(['.', '_'])

@@ -30,7 +30,8 @@ pub(super) const KEYS: &[ConfigKey] = &[
     int("group.coordinator.threads", High)
         .default("4")
         .at_least(1)
-        .doc("Threads of the group coordinator. Klamm's shards share the runtime's threads."),
+        .effective()
+        .doc("How many tasks drive the group coordinator's shards; they share the runtime's threads."),
     int("group.coordinator.background.threads", High)
         .default("2")
         .at_least(1)
@@ -54,6 +55,7 @@ pub(super) const KEYS: &[ConfigKey] = &[
     int("offsets.load.buffer.size", High)
         .default("5242880")
         .at_least(1)
+        .effective()
         .doc("Bytes read at a time when a partition of `__consumer_offsets` is loaded."),
     short("offsets.topic.replication.factor", High)
         .default("3")
@@ -72,6 +74,7 @@ pub(super) const KEYS: &[ConfigKey] = &[
         .doc("Segment size of `__consumer_offsets`."),
     int("offsets.topic.compression.codec", High)
         .default("0")
+        .effective()
         .doc("Codec of `__consumer_offsets` as a number: 0 none, 1 gzip, 2 snappy, 3 lz4, 4 zstd."),
     int("offsets.retention.minutes", High)
         .default("10080")
