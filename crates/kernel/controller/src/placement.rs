@@ -132,7 +132,8 @@ impl StripedReplicaPlacer {
         }
         if replicas > self.total_brokers {
             return Err(invalid(format!(
-                "The target replication factor of {replicas} cannot be reached because only {} broker(s) are registered.",
+                "The target replication factor of {replicas} cannot be reached because only {} broker(s) are registered \
+                 or some brokers have all their log directories cordoned.",
                 self.total_brokers
             )));
         }

@@ -279,6 +279,8 @@ impl Controller {
             });
         };
         let invalid = |message: &str| ControllerError::new(ErrorCode::INVALID_REQUEST, message);
+        // Said in full: tools print the message that stands in the reply.
+        let unknown = |code: ErrorCode| ControllerError::new(code, code.message());
         let mut names: Vec<&str> = request.topic_names.iter().map(String::as_str).collect();
         let mut ids = Vec::new();
         for topic in &request.topics {
@@ -316,12 +318,12 @@ impl Controller {
                 Some(topic) => {
                     to_delete.insert(id, topic);
                 }
-                None => respond(None, id, ErrorCode::UNKNOWN_TOPIC_ID.into()),
+                None => respond(None, id, unknown(ErrorCode::UNKNOWN_TOPIC_ID)),
             }
         }
         for name in names.into_iter().filter(|name| !duplicate_names.contains(name)) {
             let Some(topic) = topics.by_name(name) else {
-                respond(Some(name), Uuid::ZERO, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION.into());
+                respond(Some(name), Uuid::ZERO, unknown(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION));
                 continue;
             };
             if duplicate_ids.contains(&topic.id) || to_delete.insert(topic.id, topic).is_some() {

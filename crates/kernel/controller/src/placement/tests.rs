@@ -22,7 +22,8 @@ fn one_broker_takes_all() {
     assert_eq!(place(&one, 3, 1, 0), Ok(vec![vec![1]; 3]));
     assert_eq!(
         place(&one, 1, 3, 0).unwrap_err(),
-        "The target replication factor of 3 cannot be reached because only 1 broker(s) are registered."
+        "The target replication factor of 3 cannot be reached because only 1 broker(s) are registered or some \
+         brokers have all their log directories cordoned."
     );
     assert_eq!(
         place(&one, 1, 0, 0).unwrap_err(),

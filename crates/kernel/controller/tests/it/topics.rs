@@ -119,7 +119,7 @@ fn bad_topics_are_refused_with_kafkas_words() {
             topic("t", 1, 3),
             E::INVALID_REPLICATION_FACTOR,
             "Unable to replicate the partition 3 time(s): The target replication factor of 3 cannot be reached because \
-             only 2 broker(s) are registered.",
+             only 2 broker(s) are registered or some brokers have all their log directories cordoned.",
         ),
         (
             with_config(topic_config("no.such.key", "1")),
@@ -310,6 +310,14 @@ fn topics_are_deleted_by_name_or_id() {
     assert_eq!(code(Some("b"), ids[1]), [ErrorCode::NONE]);
     assert_eq!(code(None, unknown), [ErrorCode::UNKNOWN_TOPIC_ID]);
     assert_eq!(code(Some("nope"), Uuid::ZERO), [ErrorCode::UNKNOWN_TOPIC_OR_PARTITION]);
+    let messages = |code: ErrorCode| {
+        let found = reply.responses.iter().filter(|r| r.error_code == code);
+        found.map(|r| r.error_message.as_deref()).collect::<Vec<_>>()
+    };
+    assert_eq!(messages(ErrorCode::NONE), [None; 3]);
+    for code in [ErrorCode::UNKNOWN_TOPIC_ID, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION] {
+        assert_eq!(messages(code), [Some(code.message())]);
+    }
     assert_eq!(code(Some("c"), ids[2]), [ErrorCode::INVALID_REQUEST]);
     assert_eq!(code(None, Uuid::ZERO), [ErrorCode::INVALID_REQUEST]);
     assert_eq!(code(Some("d"), ids[3]), [ErrorCode::INVALID_REQUEST]);
