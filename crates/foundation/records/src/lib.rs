@@ -1,6 +1,6 @@
 //! Owns the format of the record batch, version 2: header, records, control records, checksums and the compression codecs.
 //! Does not know logs, partitions, topics, the wire protocol's messages or Kafka's error codes; legacy formats (magic 0 and 1) are told apart, never read.
-//! Entry types: [`batches`] and [`Batch`] to read, [`BatchBuilder`] to write, [`validate_records`] and [`recompress`] for the leader's append.
+//! Entry types: [`batches`] and [`Batch`] to read, [`BatchBuilder`] to write, [`validate_records`] and [`recompress()`] for the leader's append.
 //! Driven by its callers: the log, the coordinators and the quorum; it keeps nothing between calls but what a [`Scratch`] holds.
 //! Tests: beside each module, and in `tests/it/` against batches that Kafka's own encoder wrote (`tests/golden/`).
 
