@@ -1,7 +1,9 @@
 //! DescribeProducers (key 61), v0, flexible from v0. KIP-664.
 //! Tells the idempotent and transactional producers that a partition's log remembers.
 
+use klamm_controller::is_valid_topic_name;
 use klamm_log::ActiveProducer;
+use klamm_protocol::ErrorCode;
 use klamm_protocol::messages::describe_producers_response::{PartitionResponse, ProducerState, TopicResponse};
 use klamm_protocol::messages::{DescribeProducersRequest, DescribeProducersResponse};
 
@@ -30,7 +32,11 @@ fn describe(cx: &RequestContext<'_>, topic: &str, partition_index: i32) -> Parti
         error_message: None,
         ..Default::default()
     };
-    let producers = hosted(cx, topic, partition_index).and_then(|partition| {
+    let valid = match is_valid_topic_name(topic) {
+        true => Ok(()),
+        false => Err(ErrorCode::INVALID_TOPIC_EXCEPTION),
+    };
+    let producers = valid.and_then(|()| hosted(cx, topic, partition_index)).and_then(|partition| {
         partition.check_leader(None).map_err(|error| leader_code(&error))?;
         Ok(partition.log().active_producers())
     });

@@ -120,16 +120,16 @@ fn append(
             format!("there is no partition {topic}-{index}"),
         );
     }
+    let records = match records(flags, data.records) {
+        Ok(records) => records,
+        Err((code, message)) => return refused(code, message),
+    };
     if !(-1..=1).contains(&acks) {
         return refused(
             ErrorCode::INVALID_REQUIRED_ACKS,
             format!("acks is {acks}, not -1, 0 or 1"),
         );
     }
-    let records = match records(flags, data.records) {
-        Ok(records) => records,
-        Err((code, message)) => return refused(code, message),
-    };
     if is_internal(topic) && cx.client_id != ADMIN_CLIENT_ID {
         return refused(
             ErrorCode::INVALID_TOPIC_EXCEPTION,
@@ -252,6 +252,9 @@ fn refusal(partition: &Partition, error: &ProduceError) -> PartitionProduceRespo
         )) => {
             response.log_start_offset = partition.log().log_start_offset();
             response.record_errors = record_errors.iter().map(record_error).collect();
+        }
+        ProduceError::Append(AppendError::Producer(_)) => {
+            response.log_start_offset = partition.log().log_start_offset();
         }
         ProduceError::NotEnoughReplicas(_) | ProduceError::Append(_) => {}
     }

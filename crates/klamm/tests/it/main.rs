@@ -2,7 +2,7 @@
 //!
 //! With `KLAMM_TEST_BOOTSTRAP=HOST:PORT` the tests of the protocol and of the answers run against that broker instead,
 //! such as Apache Kafka's own: what they expect was found out that way. `KLAMM_TEST_SEED` repeats a random run,
-//! `KLAMM_HOSTILE_SECONDS` and `KLAMM_CRASH_ROUNDS` lengthen one.
+//! `KLAMM_HOSTILE_SECONDS` and `KLAMM_CRASH_ROUNDS` lengthen one. `peer` compares the answers of two brokers.
 #![allow(clippy::unwrap_used, reason = "helpers of tests panic as tests do")]
 
 mod answers;
@@ -11,6 +11,7 @@ mod crash;
 mod hostile;
 mod limits;
 mod node;
+mod peer;
 mod protocol;
 mod random;
 mod restart;
