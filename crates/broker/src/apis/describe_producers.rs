@@ -36,10 +36,12 @@ fn describe(cx: &RequestContext<'_>, topic: &str, partition_index: i32) -> Parti
         true => Ok(()),
         false => Err(ErrorCode::INVALID_TOPIC_EXCEPTION),
     };
-    let producers = valid.and_then(|()| hosted(cx, topic, partition_index)).and_then(|partition| {
-        partition.check_leader(None).map_err(|error| leader_code(&error))?;
-        Ok(partition.log().active_producers())
-    });
+    let producers = valid
+        .and_then(|()| hosted(cx, topic, partition_index))
+        .and_then(|partition| {
+            partition.check_leader(None).map_err(|error| leader_code(&error))?;
+            Ok(partition.log().active_producers())
+        });
     match producers {
         Ok(producers) => PartitionResponse {
             active_producers: producers.into_iter().map(state).collect(),
