@@ -8,9 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use klamm_log::{FileRegion, Isolation, ReadError};
+use klamm_log::{FetchData, FileRegion, Isolation, ReadError};
 use klamm_protocol::messages::fetch_response::{
-    EpochEndOffset, FetchableTopicResponse, LeaderIdAndEpoch, NodeEndpoint, PartitionData,
+    AbortedTransaction, EpochEndOffset, FetchableTopicResponse, LeaderIdAndEpoch, NodeEndpoint, PartitionData,
 };
 use klamm_protocol::messages::{FetchRequest, FetchResponse};
 use klamm_protocol::{ErrorCode, Records, Uuid};
@@ -256,11 +256,23 @@ fn read_partition(partition: &Partition, ask: &Ask, max_bytes: u32, isolation: I
     }
     match partition.fetch(ask.fetch_offset, max_bytes, current_epoch, isolation, first) {
         Ok(read) => {
+            let aborted_transactions = match isolation {
+                Isolation::LastStableOffset => match aborted(partition, ask.fetch_offset, &read) {
+                    Ok(aborted) => Some(aborted),
+                    Err(code) => {
+                        return Found {
+                            data: failed(code),
+                            region: None,
+                        };
+                    }
+                },
+                Isolation::HighWatermark | Isolation::LogEnd => None,
+            };
             let data = PartitionData {
                 high_watermark: read.offsets.high_watermark,
                 last_stable_offset: read.offsets.last_stable_offset,
                 log_start_offset: read.offsets.log_start_offset,
-                aborted_transactions: (isolation == Isolation::LastStableOffset).then(Vec::new),
+                aborted_transactions,
                 ..Default::default()
             };
             // A part of a batch helps nobody: the client asks again with a larger limit, or gets it whole when it is first.
@@ -272,6 +284,23 @@ fn read_partition(partition: &Partition, ask: &Ask, max_bytes: u32, isolation: I
             region: None,
         },
     }
+}
+
+/// The transactions whose records a read-committed consumer leaves out. Those beyond what it gets this time do no harm.
+fn aborted(partition: &Partition, from: i64, read: &FetchData) -> Result<Vec<AbortedTransaction>, ErrorCode> {
+    let log = partition.log();
+    let found = log
+        .aborted_transactions(from, read.offsets.last_stable_offset)
+        .map_err(|error| {
+            tracing::error!("{}: {error}", log.topic_partition());
+            ErrorCode::KAFKA_STORAGE_ERROR
+        })?;
+    let row = |aborted: klamm_log::AbortedTransaction| AbortedTransaction {
+        producer_id: aborted.producer_id,
+        first_offset: aborted.first_offset,
+        ..Default::default()
+    };
+    Ok(found.into_iter().map(row).collect())
 }
 
 /// Whether the log parted ways with what the client last fetched, and where (KIP-595).

@@ -30,8 +30,8 @@ pub use dir_lock::{DirLock, LockError};
 pub use epochs::EpochEndOffset;
 pub use error::StorageError;
 pub use log::{
-    AppendError, AppendInfo, DeleteRecordsError, FetchData, FileRegion, Isolation, Log, LogOffsets, LogStart, Opened,
-    ReadError, TimestampAndOffset, open_log,
+    AbortedTransaction, AppendError, AppendInfo, DeleteRecordsError, FetchData, FileRegion, Isolation, Log, LogOffsets,
+    LogStart, Opened, ReadError, TimestampAndOffset, open_log,
 };
 pub use manager::{FailedLog, LogDirInfo, LogManager, OpenDirReport, OpenError, OpenReport, OpenedLog, TickReport};
 pub use meta_properties::MetaProperties;

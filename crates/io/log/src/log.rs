@@ -1,4 +1,5 @@
 //! The log of one partition.
+mod aborted;
 mod append;
 mod flush;
 mod lookup;
@@ -10,7 +11,7 @@ mod trim;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, RwLock, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, RwLock, Weak};
 
 use klamm_protocol::Uuid;
 
@@ -24,6 +25,7 @@ use crate::producers::{ActiveProducer, Producers};
 use crate::recovery::EntryPacer;
 use crate::segment::{DirPath, Segment};
 
+pub use aborted::AbortedTransaction;
 pub use append::{AppendError, AppendInfo};
 pub use lookup::TimestampAndOffset;
 pub use open::{LogStart, Opened, open_log};
@@ -68,6 +70,8 @@ pub struct Log {
     /// Held over a flush, and over whatever takes files away from under it. Before `writer` where both are needed.
     flushing: Mutex<()>,
     unflushed: Unflushed,
+    /// Read from the `.txnindex` files when first asked for.
+    aborted: OnceLock<Arc<[AbortedTransaction]>>,
     /// Used since the last look for idle logs.
     touched: AtomicBool,
 }

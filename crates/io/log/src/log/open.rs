@@ -2,7 +2,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64};
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, RwLock};
 
 use klamm_records::Batch;
 
@@ -128,6 +128,7 @@ impl Log {
             epochs: RwLock::new(parts.epochs),
             writer: Mutex::new(writer),
             flushing: Mutex::new(()),
+            aborted: OnceLock::new(),
             unflushed: Unflushed {
                 bytes: AtomicU64::new(0),
                 since_ms: AtomicI64::new(if is_flushed { i64::MAX } else { now_ms }),
