@@ -7,6 +7,7 @@
 
 mod answers;
 mod client;
+mod command;
 mod crash;
 mod hostile;
 mod limits;

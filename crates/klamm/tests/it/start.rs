@@ -1,5 +1,5 @@
 //! `klamm start` in directories that others have used before, with files that ask for what is not there, and its end
-//! under load. What it says to simpler mistakes is in `tests/command`.
+//! under load. What it says to simpler mistakes is in `command`.
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};

@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use crate::process::{Ended, Running, ended, klamm};
+use super::process::{Ended, Running, ended, klamm};
 
 /// All files beneath a directory with what is in them.
 fn snapshot(dir: &Path) -> Vec<(PathBuf, Option<Vec<u8>>)> {

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::process::{Ended, Running, ended, klamm};
+use super::process::{Ended, Running, ended, klamm};
 
 struct Case {
     dir: tempfile::TempDir,

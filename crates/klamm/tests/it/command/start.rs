@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use crate::process::{Running, api_versions};
+use super::process::{Running, api_versions};
 
 #[test]
 fn a_first_start_formats_says_where_and_serves_and_a_second_finds_the_same_cluster() {
