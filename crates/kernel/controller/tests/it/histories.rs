@@ -46,7 +46,15 @@ fn take(cluster: &mut Cluster, step: &Step) {
             let _ = cluster.register(&request);
         }
         Step::Heartbeat(id) if known(cluster, *id) => {
-            cluster.heartbeat(*id, |_| {}).unwrap();
+            // Once it is on its way out a broker asks for nothing else until it registers anew.
+            let image = cluster.image();
+            let leaves = image
+                .cluster()
+                .broker(*id)
+                .is_some_and(|broker| broker.in_controlled_shutdown);
+            cluster
+                .heartbeat(*id, |request| request.want_shut_down = leaves)
+                .unwrap();
         }
         Step::ShutDown(id) if known(cluster, *id) => {
             cluster.heartbeat(*id, |request| request.want_shut_down = true).unwrap();
