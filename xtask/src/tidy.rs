@@ -14,6 +14,7 @@ const ALLOWED_EDGES: &[(&str, &[&str])] = &[
     ("klamm-records", &[]),
     ("klamm-timeline", &[]),
     ("klamm-config", &[]),
+    ("klamm-assignors", &["klamm-protocol"]),
     // kernel: deterministic state machines
     ("klamm-raft", &["klamm-protocol", "klamm-records", "klamm-timeline"]),
     (
@@ -54,6 +55,20 @@ const ALLOWED_EDGES: &[(&str, &[&str])] = &[
             "klamm-net",
         ],
     ),
+    // clients speak the protocol and see nothing of the broker
+    ("klamm-client", &["klamm-protocol", "klamm-records", "klamm-assignors"]),
+    // the tools ask over the wire or read files
+    (
+        "klamm-tools",
+        &[
+            "klamm-client",
+            "klamm-config",
+            "klamm-log",
+            "klamm-metadata",
+            "klamm-protocol",
+            "klamm-records",
+        ],
+    ),
     (
         "klamm",
         &[
@@ -62,6 +77,7 @@ const ALLOWED_EDGES: &[(&str, &[&str])] = &[
             "klamm-log",
             "klamm-metadata",
             "klamm-protocol",
+            "klamm-tools",
         ],
     ),
     (

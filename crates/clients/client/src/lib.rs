@@ -1,0 +1,5 @@
+//! Kafka's client in Rust: a producer, a consumer and the admin calls.
+//!
+//! Owns connections to brokers, what is known of the cluster, batches on their way and the membership of a group.
+//! Knows nothing of how a broker works. Entry: `Client`, `Producer`, `Consumer`, `Admin`. Driven by applications and by our tools.
+//! Tests: `tests/it/`, against a node of ours or, by `KLAMM_TEST_BOOTSTRAP`, any Kafka.
