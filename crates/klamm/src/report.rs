@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use klamm_tools::output::Failure;
+
 /// An error for people, printed to stderr.
 #[derive(Debug)]
 pub(crate) struct Report {
@@ -37,15 +39,15 @@ impl Report {
     }
 }
 
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "error: {}", self.error)?;
-        if let Some(from) = &self.from {
-            write!(f, "\n  from: {from}")?;
+impl From<Report> for Failure {
+    fn from(report: Report) -> Failure {
+        let mut failure = Failure::own(report.error);
+        if let Some(from) = report.from {
+            failure = failure.origin(from);
         }
-        if let Some(hint) = &self.hint {
-            write!(f, "\n  hint: {hint}")?;
+        match report.hint {
+            Some(hint) => failure.hint(hint),
+            None => failure,
         }
-        Ok(())
     }
 }

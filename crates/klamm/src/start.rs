@@ -5,9 +5,11 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::thread::available_parallelism;
 
-use clap::Args;
 use klamm_broker::{Server, Standalone, StartError, Unformatted};
 use klamm_config::{Origin, Properties, ServerConfig};
+use klamm_tools::Outcome;
+use klamm_tools::output::Failure;
+use klamm_tools::spec::Matches;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::warn;
 use tracing_subscriber::EnvFilter;
@@ -15,33 +17,33 @@ use tracing_subscriber::filter::LevelFilter;
 
 use crate::report::Report;
 
-/// Starts a node.
-///
-/// Without `--config` the node is broker and controller of a cluster of its own. It formats its data directory when it
-/// starts for the first time. With `--config` it does as the file says, and the directories have to be formatted before.
-#[derive(Args, Debug)]
-#[command(after_help = "Examples:\n  klamm start\n  klamm start --listen 0.0.0.0:9092 --data-dir /var/lib/klamm")]
-pub(crate) struct StartArguments {
-    /// Kafka's `server.properties`
-    #[arg(short, long, value_name = "FILE")]
+/// What was typed after `klamm start`.
+struct StartArguments {
     config: Option<PathBuf>,
-    /// Where data lies [default: ~/.local/share/klamm]
-    #[arg(short, long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
-    /// Where clients connect; the controller takes the next port [default: 127.0.0.1:9092]
-    #[arg(short, long, value_name = "HOST:PORT", conflicts_with = "config")]
     listen: Option<String>,
-    /// Sets one key of the configuration, over the file
-    #[arg(short, long = "override", value_name = "KEY=VALUE")]
     overrides: Vec<String>,
-    /// What to log: a level, or levels by module such as `info,klamm_net=debug`
-    #[arg(long, value_name = "LEVEL", default_value = "info")]
-    log_level: String,
+}
+
+impl StartArguments {
+    fn of(args: &Matches) -> StartArguments {
+        StartArguments {
+            config: args.get("config").map(PathBuf::from),
+            data_dir: args.get("data-dir").map(PathBuf::from),
+            listen: args.get("listen").map(str::to_owned),
+            overrides: args.all("override").into_iter().map(str::to_owned).collect(),
+        }
+    }
 }
 
 /// Runs the node until SIGTERM or Ctrl-C.
-pub(crate) fn run(arguments: StartArguments) -> Result<(), Report> {
-    let filter = log_filter(&arguments.log_level)?;
+pub(crate) fn run(args: &Matches) -> Outcome {
+    serve_as_told(args).map_err(Failure::from)
+}
+
+fn serve_as_told(args: &Matches) -> Result<(), Report> {
+    let arguments = StartArguments::of(args);
+    let filter = log_filter(args.get("log-level").unwrap_or_default())?;
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
