@@ -13,8 +13,10 @@ mod generated;
 mod message;
 mod reader;
 mod records;
+pub mod schema;
 mod tagged;
 mod uuid;
+mod value;
 mod wire;
 mod writer;
 
@@ -25,8 +27,10 @@ pub use generated::{ApiKey, coordinator, data, headers, messages, metadata, remo
 pub use message::{Message, Request, Response};
 pub use reader::Reader;
 pub use records::Records;
+pub use schema::Schema;
 pub use tagged::RawTaggedField;
 pub use uuid::{ParseUuidError, Uuid};
+pub use value::Value;
 pub use wire::Wire;
 pub use writer::{EncodedFrame, ExternalCut, TaggedFields, Writer};
 

@@ -2,6 +2,7 @@
 
 use std::fmt::Debug;
 
+use crate::schema::Field;
 use crate::{ApiKey, DecodeError, DecodeErrorKind, EncodeError, Reader, VersionRange, Wire, Writer};
 
 /// A message with versions: a request, a response, a header or a record.
@@ -14,6 +15,8 @@ pub trait Message: Wire + Default + Clone + Debug + PartialEq {
     const MAX_VERSION: i16;
     /// First flexible version, or `i16::MAX`.
     const FLEXIBLE_FROM: i16;
+    /// Its fields, as data.
+    const FIELDS: &'static [Field];
     /// The versions that can be read and written.
     const VERSIONS: VersionRange = VersionRange {
         min: Self::MIN_VERSION,

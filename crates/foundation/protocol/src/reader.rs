@@ -276,7 +276,13 @@ impl Reader {
         }
     }
 
-    fn array_length(&mut self, flexible: bool, nullable: bool, min_size: usize) -> Result<Option<usize>, DecodeError> {
+    /// How many elements follow; no more than fit what is left when each takes `min_size` bytes. `None` is null.
+    pub(crate) fn array_length(
+        &mut self,
+        flexible: bool,
+        nullable: bool,
+        min_size: usize,
+    ) -> Result<Option<usize>, DecodeError> {
         let count = self.length(flexible)?;
         let Some(count) = self.allow_null(count, nullable)? else {
             return Ok(None);

@@ -1,7 +1,7 @@
 //! Emits the module of one message: its structs, their defaults, its traits.
 
-use super::codec;
 use super::schema::{Field, Kind, Message, Struct, Type};
+use super::{codec, fields};
 
 /// `FetchRequest` as `fetch_request`.
 pub(crate) fn snake(name: &str) -> String {
@@ -41,6 +41,7 @@ pub(crate) fn emit(message: &Message) -> String {
             body += &traits(message);
         }
     }
+    body += &fields::structs(message);
     format!("//! {}\n\n{}{body}", summary(message), imports(&body))
 }
 
@@ -83,7 +84,11 @@ fn imports(body: &str) -> String {
         "require_default",
     ];
     // `type Response` names an associated type, not the trait.
-    let body = body.replace("type Response = crate::messages::", "");
+    // So do the types of fields as data.
+    let body = body
+        .replace("type Response = crate::messages::", "")
+        .replace("schema::Type::Bytes", "")
+        .replace("schema::Type::Uuid", "");
     let used = |name: &str| {
         body.split(|c: char| !(c.is_alphanumeric() || c == '_'))
             .any(|word| word == name)
@@ -99,7 +104,7 @@ fn imports(body: &str) -> String {
         .into_iter()
         .filter(|name| *name != "require_default" && used(name))
         .collect();
-    text + &format!("use crate::{{{}}};\n", names.join(", "))
+    text + &format!("use crate::{{{}, schema}};\n", names.join(", "))
 }
 
 fn declaration(message: &Message, one: &Struct, is_top: bool) -> String {
@@ -235,8 +240,10 @@ fn traits(message: &Message) -> String {
     };
     let mut text = format!(
         "\nimpl Message for {name} {{\n    const NAME: &'static str = \"{name}\";\n    const MIN_VERSION: i16 = {};\n    \
-         const MAX_VERSION: i16 = {};\n    const FLEXIBLE_FROM: i16 = {flexible};\n}}\n",
-        message.versions.min, message.versions.max
+         const MAX_VERSION: i16 = {};\n    const FLEXIBLE_FROM: i16 = {flexible};\n    const FIELDS: &'static [schema::Field] = {};\n}}\n",
+        message.versions.min,
+        message.versions.max,
+        fields::list(&message.structs[0], "    "),
     );
     if let (Kind::Request, Some(api)) = (message.kind, name.strip_suffix("Request")) {
         text += &format!(

@@ -1,6 +1,7 @@
 //! Turns the protocol's schema into Rust. In: `schema/`. Out: texts by path, already laid out (rustfmt leaves them alone).
 
 mod codec;
+mod fields;
 mod message;
 mod parse;
 pub(crate) mod schema;

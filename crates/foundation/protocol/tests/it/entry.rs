@@ -1,14 +1,15 @@
 //! One face for all messages.
 
 use bytes::Bytes;
-use klamm_protocol::{DecodeError, EncodeError, Message, Reader, VersionRange, Writer};
+use klamm_protocol::{DecodeError, EncodeError, Message, Reader, Schema, VersionRange, Writer};
 
 /// A message type, without its type.
 pub(crate) struct Entry {
     pub(crate) name: &'static str,
     pub(crate) versions: VersionRange,
-    /// Reads bytes and drops the result.
-    pub(crate) decode: fn(Bytes, i16) -> Result<(), DecodeError>,
+    pub(crate) schema: Schema,
+    /// Reads bytes, drops the result and says how many it read.
+    pub(crate) decode: fn(Bytes, i16) -> Result<usize, DecodeError>,
     /// Reads bytes, which have to be read to the end, and writes them again; what that gives reads as the same value.
     pub(crate) recode: fn(Bytes, i16) -> Result<Bytes, DecodeError>,
     /// Writes the default value.
@@ -19,7 +20,11 @@ pub(crate) const fn entry<M: Message>() -> Entry {
     Entry {
         name: M::NAME,
         versions: M::VERSIONS,
-        decode: |bytes, version| M::decode(&mut Reader::new(bytes), version).map(drop),
+        schema: Schema::of::<M>(),
+        decode: |bytes, version| {
+            let mut reader = Reader::new(bytes);
+            M::decode(&mut reader, version).map(|_| reader.position())
+        },
         recode: recode::<M>,
         encode_default: |version| encode(&M::default(), version),
     }

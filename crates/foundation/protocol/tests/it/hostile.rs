@@ -50,7 +50,7 @@ fn mutated_messages_neither_panic_nor_allocate_much() {
 }
 
 /// Flips, overwrites with telling values, cuts, doubles or inserts.
-fn mutate(bytes: &[u8], random: &mut Random) -> Vec<u8> {
+pub(crate) fn mutate(bytes: &[u8], random: &mut Random) -> Vec<u8> {
     const TELLING: [&[u8]; 8] = [
         &[0xff],
         &[0x7f, 0xff, 0xff, 0xff],

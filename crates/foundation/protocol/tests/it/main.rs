@@ -13,6 +13,7 @@ mod golden;
 mod hostile;
 mod random_wire;
 mod round_trips;
+mod schemas;
 mod values;
 mod versions;
 

@@ -2,7 +2,7 @@
 
 //! `ConsumerGroupCurrentMemberAssignmentValue`. Record type 8, versions 0, flexible 0+.
 
-use crate::{DecodeError, EncodeError, Message, RawTaggedField, Reader, Uuid, Wire, Writer};
+use crate::{DecodeError, EncodeError, Message, RawTaggedField, Reader, Uuid, Wire, Writer, schema};
 
 /// `ConsumerGroupCurrentMemberAssignmentValue`. Record type 8, versions 0, flexible 0+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -50,6 +50,13 @@ impl Message for ConsumerGroupCurrentMemberAssignmentValue {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("memberEpoch", schema::Type::I32, 0, 0),
+        schema::Field::new("previousMemberEpoch", schema::Type::I32, 0, 0),
+        schema::Field::new("state", schema::Type::I8, 0, 0),
+        schema::Field::new("assignedPartitions", schema::Type::Array(&schema::Type::Struct(TOPIC_PARTITIONS)), 0, 0),
+        schema::Field::new("partitionsPendingRevocation", schema::Type::Array(&schema::Type::Struct(TOPIC_PARTITIONS)), 0, 0),
+    ];
 }
 
 /// Part of [`ConsumerGroupCurrentMemberAssignmentValue`].
@@ -104,3 +111,9 @@ impl Wire for TopicPartitions {
         tags.finish()
     }
 }
+
+const TOPIC_PARTITIONS: &[schema::Field] = &[
+    schema::Field::new("topicId", schema::Type::Uuid, 0, 0),
+    schema::Field::new("partitions", schema::Type::Array(&schema::Type::I32), 0, 0),
+    schema::Field::new("assignmentEpochs", schema::Type::Array(&schema::Type::I32), 0, 0).null(0, 0).tag(0),
+];

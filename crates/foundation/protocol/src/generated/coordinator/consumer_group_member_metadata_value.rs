@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 
-use crate::{DecodeError, EncodeError, Message, RawTaggedField, Reader, Wire, Writer};
+use crate::{DecodeError, EncodeError, Message, RawTaggedField, Reader, Wire, Writer, schema};
 
 /// `ConsumerGroupMemberMetadataValue`. Record type 5, versions 0, flexible 0+.
 #[derive(Clone, Debug, PartialEq)]
@@ -94,6 +94,17 @@ impl Message for ConsumerGroupMemberMetadataValue {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("instanceId", schema::Type::String, 0, 0).null(0, 0),
+        schema::Field::new("rackId", schema::Type::String, 0, 0).null(0, 0),
+        schema::Field::new("clientId", schema::Type::String, 0, 0),
+        schema::Field::new("clientHost", schema::Type::String, 0, 0),
+        schema::Field::new("subscribedTopicNames", schema::Type::Array(&schema::Type::String), 0, 0),
+        schema::Field::new("subscribedTopicRegex", schema::Type::String, 0, 0).null(0, 0),
+        schema::Field::new("rebalanceTimeoutMs", schema::Type::I32, 0, 0).default("-1"),
+        schema::Field::new("serverAssignor", schema::Type::String, 0, 0).null(0, 0),
+        schema::Field::new("classicMemberMetadata", schema::Type::Struct(CLASSIC_MEMBER_METADATA), 0, 0).null(0, 0).tag(0),
+    ];
 }
 
 /// Part of [`ConsumerGroupMemberMetadataValue`].
@@ -153,3 +164,13 @@ impl Wire for ClassicProtocol {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const CLASSIC_MEMBER_METADATA: &[schema::Field] = &[
+    schema::Field::new("sessionTimeoutMs", schema::Type::I32, 0, 0),
+    schema::Field::new("supportedProtocols", schema::Type::Array(&schema::Type::Struct(CLASSIC_PROTOCOL)), 0, 0),
+];
+
+const CLASSIC_PROTOCOL: &[schema::Field] = &[
+    schema::Field::new("name", schema::Type::String, 0, 0),
+    schema::Field::new("metadata", schema::Type::Bytes, 0, 0),
+];

@@ -2,7 +2,7 @@
 
 //! `ConsumerGroupPartitionMetadataKey`. Key of record type 4, versions 0, flexible none.
 
-use crate::{DecodeError, EncodeError, Message, Reader, Wire, Writer};
+use crate::{DecodeError, EncodeError, Message, Reader, Wire, Writer, schema};
 
 /// `ConsumerGroupPartitionMetadataKey`. Key of record type 4, versions 0, flexible none.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -31,4 +31,7 @@ impl Message for ConsumerGroupPartitionMetadataKey {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = i16::MAX;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("groupId", schema::Type::String, 0, 0),
+    ];
 }

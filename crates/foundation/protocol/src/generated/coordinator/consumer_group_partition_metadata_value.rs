@@ -2,7 +2,7 @@
 
 //! `ConsumerGroupPartitionMetadataValue`. Record type 4, versions 0, flexible 0+.
 
-use crate::{DecodeError, EncodeError, Message, RawTaggedField, Reader, Uuid, Wire, Writer};
+use crate::{DecodeError, EncodeError, Message, RawTaggedField, Reader, Uuid, Wire, Writer, schema};
 
 /// `ConsumerGroupPartitionMetadataValue`. Record type 4, versions 0, flexible 0+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -34,6 +34,9 @@ impl Message for ConsumerGroupPartitionMetadataValue {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("topics", schema::Type::Array(&schema::Type::Struct(TOPIC_METADATA)), 0, 0),
+    ];
 }
 
 /// Part of [`ConsumerGroupPartitionMetadataValue`].
@@ -101,3 +104,15 @@ impl Wire for PartitionMetadata {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const TOPIC_METADATA: &[schema::Field] = &[
+    schema::Field::new("topicId", schema::Type::Uuid, 0, 0),
+    schema::Field::new("topicName", schema::Type::String, 0, 0),
+    schema::Field::new("numPartitions", schema::Type::I32, 0, 0),
+    schema::Field::new("partitionMetadata", schema::Type::Array(&schema::Type::Struct(PARTITION_METADATA)), 0, 0),
+];
+
+const PARTITION_METADATA: &[schema::Field] = &[
+    schema::Field::new("partition", schema::Type::I32, 0, 0),
+    schema::Field::new("racks", schema::Type::Array(&schema::Type::String), 0, 0),
+];

@@ -2,7 +2,7 @@
 
 //! `ConsumerGroupRegularExpressionKey`. Key of record type 16, versions 0, flexible none.
 
-use crate::{DecodeError, EncodeError, Message, Reader, Wire, Writer};
+use crate::{DecodeError, EncodeError, Message, Reader, Wire, Writer, schema};
 
 /// `ConsumerGroupRegularExpressionKey`. Key of record type 16, versions 0, flexible none.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -35,4 +35,8 @@ impl Message for ConsumerGroupRegularExpressionKey {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = i16::MAX;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("groupId", schema::Type::String, 0, 0),
+        schema::Field::new("regularExpression", schema::Type::String, 0, 0),
+    ];
 }

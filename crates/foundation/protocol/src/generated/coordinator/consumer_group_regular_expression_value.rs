@@ -2,7 +2,7 @@
 
 //! `ConsumerGroupRegularExpressionValue`. Record type 16, versions 0, flexible 0+.
 
-use crate::{DecodeError, EncodeError, Message, RawTaggedField, Reader, Wire, Writer};
+use crate::{DecodeError, EncodeError, Message, RawTaggedField, Reader, Wire, Writer, schema};
 
 /// `ConsumerGroupRegularExpressionValue`. Record type 16, versions 0, flexible 0+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -42,4 +42,9 @@ impl Message for ConsumerGroupRegularExpressionValue {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("topics", schema::Type::Array(&schema::Type::String), 0, 0),
+        schema::Field::new("version", schema::Type::I64, 0, 0),
+        schema::Field::new("timestamp", schema::Type::I64, 0, 0),
+    ];
 }

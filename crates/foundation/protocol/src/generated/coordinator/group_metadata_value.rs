@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 
-use crate::{DecodeError, EncodeError, Message, RawTaggedField, Reader, Wire, Writer};
+use crate::{DecodeError, EncodeError, Message, RawTaggedField, Reader, Wire, Writer, schema};
 
 /// `GroupMetadataValue`. Record type 2, versions 0-4, flexible 4+.
 #[derive(Clone, Debug, PartialEq)]
@@ -70,6 +70,14 @@ impl Message for GroupMetadataValue {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 4;
     const FLEXIBLE_FROM: i16 = 4;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("protocolType", schema::Type::String, 0, 4),
+        schema::Field::new("generation", schema::Type::I32, 0, 4),
+        schema::Field::new("protocol", schema::Type::String, 0, 4).null(0, 4),
+        schema::Field::new("leader", schema::Type::String, 0, 4).null(0, 4),
+        schema::Field::new("currentStateTimestamp", schema::Type::I64, 2, 4).default("-1"),
+        schema::Field::new("members", schema::Type::Array(&schema::Type::Struct(MEMBER_METADATA)), 0, 4),
+    ];
 }
 
 /// Part of [`GroupMetadataValue`].
@@ -140,3 +148,14 @@ impl Wire for MemberMetadata {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const MEMBER_METADATA: &[schema::Field] = &[
+    schema::Field::new("memberId", schema::Type::String, 0, 4),
+    schema::Field::new("groupInstanceId", schema::Type::String, 3, 4).null(3, 4).default("null"),
+    schema::Field::new("clientId", schema::Type::String, 0, 4),
+    schema::Field::new("clientHost", schema::Type::String, 0, 4),
+    schema::Field::new("rebalanceTimeout", schema::Type::I32, 1, 4).default("-1"),
+    schema::Field::new("sessionTimeout", schema::Type::I32, 0, 4),
+    schema::Field::new("subscription", schema::Type::Bytes, 0, 4),
+    schema::Field::new("assignment", schema::Type::Bytes, 0, 4),
+];

@@ -2,7 +2,7 @@
 
 //! `LegacyOffsetCommitValue`. Record type 0, versions 0, flexible none.
 
-use crate::{DecodeError, EncodeError, Message, Reader, Wire, Writer};
+use crate::{DecodeError, EncodeError, Message, Reader, Wire, Writer, schema};
 
 /// `LegacyOffsetCommitValue`. Record type 0, versions 0, flexible none.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -39,4 +39,9 @@ impl Message for LegacyOffsetCommitValue {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = i16::MAX;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("offset", schema::Type::I64, 0, 0),
+        schema::Field::new("metadata", schema::Type::String, 0, 0),
+        schema::Field::new("commitTimestamp", schema::Type::I64, 0, 0),
+    ];
 }

@@ -2,7 +2,7 @@
 
 //! `OffsetCommitValue`. Record type 1, versions 0-4, flexible 4+.
 
-use crate::{DecodeError, EncodeError, Message, RawTaggedField, Reader, Uuid, Wire, Writer};
+use crate::{DecodeError, EncodeError, Message, RawTaggedField, Reader, Uuid, Wire, Writer, schema};
 
 /// `OffsetCommitValue`. Record type 1, versions 0-4, flexible 4+.
 #[derive(Clone, Debug, PartialEq)]
@@ -77,4 +77,12 @@ impl Message for OffsetCommitValue {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 4;
     const FLEXIBLE_FROM: i16 = 4;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("offset", schema::Type::I64, 0, 4),
+        schema::Field::new("leaderEpoch", schema::Type::I32, 3, 4).default("-1"),
+        schema::Field::new("metadata", schema::Type::String, 0, 4),
+        schema::Field::new("commitTimestamp", schema::Type::I64, 0, 4),
+        schema::Field::new("expireTimestamp", schema::Type::I64, 1, 1).default("-1"),
+        schema::Field::new("topicId", schema::Type::Uuid, 4, 4).tag(0),
+    ];
 }

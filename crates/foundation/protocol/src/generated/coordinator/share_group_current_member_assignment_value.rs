@@ -2,7 +2,7 @@
 
 //! `ShareGroupCurrentMemberAssignmentValue`. Record type 14, versions 0, flexible 0+.
 
-use crate::{DecodeError, EncodeError, Message, RawTaggedField, Reader, Uuid, Wire, Writer};
+use crate::{DecodeError, EncodeError, Message, RawTaggedField, Reader, Uuid, Wire, Writer, schema};
 
 /// `ShareGroupCurrentMemberAssignmentValue`. Record type 14, versions 0, flexible 0+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -46,6 +46,12 @@ impl Message for ShareGroupCurrentMemberAssignmentValue {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("memberEpoch", schema::Type::I32, 0, 0),
+        schema::Field::new("previousMemberEpoch", schema::Type::I32, 0, 0),
+        schema::Field::new("state", schema::Type::I8, 0, 0),
+        schema::Field::new("assignedPartitions", schema::Type::Array(&schema::Type::Struct(TOPIC_PARTITIONS)), 0, 0),
+    ];
 }
 
 /// Part of [`ShareGroupCurrentMemberAssignmentValue`].
@@ -76,3 +82,8 @@ impl Wire for TopicPartitions {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const TOPIC_PARTITIONS: &[schema::Field] = &[
+    schema::Field::new("topicId", schema::Type::Uuid, 0, 0),
+    schema::Field::new("partitions", schema::Type::Array(&schema::Type::I32), 0, 0),
+];

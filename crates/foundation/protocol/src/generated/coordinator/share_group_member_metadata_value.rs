@@ -2,7 +2,7 @@
 
 //! `ShareGroupMemberMetadataValue`. Record type 10, versions 0, flexible 0+.
 
-use crate::{DecodeError, EncodeError, Message, RawTaggedField, Reader, Wire, Writer};
+use crate::{DecodeError, EncodeError, Message, RawTaggedField, Reader, Wire, Writer, schema};
 
 /// `ShareGroupMemberMetadataValue`. Record type 10, versions 0, flexible 0+.
 #[derive(Clone, Debug, PartialEq)]
@@ -58,4 +58,10 @@ impl Message for ShareGroupMemberMetadataValue {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("rackId", schema::Type::String, 0, 0).null(0, 0),
+        schema::Field::new("clientId", schema::Type::String, 0, 0),
+        schema::Field::new("clientHost", schema::Type::String, 0, 0),
+        schema::Field::new("subscribedTopicNames", schema::Type::Array(&schema::Type::String), 0, 0),
+    ];
 }

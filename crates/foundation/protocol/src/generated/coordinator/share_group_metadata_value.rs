@@ -2,7 +2,7 @@
 
 //! `ShareGroupMetadataValue`. Record type 11, versions 0, flexible 0+.
 
-use crate::{DecodeError, EncodeError, Message, RawTaggedField, Reader, Wire, Writer};
+use crate::{DecodeError, EncodeError, Message, RawTaggedField, Reader, Wire, Writer, schema};
 
 /// `ShareGroupMetadataValue`. Record type 11, versions 0, flexible 0+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -38,4 +38,8 @@ impl Message for ShareGroupMetadataValue {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("epoch", schema::Type::I32, 0, 0),
+        schema::Field::new("metadataHash", schema::Type::I64, 0, 0),
+    ];
 }

@@ -2,7 +2,7 @@
 
 //! `ShareGroupStatePartitionMetadataValue`. Record type 15, versions 0, flexible 0+.
 
-use crate::{DecodeError, EncodeError, Message, RawTaggedField, Reader, Uuid, Wire, Writer};
+use crate::{DecodeError, EncodeError, Message, RawTaggedField, Reader, Uuid, Wire, Writer, schema};
 
 /// `ShareGroupStatePartitionMetadataValue`. Record type 15, versions 0, flexible 0+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -42,6 +42,11 @@ impl Message for ShareGroupStatePartitionMetadataValue {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("initializingTopics", schema::Type::Array(&schema::Type::Struct(TOPIC_PARTITIONS_INFO)), 0, 0),
+        schema::Field::new("initializedTopics", schema::Type::Array(&schema::Type::Struct(TOPIC_PARTITIONS_INFO)), 0, 0),
+        schema::Field::new("deletingTopics", schema::Type::Array(&schema::Type::Struct(TOPIC_INFO)), 0, 0),
+    ];
 }
 
 /// Part of [`ShareGroupStatePartitionMetadataValue`].
@@ -105,3 +110,14 @@ impl Wire for TopicInfo {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const TOPIC_PARTITIONS_INFO: &[schema::Field] = &[
+    schema::Field::new("topicId", schema::Type::Uuid, 0, 0),
+    schema::Field::new("topicName", schema::Type::String, 0, 0),
+    schema::Field::new("partitions", schema::Type::Array(&schema::Type::I32), 0, 0),
+];
+
+const TOPIC_INFO: &[schema::Field] = &[
+    schema::Field::new("topicId", schema::Type::Uuid, 0, 0),
+    schema::Field::new("topicName", schema::Type::String, 0, 0),
+];

@@ -2,7 +2,7 @@
 
 //! `ShareGroupTargetAssignmentMemberValue`. Record type 13, versions 0, flexible 0+.
 
-use crate::{DecodeError, EncodeError, Message, RawTaggedField, Reader, Uuid, Wire, Writer};
+use crate::{DecodeError, EncodeError, Message, RawTaggedField, Reader, Uuid, Wire, Writer, schema};
 
 /// `ShareGroupTargetAssignmentMemberValue`. Record type 13, versions 0, flexible 0+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -34,6 +34,9 @@ impl Message for ShareGroupTargetAssignmentMemberValue {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("topicPartitions", schema::Type::Array(&schema::Type::Struct(TOPIC_PARTITION)), 0, 0),
+    ];
 }
 
 /// Part of [`ShareGroupTargetAssignmentMemberValue`].
@@ -64,3 +67,8 @@ impl Wire for TopicPartition {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const TOPIC_PARTITION: &[schema::Field] = &[
+    schema::Field::new("topicId", schema::Type::Uuid, 0, 0),
+    schema::Field::new("partitions", schema::Type::Array(&schema::Type::I32), 0, 0),
+];

@@ -2,7 +2,7 @@
 
 //! `ShareSnapshotValue`. Record type 0, versions 0, flexible 0+.
 
-use crate::{DecodeError, EncodeError, Message, RawTaggedField, Reader, Wire, Writer};
+use crate::{DecodeError, EncodeError, Message, RawTaggedField, Reader, Wire, Writer, schema};
 
 /// `ShareSnapshotValue`. Record type 0, versions 0, flexible 0+.
 #[derive(Clone, Debug, PartialEq)]
@@ -87,6 +87,16 @@ impl Message for ShareSnapshotValue {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("snapshotEpoch", schema::Type::I32, 0, 0),
+        schema::Field::new("stateEpoch", schema::Type::I32, 0, 0),
+        schema::Field::new("leaderEpoch", schema::Type::I32, 0, 0),
+        schema::Field::new("startOffset", schema::Type::I64, 0, 0),
+        schema::Field::new("deliveryCompleteCount", schema::Type::I32, 0, 0).tag(0).default("-1"),
+        schema::Field::new("createTimestamp", schema::Type::I64, 0, 0),
+        schema::Field::new("writeTimestamp", schema::Type::I64, 0, 0),
+        schema::Field::new("stateBatches", schema::Type::Array(&schema::Type::Struct(STATE_BATCH)), 0, 0),
+    ];
 }
 
 /// Part of [`ShareSnapshotValue`].
@@ -125,3 +135,10 @@ impl Wire for StateBatch {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const STATE_BATCH: &[schema::Field] = &[
+    schema::Field::new("firstOffset", schema::Type::I64, 0, 0),
+    schema::Field::new("lastOffset", schema::Type::I64, 0, 0),
+    schema::Field::new("deliveryState", schema::Type::I8, 0, 0),
+    schema::Field::new("deliveryCount", schema::Type::I16, 0, 0),
+];

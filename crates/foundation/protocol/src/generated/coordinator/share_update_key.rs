@@ -2,7 +2,7 @@
 
 //! `ShareUpdateKey`. Key of record type 1, versions 0, flexible none.
 
-use crate::{DecodeError, EncodeError, Message, Reader, Uuid, Wire, Writer};
+use crate::{DecodeError, EncodeError, Message, Reader, Uuid, Wire, Writer, schema};
 
 /// `ShareUpdateKey`. Key of record type 1, versions 0, flexible none.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -39,4 +39,9 @@ impl Message for ShareUpdateKey {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = i16::MAX;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("groupId", schema::Type::String, 0, 0),
+        schema::Field::new("topicId", schema::Type::Uuid, 0, 0),
+        schema::Field::new("partition", schema::Type::I32, 0, 0),
+    ];
 }

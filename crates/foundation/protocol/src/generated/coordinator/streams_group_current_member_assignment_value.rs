@@ -2,7 +2,7 @@
 
 //! `StreamsGroupCurrentMemberAssignmentValue`. Record type 22, versions 0, flexible 0+.
 
-use crate::{DecodeError, EncodeError, Message, RawTaggedField, Reader, Wire, Writer};
+use crate::{DecodeError, EncodeError, Message, RawTaggedField, Reader, Wire, Writer, schema};
 
 /// `StreamsGroupCurrentMemberAssignmentValue`. Record type 22, versions 0, flexible 0+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -66,6 +66,17 @@ impl Message for StreamsGroupCurrentMemberAssignmentValue {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("memberEpoch", schema::Type::I32, 0, 0),
+        schema::Field::new("previousMemberEpoch", schema::Type::I32, 0, 0),
+        schema::Field::new("state", schema::Type::I8, 0, 0),
+        schema::Field::new("activeTasks", schema::Type::Array(&schema::Type::Struct(TASK_IDS)), 0, 0),
+        schema::Field::new("standbyTasks", schema::Type::Array(&schema::Type::Struct(TASK_IDS)), 0, 0),
+        schema::Field::new("warmupTasks", schema::Type::Array(&schema::Type::Struct(TASK_IDS)), 0, 0),
+        schema::Field::new("activeTasksPendingRevocation", schema::Type::Array(&schema::Type::Struct(TASK_IDS)), 0, 0),
+        schema::Field::new("standbyTasksPendingRevocation", schema::Type::Array(&schema::Type::Struct(TASK_IDS)), 0, 0),
+        schema::Field::new("warmupTasksPendingRevocation", schema::Type::Array(&schema::Type::Struct(TASK_IDS)), 0, 0),
+    ];
 }
 
 /// Part of [`StreamsGroupCurrentMemberAssignmentValue`].
@@ -120,3 +131,9 @@ impl Wire for TaskIds {
         tags.finish()
     }
 }
+
+const TASK_IDS: &[schema::Field] = &[
+    schema::Field::new("subtopologyId", schema::Type::String, 0, 0),
+    schema::Field::new("partitions", schema::Type::Array(&schema::Type::I32), 0, 0),
+    schema::Field::new("assignmentEpochs", schema::Type::Array(&schema::Type::I32), 0, 0).null(0, 0).tag(0),
+];

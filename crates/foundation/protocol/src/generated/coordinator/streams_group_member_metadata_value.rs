@@ -2,7 +2,7 @@
 
 //! `StreamsGroupMemberMetadataValue`. Record type 19, versions 0, flexible 0+.
 
-use crate::{DecodeError, EncodeError, Message, RawTaggedField, Reader, Wire, Writer};
+use crate::{DecodeError, EncodeError, Message, RawTaggedField, Reader, Wire, Writer, schema};
 
 /// `StreamsGroupMemberMetadataValue`. Record type 19, versions 0, flexible 0+.
 #[derive(Clone, Debug, PartialEq)]
@@ -83,6 +83,17 @@ impl Message for StreamsGroupMemberMetadataValue {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("instanceId", schema::Type::String, 0, 0).null(0, 0),
+        schema::Field::new("rackId", schema::Type::String, 0, 0).null(0, 0),
+        schema::Field::new("clientId", schema::Type::String, 0, 0),
+        schema::Field::new("clientHost", schema::Type::String, 0, 0),
+        schema::Field::new("rebalanceTimeoutMs", schema::Type::I32, 0, 0).default("-1"),
+        schema::Field::new("topologyEpoch", schema::Type::I32, 0, 0),
+        schema::Field::new("processId", schema::Type::String, 0, 0),
+        schema::Field::new("userEndpoint", schema::Type::Struct(ENDPOINT), 0, 0).null(0, 0).default("null"),
+        schema::Field::new("clientTags", schema::Type::Array(&schema::Type::Struct(KEY_VALUE)), 0, 0),
+    ];
 }
 
 /// Part of [`StreamsGroupMemberMetadataValue`].
@@ -142,3 +153,13 @@ impl Wire for KeyValue {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const ENDPOINT: &[schema::Field] = &[
+    schema::Field::new("host", schema::Type::String, 0, 0),
+    schema::Field::new("port", schema::Type::U16, 0, 0),
+];
+
+const KEY_VALUE: &[schema::Field] = &[
+    schema::Field::new("key", schema::Type::String, 0, 0),
+    schema::Field::new("value", schema::Type::String, 0, 0),
+];

@@ -2,7 +2,7 @@
 
 //! `StreamsGroupMetadataValue`. Record type 17, versions 0, flexible 0+.
 
-use crate::{DecodeError, EncodeError, Message, RawTaggedField, Reader, Wire, Writer};
+use crate::{DecodeError, EncodeError, Message, RawTaggedField, Reader, Wire, Writer, schema};
 
 /// `StreamsGroupMetadataValue`. Record type 17, versions 0, flexible 0+.
 #[derive(Clone, Debug, PartialEq)]
@@ -80,6 +80,14 @@ impl Message for StreamsGroupMetadataValue {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("epoch", schema::Type::I32, 0, 0),
+        schema::Field::new("metadataHash", schema::Type::I64, 0, 0),
+        schema::Field::new("validatedTopologyEpoch", schema::Type::I32, 0, 0).tag(0).default("-1"),
+        schema::Field::new("lastAssignmentConfigs", schema::Type::Array(&schema::Type::Struct(LAST_ASSIGNMENT_CONFIG)), 0, 0).null(0, 0).tag(1),
+        schema::Field::new("storedDescriptionTopologyEpoch", schema::Type::I32, 0, 0).tag(2).default("-1"),
+        schema::Field::new("failedDescriptionTopologyEpoch", schema::Type::I32, 0, 0).tag(3).default("-1"),
+    ];
 }
 
 /// Part of [`StreamsGroupMetadataValue`].
@@ -110,3 +118,8 @@ impl Wire for LastAssignmentConfig {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const LAST_ASSIGNMENT_CONFIG: &[schema::Field] = &[
+    schema::Field::new("key", schema::Type::String, 0, 0),
+    schema::Field::new("value", schema::Type::String, 0, 0),
+];

@@ -2,7 +2,7 @@
 
 //! `StreamsGroupTargetAssignmentMemberValue`. Record type 21, versions 0, flexible 0+.
 
-use crate::{DecodeError, EncodeError, Message, RawTaggedField, Reader, Wire, Writer};
+use crate::{DecodeError, EncodeError, Message, RawTaggedField, Reader, Wire, Writer, schema};
 
 /// `StreamsGroupTargetAssignmentMemberValue`. Record type 21, versions 0, flexible 0+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -42,6 +42,11 @@ impl Message for StreamsGroupTargetAssignmentMemberValue {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("activeTasks", schema::Type::Array(&schema::Type::Struct(TASK_IDS)), 0, 0),
+        schema::Field::new("standbyTasks", schema::Type::Array(&schema::Type::Struct(TASK_IDS)), 0, 0),
+        schema::Field::new("warmupTasks", schema::Type::Array(&schema::Type::Struct(TASK_IDS)), 0, 0),
+    ];
 }
 
 /// Part of [`StreamsGroupTargetAssignmentMemberValue`].
@@ -72,3 +77,8 @@ impl Wire for TaskIds {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const TASK_IDS: &[schema::Field] = &[
+    schema::Field::new("subtopologyId", schema::Type::String, 0, 0),
+    schema::Field::new("partitions", schema::Type::Array(&schema::Type::I32), 0, 0),
+];

@@ -2,7 +2,7 @@
 
 //! `StreamsGroupTargetAssignmentMetadataValue`. Record type 20, versions 0, flexible 0+.
 
-use crate::{DecodeError, EncodeError, Message, RawTaggedField, Reader, Wire, Writer};
+use crate::{DecodeError, EncodeError, Message, RawTaggedField, Reader, Wire, Writer, schema};
 
 /// `StreamsGroupTargetAssignmentMetadataValue`. Record type 20, versions 0, flexible 0+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -47,4 +47,8 @@ impl Message for StreamsGroupTargetAssignmentMetadataValue {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("assignmentEpoch", schema::Type::I32, 0, 0),
+        schema::Field::new("assignmentTimestamp", schema::Type::I64, 0, 0).tag(0),
+    ];
 }

@@ -2,7 +2,7 @@
 
 //! `StreamsGroupTopologyValue`. Record type 23, versions 0, flexible 0+.
 
-use crate::{DecodeError, EncodeError, Message, RawTaggedField, Reader, Wire, Writer};
+use crate::{DecodeError, EncodeError, Message, RawTaggedField, Reader, Wire, Writer, schema};
 
 /// `StreamsGroupTopologyValue`. Record type 23, versions 0, flexible 0+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -38,6 +38,10 @@ impl Message for StreamsGroupTopologyValue {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("epoch", schema::Type::I32, 0, 0),
+        schema::Field::new("subtopologies", schema::Type::Array(&schema::Type::Struct(SUBTOPOLOGY)), 0, 0),
+    ];
 }
 
 /// Part of [`StreamsGroupTopologyValue`].
@@ -187,3 +191,31 @@ impl Wire for TopicInfo {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const SUBTOPOLOGY: &[schema::Field] = &[
+    schema::Field::new("subtopologyId", schema::Type::String, 0, 0),
+    schema::Field::new("sourceTopics", schema::Type::Array(&schema::Type::String), 0, 0),
+    schema::Field::new("sourceTopicRegex", schema::Type::Array(&schema::Type::String), 0, 0),
+    schema::Field::new("stateChangelogTopics", schema::Type::Array(&schema::Type::Struct(TOPIC_INFO)), 0, 0),
+    schema::Field::new("repartitionSinkTopics", schema::Type::Array(&schema::Type::String), 0, 0),
+    schema::Field::new("repartitionSourceTopics", schema::Type::Array(&schema::Type::Struct(TOPIC_INFO)), 0, 0),
+    schema::Field::new("copartitionGroups", schema::Type::Array(&schema::Type::Struct(COPARTITION_GROUP)), 0, 0),
+];
+
+const COPARTITION_GROUP: &[schema::Field] = &[
+    schema::Field::new("sourceTopics", schema::Type::Array(&schema::Type::I16), 0, 0),
+    schema::Field::new("sourceTopicRegex", schema::Type::Array(&schema::Type::I16), 0, 0),
+    schema::Field::new("repartitionSourceTopics", schema::Type::Array(&schema::Type::I16), 0, 0),
+];
+
+const TOPIC_CONFIG: &[schema::Field] = &[
+    schema::Field::new("key", schema::Type::String, 0, 0),
+    schema::Field::new("value", schema::Type::String, 0, 0),
+];
+
+const TOPIC_INFO: &[schema::Field] = &[
+    schema::Field::new("name", schema::Type::String, 0, 0),
+    schema::Field::new("partitions", schema::Type::I32, 0, 0),
+    schema::Field::new("replicationFactor", schema::Type::I16, 0, 0),
+    schema::Field::new("topicConfigs", schema::Type::Array(&schema::Type::Struct(TOPIC_CONFIG)), 0, 0),
+];

@@ -3,7 +3,7 @@
 //! `TransactionLogValue`. Record type 0, versions 0-1, flexible 1+.
 
 use crate::message::require_default;
-use crate::{DecodeError, EncodeError, Message, RawTaggedField, Reader, Wire, Writer};
+use crate::{DecodeError, EncodeError, Message, RawTaggedField, Reader, Wire, Writer, schema};
 
 /// `TransactionLogValue`. Record type 0, versions 0-1, flexible 1+.
 #[derive(Clone, Debug, PartialEq)]
@@ -110,6 +110,19 @@ impl Message for TransactionLogValue {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 1;
     const FLEXIBLE_FROM: i16 = 1;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("producerId", schema::Type::I64, 0, 1),
+        schema::Field::new("previousProducerId", schema::Type::I64, 1, 1).tag(0).default("-1"),
+        schema::Field::new("nextProducerId", schema::Type::I64, 1, 1).tag(1).default("-1"),
+        schema::Field::new("producerEpoch", schema::Type::I16, 0, 1),
+        schema::Field::new("nextProducerEpoch", schema::Type::I16, 1, 1).tag(3).default("-1"),
+        schema::Field::new("transactionTimeoutMs", schema::Type::I32, 0, 1),
+        schema::Field::new("transactionStatus", schema::Type::I8, 0, 1),
+        schema::Field::new("transactionPartitions", schema::Type::Array(&schema::Type::Struct(PARTITIONS_SCHEMA)), 0, 1).null(0, 1),
+        schema::Field::new("transactionLastUpdateTimestampMs", schema::Type::I64, 0, 1),
+        schema::Field::new("transactionStartTimestampMs", schema::Type::I64, 0, 1),
+        schema::Field::new("clientTransactionVersion", schema::Type::I16, 1, 1).tag(2),
+    ];
 }
 
 /// Part of [`TransactionLogValue`].
@@ -140,3 +153,8 @@ impl Wire for PartitionsSchema {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const PARTITIONS_SCHEMA: &[schema::Field] = &[
+    schema::Field::new("topic", schema::Type::String, 0, 1),
+    schema::Field::new("partitionIds", schema::Type::Array(&schema::Type::I32), 0, 1),
+];

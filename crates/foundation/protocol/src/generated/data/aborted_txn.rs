@@ -2,7 +2,7 @@
 
 //! `AbortedTxn`. Versions 0, flexible none.
 
-use crate::{DecodeError, EncodeError, Message, Reader, Wire, Writer};
+use crate::{DecodeError, EncodeError, Message, Reader, Wire, Writer, schema};
 
 /// `AbortedTxn`. Versions 0, flexible none.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -43,4 +43,10 @@ impl Message for AbortedTxn {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = i16::MAX;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("producerId", schema::Type::I64, 0, 0),
+        schema::Field::new("firstOffset", schema::Type::I64, 0, 0),
+        schema::Field::new("lastOffset", schema::Type::I64, 0, 0),
+        schema::Field::new("lastStableOffset", schema::Type::I64, 0, 0),
+    ];
 }

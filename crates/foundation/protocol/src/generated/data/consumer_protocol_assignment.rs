@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 
-use crate::{DecodeError, EncodeError, Message, Reader, Wire, Writer};
+use crate::{DecodeError, EncodeError, Message, Reader, Wire, Writer, schema};
 
 /// `ConsumerProtocolAssignment`. Versions 0-3, flexible none.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -37,6 +37,10 @@ impl Message for ConsumerProtocolAssignment {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 3;
     const FLEXIBLE_FROM: i16 = i16::MAX;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("assignedPartitions", schema::Type::Array(&schema::Type::Struct(TOPIC_PARTITION)), 0, 3),
+        schema::Field::new("userData", schema::Type::Bytes, 0, 3).null(0, 3).default("null"),
+    ];
 }
 
 /// Part of [`ConsumerProtocolAssignment`].
@@ -64,3 +68,8 @@ impl Wire for TopicPartition {
         Ok(())
     }
 }
+
+const TOPIC_PARTITION: &[schema::Field] = &[
+    schema::Field::new("topic", schema::Type::String, 0, 3),
+    schema::Field::new("partitions", schema::Type::Array(&schema::Type::I32), 0, 3),
+];

@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 
-use crate::{DecodeError, EncodeError, Message, Reader, Wire, Writer};
+use crate::{DecodeError, EncodeError, Message, Reader, Wire, Writer, schema};
 
 /// `ConsumerProtocolSubscription`. Versions 0-3, flexible none.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,6 +61,13 @@ impl Message for ConsumerProtocolSubscription {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 3;
     const FLEXIBLE_FROM: i16 = i16::MAX;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("topics", schema::Type::Array(&schema::Type::String), 0, 3),
+        schema::Field::new("userData", schema::Type::Bytes, 0, 3).null(0, 3).default("null"),
+        schema::Field::new("ownedPartitions", schema::Type::Array(&schema::Type::Struct(TOPIC_PARTITION)), 1, 3),
+        schema::Field::new("generationId", schema::Type::I32, 2, 3).default("-1"),
+        schema::Field::new("rackId", schema::Type::String, 3, 3).null(3, 3).default("null"),
+    ];
 }
 
 /// Part of [`ConsumerProtocolSubscription`].
@@ -88,3 +95,8 @@ impl Wire for TopicPartition {
         Ok(())
     }
 }
+
+const TOPIC_PARTITION: &[schema::Field] = &[
+    schema::Field::new("topic", schema::Type::String, 1, 3),
+    schema::Field::new("partitions", schema::Type::Array(&schema::Type::I32), 1, 3),
+];

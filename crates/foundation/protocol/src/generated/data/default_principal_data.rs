@@ -2,7 +2,7 @@
 
 //! `DefaultPrincipalData`. Versions 0, flexible 0+.
 
-use crate::{DecodeError, EncodeError, Message, RawTaggedField, Reader, Wire, Writer};
+use crate::{DecodeError, EncodeError, Message, RawTaggedField, Reader, Wire, Writer, schema};
 
 /// `DefaultPrincipalData`. Versions 0, flexible 0+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -42,4 +42,9 @@ impl Message for DefaultPrincipalData {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("type", schema::Type::String, 0, 0),
+        schema::Field::new("name", schema::Type::String, 0, 0),
+        schema::Field::new("tokenAuthenticated", schema::Type::Bool, 0, 0),
+    ];
 }

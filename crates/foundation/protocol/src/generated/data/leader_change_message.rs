@@ -3,7 +3,7 @@
 //! `LeaderChangeMessage`. Versions 0-1, flexible 0+.
 
 use crate::message::require_default;
-use crate::{DecodeError, EncodeError, Message, RawTaggedField, Reader, Uuid, Wire, Writer};
+use crate::{DecodeError, EncodeError, Message, RawTaggedField, Reader, Uuid, Wire, Writer, schema};
 
 /// `LeaderChangeMessage`. Versions 0-1, flexible 0+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -47,6 +47,12 @@ impl Message for LeaderChangeMessage {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 1;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("version", schema::Type::I16, 0, 1),
+        schema::Field::new("leaderId", schema::Type::I32, 0, 1),
+        schema::Field::new("voters", schema::Type::Array(&schema::Type::Struct(VOTER)), 0, 1),
+        schema::Field::new("grantingVoters", schema::Type::Array(&schema::Type::Struct(VOTER)), 0, 1),
+    ];
 }
 
 /// Part of [`LeaderChangeMessage`].
@@ -77,3 +83,8 @@ impl Wire for Voter {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const VOTER: &[schema::Field] = &[
+    schema::Field::new("voterId", schema::Type::I32, 0, 1),
+    schema::Field::new("voterDirectoryId", schema::Type::Uuid, 1, 1),
+];

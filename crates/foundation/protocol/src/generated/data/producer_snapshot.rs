@@ -2,7 +2,7 @@
 
 //! `ProducerSnapshot`. Versions 1, flexible none.
 
-use crate::{DecodeError, EncodeError, Message, Reader, Wire, Writer};
+use crate::{DecodeError, EncodeError, Message, Reader, Wire, Writer, schema};
 
 /// `ProducerSnapshot`. Versions 1, flexible none.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -35,6 +35,10 @@ impl Message for ProducerSnapshot {
     const MIN_VERSION: i16 = 1;
     const MAX_VERSION: i16 = 1;
     const FLEXIBLE_FROM: i16 = i16::MAX;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("crc", schema::Type::U32, 1, 1),
+        schema::Field::new("producerEntries", schema::Type::Array(&schema::Type::Struct(PRODUCER_ENTRY)), 1, 1),
+    ];
 }
 
 /// Part of [`ProducerSnapshot`].
@@ -86,3 +90,14 @@ impl Wire for ProducerEntry {
         Ok(())
     }
 }
+
+const PRODUCER_ENTRY: &[schema::Field] = &[
+    schema::Field::new("producerId", schema::Type::I64, 1, 1),
+    schema::Field::new("epoch", schema::Type::I16, 1, 1),
+    schema::Field::new("lastSequence", schema::Type::I32, 1, 1),
+    schema::Field::new("lastOffset", schema::Type::I64, 1, 1),
+    schema::Field::new("offsetDelta", schema::Type::I32, 1, 1),
+    schema::Field::new("timestamp", schema::Type::I64, 1, 1),
+    schema::Field::new("coordinatorEpoch", schema::Type::I32, 1, 1),
+    schema::Field::new("currentTxnFirstOffset", schema::Type::I64, 1, 1),
+];

@@ -3,7 +3,7 @@
 //! `QuorumStateData`. Versions 0-1, flexible 0+.
 
 use crate::message::require_default;
-use crate::{DecodeError, EncodeError, Message, RawTaggedField, Reader, Uuid, Wire, Writer};
+use crate::{DecodeError, EncodeError, Message, RawTaggedField, Reader, Uuid, Wire, Writer, schema};
 
 /// `QuorumStateData`. Versions 0-1, flexible 0+.
 #[derive(Clone, Debug, PartialEq)]
@@ -74,6 +74,15 @@ impl Message for QuorumStateData {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 1;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("clusterId", schema::Type::String, 0, 0),
+        schema::Field::new("leaderId", schema::Type::I32, 0, 1).default("-1"),
+        schema::Field::new("leaderEpoch", schema::Type::I32, 0, 1).default("-1"),
+        schema::Field::new("votedId", schema::Type::I32, 0, 1).default("-1"),
+        schema::Field::new("votedDirectoryId", schema::Type::Uuid, 1, 1),
+        schema::Field::new("appliedOffset", schema::Type::I64, 0, 0),
+        schema::Field::new("currentVoters", schema::Type::Array(&schema::Type::Struct(VOTER)), 0, 0).null(0, 0),
+    ];
 }
 
 /// Part of [`QuorumStateData`].
@@ -100,3 +109,7 @@ impl Wire for Voter {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const VOTER: &[schema::Field] = &[
+    schema::Field::new("voterId", schema::Type::I32, 0, 0),
+];

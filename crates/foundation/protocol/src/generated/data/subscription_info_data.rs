@@ -5,7 +5,7 @@
 use bytes::Bytes;
 
 use crate::message::require_default;
-use crate::{DecodeError, EncodeError, Message, Reader, Uuid, Wire, Writer};
+use crate::{DecodeError, EncodeError, Message, Reader, Uuid, Wire, Writer, schema};
 
 /// `SubscriptionInfoData`. Versions 1-11, flexible none.
 #[derive(Clone, Debug, PartialEq)]
@@ -87,6 +87,18 @@ impl Message for SubscriptionInfoData {
     const MIN_VERSION: i16 = 1;
     const MAX_VERSION: i16 = 11;
     const FLEXIBLE_FROM: i16 = i16::MAX;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("version", schema::Type::I32, 1, 11),
+        schema::Field::new("latestSupportedVersion", schema::Type::I32, 3, 11).default("-1"),
+        schema::Field::new("processId", schema::Type::Uuid, 1, 11),
+        schema::Field::new("prevTasks", schema::Type::Array(&schema::Type::Struct(TASK_ID)), 1, 6),
+        schema::Field::new("standbyTasks", schema::Type::Array(&schema::Type::Struct(TASK_ID)), 1, 6),
+        schema::Field::new("userEndPoint", schema::Type::Bytes, 2, 11),
+        schema::Field::new("taskOffsetSums", schema::Type::Array(&schema::Type::Struct(TASK_OFFSET_SUM)), 7, 11),
+        schema::Field::new("uniqueField", schema::Type::I8, 8, 11),
+        schema::Field::new("errorCode", schema::Type::I32, 9, 11),
+        schema::Field::new("clientTags", schema::Type::Array(&schema::Type::Struct(CLIENT_TAG)), 11, 11),
+    ];
 }
 
 /// Part of [`SubscriptionInfoData`].
@@ -216,3 +228,26 @@ impl Wire for ClientTag {
         Ok(())
     }
 }
+
+const TASK_ID: &[schema::Field] = &[
+    schema::Field::new("topicGroupId", schema::Type::I32, 1, 6),
+    schema::Field::new("partition", schema::Type::I32, 1, 6),
+];
+
+const TASK_OFFSET_SUM: &[schema::Field] = &[
+    schema::Field::new("topicGroupId", schema::Type::I32, 7, 11),
+    schema::Field::new("partition", schema::Type::I32, 10, 11),
+    schema::Field::new("offsetSum", schema::Type::I64, 10, 11),
+    schema::Field::new("namedTopology", schema::Type::String, 10, 11).null(10, 11),
+    schema::Field::new("partitionToOffsetSum", schema::Type::Array(&schema::Type::Struct(PARTITION_TO_OFFSET_SUM)), 7, 9),
+];
+
+const PARTITION_TO_OFFSET_SUM: &[schema::Field] = &[
+    schema::Field::new("partition", schema::Type::I32, 7, 9),
+    schema::Field::new("offsetSum", schema::Type::I64, 7, 9),
+];
+
+const CLIENT_TAG: &[schema::Field] = &[
+    schema::Field::new("key", schema::Type::Bytes, 11, 11),
+    schema::Field::new("value", schema::Type::Bytes, 11, 11),
+];

@@ -2,7 +2,7 @@
 
 //! `VotersRecord`. Versions 0, flexible 0+.
 
-use crate::{DecodeError, EncodeError, Message, RawTaggedField, Reader, Uuid, Wire, Writer};
+use crate::{DecodeError, EncodeError, Message, RawTaggedField, Reader, Uuid, Wire, Writer, schema};
 
 /// `VotersRecord`. Versions 0, flexible 0+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -38,6 +38,10 @@ impl Message for VotersRecord {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("version", schema::Type::I16, 0, 0),
+        schema::Field::new("voters", schema::Type::Array(&schema::Type::Struct(VOTER)), 0, 0),
+    ];
 }
 
 /// Part of [`VotersRecord`].
@@ -138,3 +142,21 @@ impl Wire for KRaftVersionFeature {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const VOTER: &[schema::Field] = &[
+    schema::Field::new("voterId", schema::Type::I32, 0, 0),
+    schema::Field::new("voterDirectoryId", schema::Type::Uuid, 0, 0),
+    schema::Field::new("endpoints", schema::Type::Array(&schema::Type::Struct(ENDPOINT)), 0, 0),
+    schema::Field::new("kRaftVersionFeature", schema::Type::Struct(K_RAFT_VERSION_FEATURE), 0, 0),
+];
+
+const ENDPOINT: &[schema::Field] = &[
+    schema::Field::new("name", schema::Type::String, 0, 0),
+    schema::Field::new("host", schema::Type::String, 0, 0),
+    schema::Field::new("port", schema::Type::U16, 0, 0),
+];
+
+const K_RAFT_VERSION_FEATURE: &[schema::Field] = &[
+    schema::Field::new("minSupportedVersion", schema::Type::I16, 0, 0),
+    schema::Field::new("maxSupportedVersion", schema::Type::I16, 0, 0),
+];

@@ -2,7 +2,7 @@
 
 //! `RequestHeader`. Versions 1-2, flexible 2+.
 
-use crate::{DecodeError, EncodeError, Message, RawTaggedField, Reader, Wire, Writer};
+use crate::{DecodeError, EncodeError, Message, RawTaggedField, Reader, Wire, Writer, schema};
 
 /// `RequestHeader`. Versions 1-2, flexible 2+.
 #[derive(Clone, Debug, PartialEq)]
@@ -58,4 +58,10 @@ impl Message for RequestHeader {
     const MIN_VERSION: i16 = 1;
     const MAX_VERSION: i16 = 2;
     const FLEXIBLE_FROM: i16 = 2;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("requestApiKey", schema::Type::I16, 1, 2),
+        schema::Field::new("requestApiVersion", schema::Type::I16, 1, 2),
+        schema::Field::new("correlationId", schema::Type::I32, 1, 2),
+        schema::Field::new("clientId", schema::Type::String, 1, 2).null(1, 2).inflexible(),
+    ];
 }

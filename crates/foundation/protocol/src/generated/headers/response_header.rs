@@ -2,7 +2,7 @@
 
 //! `ResponseHeader`. Versions 0-1, flexible 1+.
 
-use crate::{DecodeError, EncodeError, Message, RawTaggedField, Reader, Wire, Writer};
+use crate::{DecodeError, EncodeError, Message, RawTaggedField, Reader, Wire, Writer, schema};
 
 /// `ResponseHeader`. Versions 0-1, flexible 1+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -34,4 +34,7 @@ impl Message for ResponseHeader {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 1;
     const FLEXIBLE_FROM: i16 = 1;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("correlationId", schema::Type::I32, 0, 1),
+    ];
 }

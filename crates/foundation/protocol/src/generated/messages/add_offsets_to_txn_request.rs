@@ -2,7 +2,7 @@
 
 //! `AddOffsetsToTxnRequest`. Api 25, versions 0-4, flexible 3+.
 
-use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Wire, Writer, schema};
 
 /// `AddOffsetsToTxnRequest`. Api 25, versions 0-4, flexible 3+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -46,6 +46,12 @@ impl Message for AddOffsetsToTxnRequest {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 4;
     const FLEXIBLE_FROM: i16 = 3;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("transactionalId", schema::Type::String, 0, 4),
+        schema::Field::new("producerId", schema::Type::I64, 0, 4),
+        schema::Field::new("producerEpoch", schema::Type::I16, 0, 4),
+        schema::Field::new("groupId", schema::Type::String, 0, 4),
+    ];
 }
 
 impl Request for AddOffsetsToTxnRequest {

@@ -2,7 +2,7 @@
 
 //! `AddOffsetsToTxnResponse`. Api 25, versions 0-4, flexible 3+.
 
-use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Wire, Writer, schema};
 
 /// `AddOffsetsToTxnResponse`. Api 25, versions 0-4, flexible 3+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -38,6 +38,10 @@ impl Message for AddOffsetsToTxnResponse {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 4;
     const FLEXIBLE_FROM: i16 = 3;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("throttleTimeMs", schema::Type::I32, 0, 4),
+        schema::Field::new("errorCode", schema::Type::I16, 0, 4),
+    ];
 }
 
 impl Response for AddOffsetsToTxnResponse {

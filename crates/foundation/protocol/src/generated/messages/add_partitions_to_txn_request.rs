@@ -3,7 +3,7 @@
 //! `AddPartitionsToTxnRequest`. Api 24, versions 0-5, flexible 3+.
 
 use crate::message::require_default;
-use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Wire, Writer, schema};
 
 /// `AddPartitionsToTxnRequest`. Api 24, versions 0-5, flexible 3+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -51,6 +51,13 @@ impl Message for AddPartitionsToTxnRequest {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 5;
     const FLEXIBLE_FROM: i16 = 3;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("transactions", schema::Type::Array(&schema::Type::Struct(ADD_PARTITIONS_TO_TXN_TRANSACTION)), 4, 5),
+        schema::Field::new("v3AndBelowTransactionalId", schema::Type::String, 0, 3),
+        schema::Field::new("v3AndBelowProducerId", schema::Type::I64, 0, 3),
+        schema::Field::new("v3AndBelowProducerEpoch", schema::Type::I16, 0, 3),
+        schema::Field::new("v3AndBelowTopics", schema::Type::Array(&schema::Type::Struct(ADD_PARTITIONS_TO_TXN_TOPIC)), 0, 3),
+    ];
 }
 
 impl Request for AddPartitionsToTxnRequest {
@@ -127,3 +134,16 @@ impl Wire for AddPartitionsToTxnTopic {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const ADD_PARTITIONS_TO_TXN_TRANSACTION: &[schema::Field] = &[
+    schema::Field::new("transactionalId", schema::Type::String, 4, 5),
+    schema::Field::new("producerId", schema::Type::I64, 4, 5),
+    schema::Field::new("producerEpoch", schema::Type::I16, 4, 5),
+    schema::Field::new("verifyOnly", schema::Type::Bool, 4, 5),
+    schema::Field::new("topics", schema::Type::Array(&schema::Type::Struct(ADD_PARTITIONS_TO_TXN_TOPIC)), 4, 5),
+];
+
+const ADD_PARTITIONS_TO_TXN_TOPIC: &[schema::Field] = &[
+    schema::Field::new("name", schema::Type::String, 0, 5),
+    schema::Field::new("partitions", schema::Type::Array(&schema::Type::I32), 0, 5),
+];

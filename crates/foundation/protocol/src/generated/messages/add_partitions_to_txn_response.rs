@@ -3,7 +3,7 @@
 //! `AddPartitionsToTxnResponse`. Api 24, versions 0-5, flexible 3+.
 
 use crate::message::require_default;
-use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Wire, Writer, schema};
 
 /// `AddPartitionsToTxnResponse`. Api 24, versions 0-5, flexible 3+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -47,6 +47,12 @@ impl Message for AddPartitionsToTxnResponse {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 5;
     const FLEXIBLE_FROM: i16 = 3;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("throttleTimeMs", schema::Type::I32, 0, 5),
+        schema::Field::new("errorCode", schema::Type::I16, 4, 5),
+        schema::Field::new("resultsByTransaction", schema::Type::Array(&schema::Type::Struct(ADD_PARTITIONS_TO_TXN_RESULT)), 4, 5),
+        schema::Field::new("resultsByTopicV3AndBelow", schema::Type::Array(&schema::Type::Struct(ADD_PARTITIONS_TO_TXN_TOPIC_RESULT)), 0, 3),
+    ];
 }
 
 impl Response for AddPartitionsToTxnResponse {
@@ -139,3 +145,18 @@ impl Wire for AddPartitionsToTxnPartitionResult {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const ADD_PARTITIONS_TO_TXN_RESULT: &[schema::Field] = &[
+    schema::Field::new("transactionalId", schema::Type::String, 4, 5),
+    schema::Field::new("topicResults", schema::Type::Array(&schema::Type::Struct(ADD_PARTITIONS_TO_TXN_TOPIC_RESULT)), 4, 5),
+];
+
+const ADD_PARTITIONS_TO_TXN_TOPIC_RESULT: &[schema::Field] = &[
+    schema::Field::new("name", schema::Type::String, 0, 5),
+    schema::Field::new("resultsByPartition", schema::Type::Array(&schema::Type::Struct(ADD_PARTITIONS_TO_TXN_PARTITION_RESULT)), 0, 5),
+];
+
+const ADD_PARTITIONS_TO_TXN_PARTITION_RESULT: &[schema::Field] = &[
+    schema::Field::new("partitionIndex", schema::Type::I32, 0, 5),
+    schema::Field::new("partitionErrorCode", schema::Type::I16, 0, 5),
+];

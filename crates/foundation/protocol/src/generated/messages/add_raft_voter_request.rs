@@ -3,7 +3,7 @@
 //! `AddRaftVoterRequest`. Api 80, versions 0-1, flexible 0+.
 
 use crate::message::require_default;
-use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Uuid, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Uuid, Wire, Writer, schema};
 
 /// `AddRaftVoterRequest`. Api 80, versions 0-1, flexible 0+.
 #[derive(Clone, Debug, PartialEq)]
@@ -69,6 +69,14 @@ impl Message for AddRaftVoterRequest {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 1;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("clusterId", schema::Type::String, 0, 1).null(0, 1),
+        schema::Field::new("timeoutMs", schema::Type::I32, 0, 1),
+        schema::Field::new("voterId", schema::Type::I32, 0, 1),
+        schema::Field::new("voterDirectoryId", schema::Type::Uuid, 0, 1),
+        schema::Field::new("listeners", schema::Type::Array(&schema::Type::Struct(LISTENER)), 0, 1),
+        schema::Field::new("ackWhenCommitted", schema::Type::Bool, 1, 1).default("true"),
+    ];
 }
 
 impl Request for AddRaftVoterRequest {
@@ -108,3 +116,9 @@ impl Wire for Listener {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const LISTENER: &[schema::Field] = &[
+    schema::Field::new("name", schema::Type::String, 0, 1),
+    schema::Field::new("host", schema::Type::String, 0, 1),
+    schema::Field::new("port", schema::Type::U16, 0, 1),
+];

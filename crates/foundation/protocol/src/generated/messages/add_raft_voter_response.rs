@@ -2,7 +2,7 @@
 
 //! `AddRaftVoterResponse`. Api 80, versions 0-1, flexible 0+.
 
-use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Wire, Writer, schema};
 
 /// `AddRaftVoterResponse`. Api 80, versions 0-1, flexible 0+.
 #[derive(Clone, Debug, PartialEq)]
@@ -53,6 +53,11 @@ impl Message for AddRaftVoterResponse {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 1;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("throttleTimeMs", schema::Type::I32, 0, 1),
+        schema::Field::new("errorCode", schema::Type::I16, 0, 1),
+        schema::Field::new("errorMessage", schema::Type::String, 0, 1).null(0, 1),
+    ];
 }
 
 impl Response for AddRaftVoterResponse {

@@ -2,7 +2,7 @@
 
 //! `AllocateProducerIdsRequest`. Api 67, versions 0, flexible 0+.
 
-use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Wire, Writer, schema};
 
 /// `AllocateProducerIdsRequest`. Api 67, versions 0, flexible 0+.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,6 +48,10 @@ impl Message for AllocateProducerIdsRequest {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("brokerId", schema::Type::I32, 0, 0),
+        schema::Field::new("brokerEpoch", schema::Type::I64, 0, 0).default("-1"),
+    ];
 }
 
 impl Request for AllocateProducerIdsRequest {

@@ -2,7 +2,7 @@
 
 //! `AllocateProducerIdsResponse`. Api 67, versions 0, flexible 0+.
 
-use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Wire, Writer, schema};
 
 /// `AllocateProducerIdsResponse`. Api 67, versions 0, flexible 0+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -46,6 +46,12 @@ impl Message for AllocateProducerIdsResponse {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("throttleTimeMs", schema::Type::I32, 0, 0),
+        schema::Field::new("errorCode", schema::Type::I16, 0, 0),
+        schema::Field::new("producerIdStart", schema::Type::I64, 0, 0),
+        schema::Field::new("producerIdLen", schema::Type::I32, 0, 0),
+    ];
 }
 
 impl Response for AllocateProducerIdsResponse {

@@ -2,7 +2,7 @@
 
 //! `AlterClientQuotasRequest`. Api 49, versions 0-1, flexible 1+.
 
-use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Wire, Writer, schema};
 
 /// `AlterClientQuotasRequest`. Api 49, versions 0-1, flexible 1+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -38,6 +38,10 @@ impl Message for AlterClientQuotasRequest {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 1;
     const FLEXIBLE_FROM: i16 = 1;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("entries", schema::Type::Array(&schema::Type::Struct(ENTRY_DATA)), 0, 1),
+        schema::Field::new("validateOnly", schema::Type::Bool, 0, 1),
+    ];
 }
 
 impl Request for AlterClientQuotasRequest {
@@ -145,3 +149,19 @@ impl Wire for OpData {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const ENTRY_DATA: &[schema::Field] = &[
+    schema::Field::new("entity", schema::Type::Array(&schema::Type::Struct(ENTITY_DATA)), 0, 1),
+    schema::Field::new("ops", schema::Type::Array(&schema::Type::Struct(OP_DATA)), 0, 1),
+];
+
+const ENTITY_DATA: &[schema::Field] = &[
+    schema::Field::new("entityType", schema::Type::String, 0, 1),
+    schema::Field::new("entityName", schema::Type::String, 0, 1).null(0, 1),
+];
+
+const OP_DATA: &[schema::Field] = &[
+    schema::Field::new("key", schema::Type::String, 0, 1),
+    schema::Field::new("value", schema::Type::F64, 0, 1),
+    schema::Field::new("remove", schema::Type::Bool, 0, 1),
+];

@@ -2,7 +2,7 @@
 
 //! `AlterClientQuotasResponse`. Api 49, versions 0-1, flexible 1+.
 
-use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Wire, Writer, schema};
 
 /// `AlterClientQuotasResponse`. Api 49, versions 0-1, flexible 1+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -38,6 +38,10 @@ impl Message for AlterClientQuotasResponse {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 1;
     const FLEXIBLE_FROM: i16 = 1;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("throttleTimeMs", schema::Type::I32, 0, 1),
+        schema::Field::new("entries", schema::Type::Array(&schema::Type::Struct(ENTRY_DATA)), 0, 1),
+    ];
 }
 
 impl Response for AlterClientQuotasResponse {
@@ -126,3 +130,14 @@ impl Wire for EntityData {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const ENTRY_DATA: &[schema::Field] = &[
+    schema::Field::new("errorCode", schema::Type::I16, 0, 1),
+    schema::Field::new("errorMessage", schema::Type::String, 0, 1).null(0, 1),
+    schema::Field::new("entity", schema::Type::Array(&schema::Type::Struct(ENTITY_DATA)), 0, 1),
+];
+
+const ENTITY_DATA: &[schema::Field] = &[
+    schema::Field::new("entityType", schema::Type::String, 0, 1),
+    schema::Field::new("entityName", schema::Type::String, 0, 1).null(0, 1),
+];

@@ -2,7 +2,7 @@
 
 //! `AlterConfigsRequest`. Api 33, versions 0-2, flexible 2+.
 
-use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Wire, Writer, schema};
 
 /// `AlterConfigsRequest`. Api 33, versions 0-2, flexible 2+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -38,6 +38,10 @@ impl Message for AlterConfigsRequest {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 2;
     const FLEXIBLE_FROM: i16 = 2;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("resources", schema::Type::Array(&schema::Type::Struct(ALTER_CONFIGS_RESOURCE)), 0, 2),
+        schema::Field::new("validateOnly", schema::Type::Bool, 0, 2),
+    ];
 }
 
 impl Request for AlterConfigsRequest {
@@ -116,3 +120,14 @@ impl Wire for AlterableConfig {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const ALTER_CONFIGS_RESOURCE: &[schema::Field] = &[
+    schema::Field::new("resourceType", schema::Type::I8, 0, 2),
+    schema::Field::new("resourceName", schema::Type::String, 0, 2),
+    schema::Field::new("configs", schema::Type::Array(&schema::Type::Struct(ALTERABLE_CONFIG)), 0, 2),
+];
+
+const ALTERABLE_CONFIG: &[schema::Field] = &[
+    schema::Field::new("name", schema::Type::String, 0, 2),
+    schema::Field::new("value", schema::Type::String, 0, 2).null(0, 2),
+];

@@ -3,7 +3,7 @@
 //! `AlterPartitionReassignmentsRequest`. Api 45, versions 0-1, flexible 0+.
 
 use crate::message::require_default;
-use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Wire, Writer, schema};
 
 /// `AlterPartitionReassignmentsRequest`. Api 45, versions 0-1, flexible 0+.
 #[derive(Clone, Debug, PartialEq)]
@@ -54,6 +54,11 @@ impl Message for AlterPartitionReassignmentsRequest {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 1;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("timeoutMs", schema::Type::I32, 0, 1).default("60000"),
+        schema::Field::new("allowReplicationFactorChange", schema::Type::Bool, 1, 1).default("true"),
+        schema::Field::new("topics", schema::Type::Array(&schema::Type::Struct(REASSIGNABLE_TOPIC)), 0, 1),
+    ];
 }
 
 impl Request for AlterPartitionReassignmentsRequest {
@@ -118,3 +123,13 @@ impl Wire for ReassignablePartition {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const REASSIGNABLE_TOPIC: &[schema::Field] = &[
+    schema::Field::new("name", schema::Type::String, 0, 1),
+    schema::Field::new("partitions", schema::Type::Array(&schema::Type::Struct(REASSIGNABLE_PARTITION)), 0, 1),
+];
+
+const REASSIGNABLE_PARTITION: &[schema::Field] = &[
+    schema::Field::new("partitionIndex", schema::Type::I32, 0, 1),
+    schema::Field::new("replicas", schema::Type::Array(&schema::Type::I32), 0, 1).null(0, 1).default("null"),
+];

@@ -2,7 +2,7 @@
 
 //! `AlterPartitionReassignmentsResponse`. Api 45, versions 0-1, flexible 0+.
 
-use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Wire, Writer, schema};
 
 /// `AlterPartitionReassignmentsResponse`. Api 45, versions 0-1, flexible 0+.
 #[derive(Clone, Debug, PartialEq)]
@@ -63,6 +63,13 @@ impl Message for AlterPartitionReassignmentsResponse {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 1;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("throttleTimeMs", schema::Type::I32, 0, 1),
+        schema::Field::new("allowReplicationFactorChange", schema::Type::Bool, 1, 1).default("true"),
+        schema::Field::new("errorCode", schema::Type::I16, 0, 1),
+        schema::Field::new("errorMessage", schema::Type::String, 0, 1).null(0, 1),
+        schema::Field::new("responses", schema::Type::Array(&schema::Type::Struct(REASSIGNABLE_TOPIC_RESPONSE)), 0, 1),
+    ];
 }
 
 impl Response for AlterPartitionReassignmentsResponse {
@@ -141,3 +148,14 @@ impl Wire for ReassignablePartitionResponse {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const REASSIGNABLE_TOPIC_RESPONSE: &[schema::Field] = &[
+    schema::Field::new("name", schema::Type::String, 0, 1),
+    schema::Field::new("partitions", schema::Type::Array(&schema::Type::Struct(REASSIGNABLE_PARTITION_RESPONSE)), 0, 1),
+];
+
+const REASSIGNABLE_PARTITION_RESPONSE: &[schema::Field] = &[
+    schema::Field::new("partitionIndex", schema::Type::I32, 0, 1),
+    schema::Field::new("errorCode", schema::Type::I16, 0, 1),
+    schema::Field::new("errorMessage", schema::Type::String, 0, 1).null(0, 1),
+];

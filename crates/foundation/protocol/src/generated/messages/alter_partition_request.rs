@@ -3,7 +3,7 @@
 //! `AlterPartitionRequest`. Api 56, versions 2-3, flexible 0+.
 
 use crate::message::require_default;
-use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Uuid, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Uuid, Wire, Writer, schema};
 
 /// `AlterPartitionRequest`. Api 56, versions 2-3, flexible 0+.
 #[derive(Clone, Debug, PartialEq)]
@@ -54,6 +54,11 @@ impl Message for AlterPartitionRequest {
     const MIN_VERSION: i16 = 2;
     const MAX_VERSION: i16 = 3;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("brokerId", schema::Type::I32, 2, 3),
+        schema::Field::new("brokerEpoch", schema::Type::I64, 2, 3).default("-1"),
+        schema::Field::new("topics", schema::Type::Array(&schema::Type::Struct(TOPIC_DATA)), 2, 3),
+    ];
 }
 
 impl Request for AlterPartitionRequest {
@@ -173,3 +178,22 @@ impl Wire for BrokerState {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const TOPIC_DATA: &[schema::Field] = &[
+    schema::Field::new("topicId", schema::Type::Uuid, 2, 3),
+    schema::Field::new("partitions", schema::Type::Array(&schema::Type::Struct(PARTITION_DATA)), 2, 3),
+];
+
+const PARTITION_DATA: &[schema::Field] = &[
+    schema::Field::new("partitionIndex", schema::Type::I32, 2, 3),
+    schema::Field::new("leaderEpoch", schema::Type::I32, 2, 3),
+    schema::Field::new("newIsr", schema::Type::Array(&schema::Type::I32), 2, 2),
+    schema::Field::new("newIsrWithEpochs", schema::Type::Array(&schema::Type::Struct(BROKER_STATE)), 3, 3),
+    schema::Field::new("leaderRecoveryState", schema::Type::I8, 2, 3),
+    schema::Field::new("partitionEpoch", schema::Type::I32, 2, 3),
+];
+
+const BROKER_STATE: &[schema::Field] = &[
+    schema::Field::new("brokerId", schema::Type::I32, 3, 3),
+    schema::Field::new("brokerEpoch", schema::Type::I64, 3, 3).default("-1"),
+];

@@ -2,7 +2,7 @@
 
 //! `AlterPartitionResponse`. Api 56, versions 2-3, flexible 0+.
 
-use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Uuid, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Uuid, Wire, Writer, schema};
 
 /// `AlterPartitionResponse`. Api 56, versions 2-3, flexible 0+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -42,6 +42,11 @@ impl Message for AlterPartitionResponse {
     const MIN_VERSION: i16 = 2;
     const MAX_VERSION: i16 = 3;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("throttleTimeMs", schema::Type::I32, 2, 3),
+        schema::Field::new("errorCode", schema::Type::I16, 2, 3),
+        schema::Field::new("topics", schema::Type::Array(&schema::Type::Struct(TOPIC_DATA)), 2, 3),
+    ];
 }
 
 impl Response for AlterPartitionResponse {
@@ -125,3 +130,18 @@ impl Wire for PartitionData {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const TOPIC_DATA: &[schema::Field] = &[
+    schema::Field::new("topicId", schema::Type::Uuid, 2, 3),
+    schema::Field::new("partitions", schema::Type::Array(&schema::Type::Struct(PARTITION_DATA)), 2, 3),
+];
+
+const PARTITION_DATA: &[schema::Field] = &[
+    schema::Field::new("partitionIndex", schema::Type::I32, 2, 3),
+    schema::Field::new("errorCode", schema::Type::I16, 2, 3),
+    schema::Field::new("leaderId", schema::Type::I32, 2, 3),
+    schema::Field::new("leaderEpoch", schema::Type::I32, 2, 3),
+    schema::Field::new("isr", schema::Type::Array(&schema::Type::I32), 2, 3),
+    schema::Field::new("leaderRecoveryState", schema::Type::I8, 2, 3),
+    schema::Field::new("partitionEpoch", schema::Type::I32, 2, 3),
+];

@@ -2,7 +2,7 @@
 
 //! `AlterReplicaLogDirsRequest`. Api 34, versions 1-2, flexible 2+.
 
-use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Wire, Writer, schema};
 
 /// `AlterReplicaLogDirsRequest`. Api 34, versions 1-2, flexible 2+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -34,6 +34,9 @@ impl Message for AlterReplicaLogDirsRequest {
     const MIN_VERSION: i16 = 1;
     const MAX_VERSION: i16 = 2;
     const FLEXIBLE_FROM: i16 = 2;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("dirs", schema::Type::Array(&schema::Type::Struct(ALTER_REPLICA_LOG_DIR)), 1, 2),
+    ];
 }
 
 impl Request for AlterReplicaLogDirsRequest {
@@ -98,3 +101,13 @@ impl Wire for AlterReplicaLogDirTopic {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const ALTER_REPLICA_LOG_DIR: &[schema::Field] = &[
+    schema::Field::new("path", schema::Type::String, 1, 2),
+    schema::Field::new("topics", schema::Type::Array(&schema::Type::Struct(ALTER_REPLICA_LOG_DIR_TOPIC)), 1, 2),
+];
+
+const ALTER_REPLICA_LOG_DIR_TOPIC: &[schema::Field] = &[
+    schema::Field::new("name", schema::Type::String, 1, 2),
+    schema::Field::new("partitions", schema::Type::Array(&schema::Type::I32), 1, 2),
+];

@@ -2,7 +2,7 @@
 
 //! `AlterReplicaLogDirsResponse`. Api 34, versions 1-2, flexible 2+.
 
-use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Wire, Writer, schema};
 
 /// `AlterReplicaLogDirsResponse`. Api 34, versions 1-2, flexible 2+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -38,6 +38,10 @@ impl Message for AlterReplicaLogDirsResponse {
     const MIN_VERSION: i16 = 1;
     const MAX_VERSION: i16 = 2;
     const FLEXIBLE_FROM: i16 = 2;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("throttleTimeMs", schema::Type::I32, 1, 2),
+        schema::Field::new("results", schema::Type::Array(&schema::Type::Struct(ALTER_REPLICA_LOG_DIR_TOPIC_RESULT)), 1, 2),
+    ];
 }
 
 impl Response for AlterReplicaLogDirsResponse {
@@ -101,3 +105,13 @@ impl Wire for AlterReplicaLogDirPartitionResult {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const ALTER_REPLICA_LOG_DIR_TOPIC_RESULT: &[schema::Field] = &[
+    schema::Field::new("topicName", schema::Type::String, 1, 2),
+    schema::Field::new("partitions", schema::Type::Array(&schema::Type::Struct(ALTER_REPLICA_LOG_DIR_PARTITION_RESULT)), 1, 2),
+];
+
+const ALTER_REPLICA_LOG_DIR_PARTITION_RESULT: &[schema::Field] = &[
+    schema::Field::new("partitionIndex", schema::Type::I32, 1, 2),
+    schema::Field::new("errorCode", schema::Type::I16, 1, 2),
+];

@@ -2,7 +2,7 @@
 
 //! `AlterShareGroupOffsetsRequest`. Api 91, versions 0, flexible 0+.
 
-use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Wire, Writer, schema};
 
 /// `AlterShareGroupOffsetsRequest`. Api 91, versions 0, flexible 0+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -38,6 +38,10 @@ impl Message for AlterShareGroupOffsetsRequest {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("groupId", schema::Type::String, 0, 0),
+        schema::Field::new("topics", schema::Type::Array(&schema::Type::Struct(ALTER_SHARE_GROUP_OFFSETS_REQUEST_TOPIC)), 0, 0),
+    ];
 }
 
 impl Request for AlterShareGroupOffsetsRequest {
@@ -102,3 +106,13 @@ impl Wire for AlterShareGroupOffsetsRequestPartition {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const ALTER_SHARE_GROUP_OFFSETS_REQUEST_TOPIC: &[schema::Field] = &[
+    schema::Field::new("topicName", schema::Type::String, 0, 0),
+    schema::Field::new("partitions", schema::Type::Array(&schema::Type::Struct(ALTER_SHARE_GROUP_OFFSETS_REQUEST_PARTITION)), 0, 0),
+];
+
+const ALTER_SHARE_GROUP_OFFSETS_REQUEST_PARTITION: &[schema::Field] = &[
+    schema::Field::new("partitionIndex", schema::Type::I32, 0, 0),
+    schema::Field::new("startOffset", schema::Type::I64, 0, 0),
+];

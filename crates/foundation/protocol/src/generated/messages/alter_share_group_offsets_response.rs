@@ -2,7 +2,7 @@
 
 //! `AlterShareGroupOffsetsResponse`. Api 91, versions 0, flexible 0+.
 
-use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Uuid, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Uuid, Wire, Writer, schema};
 
 /// `AlterShareGroupOffsetsResponse`. Api 91, versions 0, flexible 0+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -46,6 +46,12 @@ impl Message for AlterShareGroupOffsetsResponse {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("throttleTimeMs", schema::Type::I32, 0, 0),
+        schema::Field::new("errorCode", schema::Type::I16, 0, 0),
+        schema::Field::new("errorMessage", schema::Type::String, 0, 0).null(0, 0).default("null"),
+        schema::Field::new("responses", schema::Type::Array(&schema::Type::Struct(ALTER_SHARE_GROUP_OFFSETS_RESPONSE_TOPIC)), 0, 0),
+    ];
 }
 
 impl Response for AlterShareGroupOffsetsResponse {
@@ -117,3 +123,15 @@ impl Wire for AlterShareGroupOffsetsResponsePartition {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const ALTER_SHARE_GROUP_OFFSETS_RESPONSE_TOPIC: &[schema::Field] = &[
+    schema::Field::new("topicName", schema::Type::String, 0, 0),
+    schema::Field::new("topicId", schema::Type::Uuid, 0, 0),
+    schema::Field::new("partitions", schema::Type::Array(&schema::Type::Struct(ALTER_SHARE_GROUP_OFFSETS_RESPONSE_PARTITION)), 0, 0),
+];
+
+const ALTER_SHARE_GROUP_OFFSETS_RESPONSE_PARTITION: &[schema::Field] = &[
+    schema::Field::new("partitionIndex", schema::Type::I32, 0, 0),
+    schema::Field::new("errorCode", schema::Type::I16, 0, 0),
+    schema::Field::new("errorMessage", schema::Type::String, 0, 0).null(0, 0).default("null"),
+];

@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 
-use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Wire, Writer, schema};
 
 /// `AlterUserScramCredentialsRequest`. Api 51, versions 0, flexible 0+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -40,6 +40,10 @@ impl Message for AlterUserScramCredentialsRequest {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("deletions", schema::Type::Array(&schema::Type::Struct(SCRAM_CREDENTIAL_DELETION)), 0, 0),
+        schema::Field::new("upsertions", schema::Type::Array(&schema::Type::Struct(SCRAM_CREDENTIAL_UPSERTION)), 0, 0),
+    ];
 }
 
 impl Request for AlterUserScramCredentialsRequest {
@@ -116,3 +120,16 @@ impl Wire for ScramCredentialUpsertion {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const SCRAM_CREDENTIAL_DELETION: &[schema::Field] = &[
+    schema::Field::new("name", schema::Type::String, 0, 0),
+    schema::Field::new("mechanism", schema::Type::I8, 0, 0),
+];
+
+const SCRAM_CREDENTIAL_UPSERTION: &[schema::Field] = &[
+    schema::Field::new("name", schema::Type::String, 0, 0),
+    schema::Field::new("mechanism", schema::Type::I8, 0, 0),
+    schema::Field::new("iterations", schema::Type::I32, 0, 0),
+    schema::Field::new("salt", schema::Type::Bytes, 0, 0),
+    schema::Field::new("saltedPassword", schema::Type::Bytes, 0, 0),
+];

@@ -2,7 +2,7 @@
 
 //! `AlterUserScramCredentialsResponse`. Api 51, versions 0, flexible 0+.
 
-use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Wire, Writer, schema};
 
 /// `AlterUserScramCredentialsResponse`. Api 51, versions 0, flexible 0+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -38,6 +38,10 @@ impl Message for AlterUserScramCredentialsResponse {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("throttleTimeMs", schema::Type::I32, 0, 0),
+        schema::Field::new("results", schema::Type::Array(&schema::Type::Struct(ALTER_USER_SCRAM_CREDENTIALS_RESULT)), 0, 0),
+    ];
 }
 
 impl Response for AlterUserScramCredentialsResponse {
@@ -87,3 +91,9 @@ impl Wire for AlterUserScramCredentialsResult {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const ALTER_USER_SCRAM_CREDENTIALS_RESULT: &[schema::Field] = &[
+    schema::Field::new("user", schema::Type::String, 0, 0),
+    schema::Field::new("errorCode", schema::Type::I16, 0, 0),
+    schema::Field::new("errorMessage", schema::Type::String, 0, 0).null(0, 0),
+];

@@ -2,7 +2,7 @@
 
 //! `ApiVersionsRequest`. Api 18, versions 0-5, flexible 3+.
 
-use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Wire, Writer, schema};
 
 /// `ApiVersionsRequest`. Api 18, versions 0-5, flexible 3+.
 #[derive(Clone, Debug, PartialEq)]
@@ -58,6 +58,12 @@ impl Message for ApiVersionsRequest {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 5;
     const FLEXIBLE_FROM: i16 = 3;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("clientSoftwareName", schema::Type::String, 3, 5),
+        schema::Field::new("clientSoftwareVersion", schema::Type::String, 3, 5),
+        schema::Field::new("clusterId", schema::Type::String, 5, 5).null(5, 5).default("null"),
+        schema::Field::new("nodeId", schema::Type::I32, 5, 5).default("-1"),
+    ];
 }
 
 impl Request for ApiVersionsRequest {

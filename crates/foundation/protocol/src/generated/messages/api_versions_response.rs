@@ -2,7 +2,7 @@
 
 //! `ApiVersionsResponse`. Api 18, versions 0-5, flexible 3+.
 
-use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Wire, Writer, schema};
 
 /// `ApiVersionsResponse`. Api 18, versions 0-5, flexible 3+.
 #[derive(Clone, Debug, PartialEq)]
@@ -85,6 +85,15 @@ impl Message for ApiVersionsResponse {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 5;
     const FLEXIBLE_FROM: i16 = 3;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("errorCode", schema::Type::I16, 0, 5),
+        schema::Field::new("apiKeys", schema::Type::Array(&schema::Type::Struct(API_VERSION)), 0, 5),
+        schema::Field::new("throttleTimeMs", schema::Type::I32, 1, 5),
+        schema::Field::new("supportedFeatures", schema::Type::Array(&schema::Type::Struct(SUPPORTED_FEATURE_KEY)), 3, 5).tag(0),
+        schema::Field::new("finalizedFeaturesEpoch", schema::Type::I64, 3, 5).tag(1).default("-1"),
+        schema::Field::new("finalizedFeatures", schema::Type::Array(&schema::Type::Struct(FINALIZED_FEATURE_KEY)), 3, 5).tag(2),
+        schema::Field::new("zkMigrationReady", schema::Type::Bool, 3, 5).tag(3),
+    ];
 }
 
 impl Response for ApiVersionsResponse {
@@ -189,3 +198,21 @@ impl Wire for FinalizedFeatureKey {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const API_VERSION: &[schema::Field] = &[
+    schema::Field::new("apiKey", schema::Type::I16, 0, 5),
+    schema::Field::new("minVersion", schema::Type::I16, 0, 5),
+    schema::Field::new("maxVersion", schema::Type::I16, 0, 5),
+];
+
+const SUPPORTED_FEATURE_KEY: &[schema::Field] = &[
+    schema::Field::new("name", schema::Type::String, 3, 5),
+    schema::Field::new("minVersion", schema::Type::I16, 3, 5),
+    schema::Field::new("maxVersion", schema::Type::I16, 3, 5),
+];
+
+const FINALIZED_FEATURE_KEY: &[schema::Field] = &[
+    schema::Field::new("name", schema::Type::String, 3, 5),
+    schema::Field::new("maxVersionLevel", schema::Type::I16, 3, 5),
+    schema::Field::new("minVersionLevel", schema::Type::I16, 3, 5),
+];

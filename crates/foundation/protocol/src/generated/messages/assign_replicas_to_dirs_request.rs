@@ -2,7 +2,7 @@
 
 //! `AssignReplicasToDirsRequest`. Api 73, versions 0, flexible 0+.
 
-use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Uuid, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Uuid, Wire, Writer, schema};
 
 /// `AssignReplicasToDirsRequest`. Api 73, versions 0, flexible 0+.
 #[derive(Clone, Debug, PartialEq)]
@@ -53,6 +53,11 @@ impl Message for AssignReplicasToDirsRequest {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("brokerId", schema::Type::I32, 0, 0),
+        schema::Field::new("brokerEpoch", schema::Type::I64, 0, 0).default("-1"),
+        schema::Field::new("directories", schema::Type::Array(&schema::Type::Struct(DIRECTORY_DATA)), 0, 0),
+    ];
 }
 
 impl Request for AssignReplicasToDirsRequest {
@@ -142,3 +147,17 @@ impl Wire for PartitionData {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const DIRECTORY_DATA: &[schema::Field] = &[
+    schema::Field::new("id", schema::Type::Uuid, 0, 0),
+    schema::Field::new("topics", schema::Type::Array(&schema::Type::Struct(TOPIC_DATA)), 0, 0),
+];
+
+const TOPIC_DATA: &[schema::Field] = &[
+    schema::Field::new("topicId", schema::Type::Uuid, 0, 0),
+    schema::Field::new("partitions", schema::Type::Array(&schema::Type::Struct(PARTITION_DATA)), 0, 0),
+];
+
+const PARTITION_DATA: &[schema::Field] = &[
+    schema::Field::new("partitionIndex", schema::Type::I32, 0, 0),
+];

@@ -2,7 +2,7 @@
 
 //! `AssignReplicasToDirsResponse`. Api 73, versions 0, flexible 0+.
 
-use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Uuid, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Uuid, Wire, Writer, schema};
 
 /// `AssignReplicasToDirsResponse`. Api 73, versions 0, flexible 0+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -42,6 +42,11 @@ impl Message for AssignReplicasToDirsResponse {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("throttleTimeMs", schema::Type::I32, 0, 0),
+        schema::Field::new("errorCode", schema::Type::I16, 0, 0),
+        schema::Field::new("directories", schema::Type::Array(&schema::Type::Struct(DIRECTORY_DATA)), 0, 0),
+    ];
 }
 
 impl Response for AssignReplicasToDirsResponse {
@@ -134,3 +139,18 @@ impl Wire for PartitionData {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const DIRECTORY_DATA: &[schema::Field] = &[
+    schema::Field::new("id", schema::Type::Uuid, 0, 0),
+    schema::Field::new("topics", schema::Type::Array(&schema::Type::Struct(TOPIC_DATA)), 0, 0),
+];
+
+const TOPIC_DATA: &[schema::Field] = &[
+    schema::Field::new("topicId", schema::Type::Uuid, 0, 0),
+    schema::Field::new("partitions", schema::Type::Array(&schema::Type::Struct(PARTITION_DATA)), 0, 0),
+];
+
+const PARTITION_DATA: &[schema::Field] = &[
+    schema::Field::new("partitionIndex", schema::Type::I32, 0, 0),
+    schema::Field::new("errorCode", schema::Type::I16, 0, 0),
+];

@@ -3,7 +3,7 @@
 //! `BeginQuorumEpochResponse`. Api 53, versions 0-1, flexible 1+.
 
 use crate::message::require_default;
-use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Wire, Writer, schema};
 
 /// `BeginQuorumEpochResponse`. Api 53, versions 0-1, flexible 1+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -53,6 +53,11 @@ impl Message for BeginQuorumEpochResponse {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 1;
     const FLEXIBLE_FROM: i16 = 1;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("errorCode", schema::Type::I16, 0, 1),
+        schema::Field::new("topics", schema::Type::Array(&schema::Type::Struct(TOPIC_DATA)), 0, 1),
+        schema::Field::new("nodeEndpoints", schema::Type::Array(&schema::Type::Struct(NODE_ENDPOINT)), 1, 1).tag(0),
+    ];
 }
 
 impl Response for BeginQuorumEpochResponse {
@@ -157,3 +162,21 @@ impl Wire for NodeEndpoint {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const TOPIC_DATA: &[schema::Field] = &[
+    schema::Field::new("topicName", schema::Type::String, 0, 1),
+    schema::Field::new("partitions", schema::Type::Array(&schema::Type::Struct(PARTITION_DATA)), 0, 1),
+];
+
+const PARTITION_DATA: &[schema::Field] = &[
+    schema::Field::new("partitionIndex", schema::Type::I32, 0, 1),
+    schema::Field::new("errorCode", schema::Type::I16, 0, 1),
+    schema::Field::new("leaderId", schema::Type::I32, 0, 1),
+    schema::Field::new("leaderEpoch", schema::Type::I32, 0, 1),
+];
+
+const NODE_ENDPOINT: &[schema::Field] = &[
+    schema::Field::new("nodeId", schema::Type::I32, 1, 1),
+    schema::Field::new("host", schema::Type::String, 1, 1),
+    schema::Field::new("port", schema::Type::U16, 1, 1),
+];

@@ -3,7 +3,7 @@
 //! `BrokerHeartbeatRequest`. Api 63, versions 0-2, flexible 0+.
 
 use crate::message::require_default;
-use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Uuid, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Uuid, Wire, Writer, schema};
 
 /// `BrokerHeartbeatRequest`. Api 63, versions 0-2, flexible 0+.
 #[derive(Clone, Debug, PartialEq)]
@@ -86,6 +86,15 @@ impl Message for BrokerHeartbeatRequest {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 2;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("brokerId", schema::Type::I32, 0, 2),
+        schema::Field::new("brokerEpoch", schema::Type::I64, 0, 2).default("-1"),
+        schema::Field::new("currentMetadataOffset", schema::Type::I64, 0, 2),
+        schema::Field::new("wantFence", schema::Type::Bool, 0, 2),
+        schema::Field::new("wantShutDown", schema::Type::Bool, 0, 2),
+        schema::Field::new("offlineLogDirs", schema::Type::Array(&schema::Type::Uuid), 1, 2).tag(0),
+        schema::Field::new("cordonedLogDirs", schema::Type::Array(&schema::Type::Uuid), 2, 2).null(2, 2).tag(1).default("null"),
+    ];
 }
 
 impl Request for BrokerHeartbeatRequest {

@@ -2,7 +2,7 @@
 
 //! `BrokerHeartbeatResponse`. Api 63, versions 0-2, flexible 0+.
 
-use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Wire, Writer, schema};
 
 /// `BrokerHeartbeatResponse`. Api 63, versions 0-2, flexible 0+.
 #[derive(Clone, Debug, PartialEq)]
@@ -63,6 +63,13 @@ impl Message for BrokerHeartbeatResponse {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 2;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("throttleTimeMs", schema::Type::I32, 0, 2),
+        schema::Field::new("errorCode", schema::Type::I16, 0, 2),
+        schema::Field::new("isCaughtUp", schema::Type::Bool, 0, 2),
+        schema::Field::new("isFenced", schema::Type::Bool, 0, 2).default("true"),
+        schema::Field::new("shouldShutDown", schema::Type::Bool, 0, 2),
+    ];
 }
 
 impl Response for BrokerHeartbeatResponse {

@@ -3,7 +3,7 @@
 //! `BrokerRegistrationRequest`. Api 62, versions 0-4, flexible 0+.
 
 use crate::message::require_default;
-use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Uuid, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Uuid, Wire, Writer, schema};
 
 /// `BrokerRegistrationRequest`. Api 62, versions 0-4, flexible 0+.
 #[derive(Clone, Debug, PartialEq)]
@@ -84,6 +84,17 @@ impl Message for BrokerRegistrationRequest {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 4;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("brokerId", schema::Type::I32, 0, 4),
+        schema::Field::new("clusterId", schema::Type::String, 0, 4),
+        schema::Field::new("incarnationId", schema::Type::Uuid, 0, 4),
+        schema::Field::new("listeners", schema::Type::Array(&schema::Type::Struct(LISTENER)), 0, 4),
+        schema::Field::new("features", schema::Type::Array(&schema::Type::Struct(FEATURE)), 0, 4),
+        schema::Field::new("rack", schema::Type::String, 0, 4).null(0, 4),
+        schema::Field::new("isMigratingZkBroker", schema::Type::Bool, 1, 4),
+        schema::Field::new("logDirs", schema::Type::Array(&schema::Type::Uuid), 2, 4),
+        schema::Field::new("previousBrokerEpoch", schema::Type::I64, 3, 4).default("-1"),
+    ];
 }
 
 impl Request for BrokerRegistrationRequest {
@@ -160,3 +171,16 @@ impl Wire for Feature {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const LISTENER: &[schema::Field] = &[
+    schema::Field::new("name", schema::Type::String, 0, 4),
+    schema::Field::new("host", schema::Type::String, 0, 4),
+    schema::Field::new("port", schema::Type::U16, 0, 4),
+    schema::Field::new("securityProtocol", schema::Type::I16, 0, 4),
+];
+
+const FEATURE: &[schema::Field] = &[
+    schema::Field::new("name", schema::Type::String, 0, 4),
+    schema::Field::new("minSupportedVersion", schema::Type::I16, 0, 4),
+    schema::Field::new("maxSupportedVersion", schema::Type::I16, 0, 4),
+];

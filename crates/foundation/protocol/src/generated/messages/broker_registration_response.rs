@@ -2,7 +2,7 @@
 
 //! `BrokerRegistrationResponse`. Api 62, versions 0-4, flexible 0+.
 
-use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Wire, Writer, schema};
 
 /// `BrokerRegistrationResponse`. Api 62, versions 0-4, flexible 0+.
 #[derive(Clone, Debug, PartialEq)]
@@ -53,6 +53,11 @@ impl Message for BrokerRegistrationResponse {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 4;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("throttleTimeMs", schema::Type::I32, 0, 4),
+        schema::Field::new("errorCode", schema::Type::I16, 0, 4),
+        schema::Field::new("brokerEpoch", schema::Type::I64, 0, 4).default("-1"),
+    ];
 }
 
 impl Response for BrokerRegistrationResponse {

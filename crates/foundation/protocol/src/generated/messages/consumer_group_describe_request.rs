@@ -2,7 +2,7 @@
 
 //! `ConsumerGroupDescribeRequest`. Api 69, versions 0-1, flexible 0+.
 
-use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Wire, Writer, schema};
 
 /// `ConsumerGroupDescribeRequest`. Api 69, versions 0-1, flexible 0+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -38,6 +38,10 @@ impl Message for ConsumerGroupDescribeRequest {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 1;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("groupIds", schema::Type::Array(&schema::Type::String), 0, 1),
+        schema::Field::new("includeAuthorizedOperations", schema::Type::Bool, 0, 1),
+    ];
 }
 
 impl Request for ConsumerGroupDescribeRequest {

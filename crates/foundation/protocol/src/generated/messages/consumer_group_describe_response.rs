@@ -2,7 +2,7 @@
 
 //! `ConsumerGroupDescribeResponse`. Api 69, versions 0-1, flexible 0+.
 
-use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Uuid, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Uuid, Wire, Writer, schema};
 
 /// `ConsumerGroupDescribeResponse`. Api 69, versions 0-1, flexible 0+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -38,6 +38,10 @@ impl Message for ConsumerGroupDescribeResponse {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 1;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("throttleTimeMs", schema::Type::I32, 0, 1),
+        schema::Field::new("groups", schema::Type::Array(&schema::Type::Struct(DESCRIBED_GROUP)), 0, 1),
+    ];
 }
 
 impl Response for ConsumerGroupDescribeResponse {
@@ -259,3 +263,39 @@ impl Wire for Assignment {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const DESCRIBED_GROUP: &[schema::Field] = &[
+    schema::Field::new("errorCode", schema::Type::I16, 0, 1),
+    schema::Field::new("errorMessage", schema::Type::String, 0, 1).null(0, 1).default("null"),
+    schema::Field::new("groupId", schema::Type::String, 0, 1),
+    schema::Field::new("groupState", schema::Type::String, 0, 1),
+    schema::Field::new("groupEpoch", schema::Type::I32, 0, 1),
+    schema::Field::new("assignmentEpoch", schema::Type::I32, 0, 1),
+    schema::Field::new("assignorName", schema::Type::String, 0, 1),
+    schema::Field::new("members", schema::Type::Array(&schema::Type::Struct(MEMBER)), 0, 1),
+    schema::Field::new("authorizedOperations", schema::Type::I32, 0, 1).default("-2147483648"),
+];
+
+const MEMBER: &[schema::Field] = &[
+    schema::Field::new("memberId", schema::Type::String, 0, 1),
+    schema::Field::new("instanceId", schema::Type::String, 0, 1).null(0, 1).default("null"),
+    schema::Field::new("rackId", schema::Type::String, 0, 1).null(0, 1).default("null"),
+    schema::Field::new("memberEpoch", schema::Type::I32, 0, 1),
+    schema::Field::new("clientId", schema::Type::String, 0, 1),
+    schema::Field::new("clientHost", schema::Type::String, 0, 1),
+    schema::Field::new("subscribedTopicNames", schema::Type::Array(&schema::Type::String), 0, 1),
+    schema::Field::new("subscribedTopicRegex", schema::Type::String, 0, 1).null(0, 1).default("null"),
+    schema::Field::new("assignment", schema::Type::Struct(ASSIGNMENT), 0, 1),
+    schema::Field::new("targetAssignment", schema::Type::Struct(ASSIGNMENT), 0, 1),
+    schema::Field::new("memberType", schema::Type::I8, 1, 1).default("-1"),
+];
+
+const TOPIC_PARTITIONS: &[schema::Field] = &[
+    schema::Field::new("topicId", schema::Type::Uuid, 0, 1),
+    schema::Field::new("topicName", schema::Type::String, 0, 1),
+    schema::Field::new("partitions", schema::Type::Array(&schema::Type::I32), 0, 1),
+];
+
+const ASSIGNMENT: &[schema::Field] = &[
+    schema::Field::new("topicPartitions", schema::Type::Array(&schema::Type::Struct(TOPIC_PARTITIONS)), 0, 1),
+];

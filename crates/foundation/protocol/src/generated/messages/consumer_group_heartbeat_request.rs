@@ -3,7 +3,7 @@
 //! `ConsumerGroupHeartbeatRequest`. Api 68, versions 0-1, flexible 0+.
 
 use crate::message::require_default;
-use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Uuid, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Uuid, Wire, Writer, schema};
 
 /// `ConsumerGroupHeartbeatRequest`. Api 68, versions 0-1, flexible 0+.
 #[derive(Clone, Debug, PartialEq)]
@@ -89,6 +89,18 @@ impl Message for ConsumerGroupHeartbeatRequest {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 1;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("groupId", schema::Type::String, 0, 1),
+        schema::Field::new("memberId", schema::Type::String, 0, 1),
+        schema::Field::new("memberEpoch", schema::Type::I32, 0, 1),
+        schema::Field::new("instanceId", schema::Type::String, 0, 1).null(0, 1).default("null"),
+        schema::Field::new("rackId", schema::Type::String, 0, 1).null(0, 1).default("null"),
+        schema::Field::new("rebalanceTimeoutMs", schema::Type::I32, 0, 1).default("-1"),
+        schema::Field::new("subscribedTopicNames", schema::Type::Array(&schema::Type::String), 0, 1).null(0, 1).default("null"),
+        schema::Field::new("subscribedTopicRegex", schema::Type::String, 1, 1).null(1, 1).default("null"),
+        schema::Field::new("serverAssignor", schema::Type::String, 0, 1).null(0, 1).default("null"),
+        schema::Field::new("topicPartitions", schema::Type::Array(&schema::Type::Struct(TOPIC_PARTITIONS)), 0, 1).null(0, 1).default("null"),
+    ];
 }
 
 impl Request for ConsumerGroupHeartbeatRequest {
@@ -124,3 +136,8 @@ impl Wire for TopicPartitions {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const TOPIC_PARTITIONS: &[schema::Field] = &[
+    schema::Field::new("topicId", schema::Type::Uuid, 0, 1),
+    schema::Field::new("partitions", schema::Type::Array(&schema::Type::I32), 0, 1),
+];

@@ -2,7 +2,7 @@
 
 //! `ConsumerGroupHeartbeatResponse`. Api 68, versions 0-1, flexible 0+.
 
-use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Uuid, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Uuid, Wire, Writer, schema};
 
 /// `ConsumerGroupHeartbeatResponse`. Api 68, versions 0-1, flexible 0+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -58,6 +58,15 @@ impl Message for ConsumerGroupHeartbeatResponse {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 1;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("throttleTimeMs", schema::Type::I32, 0, 1),
+        schema::Field::new("errorCode", schema::Type::I16, 0, 1),
+        schema::Field::new("errorMessage", schema::Type::String, 0, 1).null(0, 1).default("null"),
+        schema::Field::new("memberId", schema::Type::String, 0, 1).null(0, 1).default("null"),
+        schema::Field::new("memberEpoch", schema::Type::I32, 0, 1),
+        schema::Field::new("heartbeatIntervalMs", schema::Type::I32, 0, 1),
+        schema::Field::new("assignment", schema::Type::Struct(ASSIGNMENT), 0, 1).null(0, 1).default("null"),
+    ];
 }
 
 impl Response for ConsumerGroupHeartbeatResponse {
@@ -117,3 +126,12 @@ impl Wire for TopicPartitions {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const ASSIGNMENT: &[schema::Field] = &[
+    schema::Field::new("topicPartitions", schema::Type::Array(&schema::Type::Struct(TOPIC_PARTITIONS)), 0, 1),
+];
+
+const TOPIC_PARTITIONS: &[schema::Field] = &[
+    schema::Field::new("topicId", schema::Type::Uuid, 0, 1),
+    schema::Field::new("partitions", schema::Type::Array(&schema::Type::I32), 0, 1),
+];

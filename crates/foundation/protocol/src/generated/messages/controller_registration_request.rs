@@ -2,7 +2,7 @@
 
 //! `ControllerRegistrationRequest`. Api 70, versions 0, flexible 0+.
 
-use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Uuid, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Uuid, Wire, Writer, schema};
 
 /// `ControllerRegistrationRequest`. Api 70, versions 0, flexible 0+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -50,6 +50,13 @@ impl Message for ControllerRegistrationRequest {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("controllerId", schema::Type::I32, 0, 0),
+        schema::Field::new("incarnationId", schema::Type::Uuid, 0, 0),
+        schema::Field::new("zkMigrationReady", schema::Type::Bool, 0, 0),
+        schema::Field::new("listeners", schema::Type::Array(&schema::Type::Struct(LISTENER)), 0, 0),
+        schema::Field::new("features", schema::Type::Array(&schema::Type::Struct(FEATURE)), 0, 0),
+    ];
 }
 
 impl Request for ControllerRegistrationRequest {
@@ -126,3 +133,16 @@ impl Wire for Feature {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const LISTENER: &[schema::Field] = &[
+    schema::Field::new("name", schema::Type::String, 0, 0),
+    schema::Field::new("host", schema::Type::String, 0, 0),
+    schema::Field::new("port", schema::Type::U16, 0, 0),
+    schema::Field::new("securityProtocol", schema::Type::I16, 0, 0),
+];
+
+const FEATURE: &[schema::Field] = &[
+    schema::Field::new("name", schema::Type::String, 0, 0),
+    schema::Field::new("minSupportedVersion", schema::Type::I16, 0, 0),
+    schema::Field::new("maxSupportedVersion", schema::Type::I16, 0, 0),
+];

@@ -2,7 +2,7 @@
 
 //! `CreateAclsRequest`. Api 30, versions 1-3, flexible 2+.
 
-use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Wire, Writer, schema};
 
 /// `CreateAclsRequest`. Api 30, versions 1-3, flexible 2+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -34,6 +34,9 @@ impl Message for CreateAclsRequest {
     const MIN_VERSION: i16 = 1;
     const MAX_VERSION: i16 = 3;
     const FLEXIBLE_FROM: i16 = 2;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("creations", schema::Type::Array(&schema::Type::Struct(ACL_CREATION)), 1, 3),
+    ];
 }
 
 impl Request for CreateAclsRequest {
@@ -104,3 +107,13 @@ impl Wire for AclCreation {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const ACL_CREATION: &[schema::Field] = &[
+    schema::Field::new("resourceType", schema::Type::I8, 1, 3),
+    schema::Field::new("resourceName", schema::Type::String, 1, 3),
+    schema::Field::new("resourcePatternType", schema::Type::I8, 1, 3).default("3"),
+    schema::Field::new("principal", schema::Type::String, 1, 3),
+    schema::Field::new("host", schema::Type::String, 1, 3),
+    schema::Field::new("operation", schema::Type::I8, 1, 3),
+    schema::Field::new("permissionType", schema::Type::I8, 1, 3),
+];

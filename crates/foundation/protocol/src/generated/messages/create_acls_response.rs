@@ -2,7 +2,7 @@
 
 //! `CreateAclsResponse`. Api 30, versions 1-3, flexible 2+.
 
-use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Wire, Writer, schema};
 
 /// `CreateAclsResponse`. Api 30, versions 1-3, flexible 2+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -38,6 +38,10 @@ impl Message for CreateAclsResponse {
     const MIN_VERSION: i16 = 1;
     const MAX_VERSION: i16 = 3;
     const FLEXIBLE_FROM: i16 = 2;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("throttleTimeMs", schema::Type::I32, 1, 3),
+        schema::Field::new("results", schema::Type::Array(&schema::Type::Struct(ACL_CREATION_RESULT)), 1, 3),
+    ];
 }
 
 impl Response for CreateAclsResponse {
@@ -82,3 +86,8 @@ impl Wire for AclCreationResult {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const ACL_CREATION_RESULT: &[schema::Field] = &[
+    schema::Field::new("errorCode", schema::Type::I16, 1, 3),
+    schema::Field::new("errorMessage", schema::Type::String, 1, 3).null(1, 3),
+];

@@ -3,7 +3,7 @@
 //! `CreateDelegationTokenRequest`. Api 38, versions 1-3, flexible 2+.
 
 use crate::message::require_default;
-use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Wire, Writer, schema};
 
 /// `CreateDelegationTokenRequest`. Api 38, versions 1-3, flexible 2+.
 #[derive(Clone, Debug, PartialEq)]
@@ -59,6 +59,12 @@ impl Message for CreateDelegationTokenRequest {
     const MIN_VERSION: i16 = 1;
     const MAX_VERSION: i16 = 3;
     const FLEXIBLE_FROM: i16 = 2;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("ownerPrincipalType", schema::Type::String, 3, 3).null(3, 3),
+        schema::Field::new("ownerPrincipalName", schema::Type::String, 3, 3).null(3, 3),
+        schema::Field::new("renewers", schema::Type::Array(&schema::Type::Struct(CREATABLE_RENEWERS)), 1, 3),
+        schema::Field::new("maxLifetimeMs", schema::Type::I64, 1, 3),
+    ];
 }
 
 impl Request for CreateDelegationTokenRequest {
@@ -94,3 +100,8 @@ impl Wire for CreatableRenewers {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const CREATABLE_RENEWERS: &[schema::Field] = &[
+    schema::Field::new("principalType", schema::Type::String, 1, 3),
+    schema::Field::new("principalName", schema::Type::String, 1, 3),
+];

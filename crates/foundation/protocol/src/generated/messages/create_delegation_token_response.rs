@@ -5,7 +5,7 @@
 use bytes::Bytes;
 
 use crate::message::require_default;
-use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Wire, Writer, schema};
 
 /// `CreateDelegationTokenResponse`. Api 38, versions 1-3, flexible 2+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -77,6 +77,19 @@ impl Message for CreateDelegationTokenResponse {
     const MIN_VERSION: i16 = 1;
     const MAX_VERSION: i16 = 3;
     const FLEXIBLE_FROM: i16 = 2;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("errorCode", schema::Type::I16, 1, 3),
+        schema::Field::new("principalType", schema::Type::String, 1, 3),
+        schema::Field::new("principalName", schema::Type::String, 1, 3),
+        schema::Field::new("tokenRequesterPrincipalType", schema::Type::String, 3, 3),
+        schema::Field::new("tokenRequesterPrincipalName", schema::Type::String, 3, 3),
+        schema::Field::new("issueTimestampMs", schema::Type::I64, 1, 3),
+        schema::Field::new("expiryTimestampMs", schema::Type::I64, 1, 3),
+        schema::Field::new("maxTimestampMs", schema::Type::I64, 1, 3),
+        schema::Field::new("tokenId", schema::Type::String, 1, 3),
+        schema::Field::new("hmac", schema::Type::Bytes, 1, 3),
+        schema::Field::new("throttleTimeMs", schema::Type::I32, 1, 3),
+    ];
 }
 
 impl Response for CreateDelegationTokenResponse {

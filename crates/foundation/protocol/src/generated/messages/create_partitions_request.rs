@@ -2,7 +2,7 @@
 
 //! `CreatePartitionsRequest`. Api 37, versions 0-3, flexible 2+.
 
-use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Wire, Writer, schema};
 
 /// `CreatePartitionsRequest`. Api 37, versions 0-3, flexible 2+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -42,6 +42,11 @@ impl Message for CreatePartitionsRequest {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 3;
     const FLEXIBLE_FROM: i16 = 2;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("topics", schema::Type::Array(&schema::Type::Struct(CREATE_PARTITIONS_TOPIC)), 0, 3),
+        schema::Field::new("timeoutMs", schema::Type::I32, 0, 3),
+        schema::Field::new("validateOnly", schema::Type::Bool, 0, 3),
+    ];
 }
 
 impl Request for CreatePartitionsRequest {
@@ -117,3 +122,13 @@ impl Wire for CreatePartitionsAssignment {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const CREATE_PARTITIONS_TOPIC: &[schema::Field] = &[
+    schema::Field::new("name", schema::Type::String, 0, 3),
+    schema::Field::new("count", schema::Type::I32, 0, 3),
+    schema::Field::new("assignments", schema::Type::Array(&schema::Type::Struct(CREATE_PARTITIONS_ASSIGNMENT)), 0, 3).null(0, 3),
+];
+
+const CREATE_PARTITIONS_ASSIGNMENT: &[schema::Field] = &[
+    schema::Field::new("brokerIds", schema::Type::Array(&schema::Type::I32), 0, 3),
+];

@@ -2,7 +2,7 @@
 
 //! `CreatePartitionsResponse`. Api 37, versions 0-3, flexible 2+.
 
-use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Wire, Writer, schema};
 
 /// `CreatePartitionsResponse`. Api 37, versions 0-3, flexible 2+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -38,6 +38,10 @@ impl Message for CreatePartitionsResponse {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 3;
     const FLEXIBLE_FROM: i16 = 2;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("throttleTimeMs", schema::Type::I32, 0, 3),
+        schema::Field::new("results", schema::Type::Array(&schema::Type::Struct(CREATE_PARTITIONS_TOPIC_RESULT)), 0, 3),
+    ];
 }
 
 impl Response for CreatePartitionsResponse {
@@ -76,3 +80,9 @@ impl Wire for CreatePartitionsTopicResult {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const CREATE_PARTITIONS_TOPIC_RESULT: &[schema::Field] = &[
+    schema::Field::new("name", schema::Type::String, 0, 3),
+    schema::Field::new("errorCode", schema::Type::I16, 0, 3),
+    schema::Field::new("errorMessage", schema::Type::String, 0, 3).null(0, 3).default("null"),
+];

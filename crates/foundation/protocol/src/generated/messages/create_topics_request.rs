@@ -2,7 +2,7 @@
 
 //! `CreateTopicsRequest`. Api 19, versions 2-7, flexible 5+.
 
-use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Wire, Writer, schema};
 
 /// `CreateTopicsRequest`. Api 19, versions 2-7, flexible 5+.
 #[derive(Clone, Debug, PartialEq)]
@@ -53,6 +53,11 @@ impl Message for CreateTopicsRequest {
     const MIN_VERSION: i16 = 2;
     const MAX_VERSION: i16 = 7;
     const FLEXIBLE_FROM: i16 = 5;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("topics", schema::Type::Array(&schema::Type::Struct(CREATABLE_TOPIC)), 2, 7),
+        schema::Field::new("timeoutMs", schema::Type::I32, 2, 7).default("60000"),
+        schema::Field::new("validateOnly", schema::Type::Bool, 2, 7),
+    ];
 }
 
 impl Request for CreateTopicsRequest {
@@ -168,3 +173,21 @@ impl Wire for CreatableTopicConfig {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const CREATABLE_TOPIC: &[schema::Field] = &[
+    schema::Field::new("name", schema::Type::String, 2, 7),
+    schema::Field::new("numPartitions", schema::Type::I32, 2, 7),
+    schema::Field::new("replicationFactor", schema::Type::I16, 2, 7),
+    schema::Field::new("assignments", schema::Type::Array(&schema::Type::Struct(CREATABLE_REPLICA_ASSIGNMENT)), 2, 7),
+    schema::Field::new("configs", schema::Type::Array(&schema::Type::Struct(CREATABLE_TOPIC_CONFIG)), 2, 7),
+];
+
+const CREATABLE_REPLICA_ASSIGNMENT: &[schema::Field] = &[
+    schema::Field::new("partitionIndex", schema::Type::I32, 2, 7),
+    schema::Field::new("brokerIds", schema::Type::Array(&schema::Type::I32), 2, 7),
+];
+
+const CREATABLE_TOPIC_CONFIG: &[schema::Field] = &[
+    schema::Field::new("name", schema::Type::String, 2, 7),
+    schema::Field::new("value", schema::Type::String, 2, 7).null(2, 7),
+];

@@ -2,7 +2,7 @@
 
 //! `CreateTopicsResponse`. Api 19, versions 2-7, flexible 5+.
 
-use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Uuid, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Uuid, Wire, Writer, schema};
 
 /// `CreateTopicsResponse`. Api 19, versions 2-7, flexible 5+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -38,6 +38,10 @@ impl Message for CreateTopicsResponse {
     const MIN_VERSION: i16 = 2;
     const MAX_VERSION: i16 = 7;
     const FLEXIBLE_FROM: i16 = 5;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("throttleTimeMs", schema::Type::I32, 2, 7),
+        schema::Field::new("topics", schema::Type::Array(&schema::Type::Struct(CREATABLE_TOPIC_RESULT)), 2, 7),
+    ];
 }
 
 impl Response for CreateTopicsResponse {
@@ -175,3 +179,22 @@ impl Wire for CreatableTopicConfigs {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const CREATABLE_TOPIC_RESULT: &[schema::Field] = &[
+    schema::Field::new("name", schema::Type::String, 2, 7),
+    schema::Field::new("topicId", schema::Type::Uuid, 7, 7),
+    schema::Field::new("errorCode", schema::Type::I16, 2, 7),
+    schema::Field::new("errorMessage", schema::Type::String, 2, 7).null(2, 7),
+    schema::Field::new("topicConfigErrorCode", schema::Type::I16, 5, 7).tag(0),
+    schema::Field::new("numPartitions", schema::Type::I32, 5, 7).default("-1"),
+    schema::Field::new("replicationFactor", schema::Type::I16, 5, 7).default("-1"),
+    schema::Field::new("configs", schema::Type::Array(&schema::Type::Struct(CREATABLE_TOPIC_CONFIGS)), 5, 7).null(5, 7),
+];
+
+const CREATABLE_TOPIC_CONFIGS: &[schema::Field] = &[
+    schema::Field::new("name", schema::Type::String, 5, 7),
+    schema::Field::new("value", schema::Type::String, 5, 7).null(5, 7),
+    schema::Field::new("readOnly", schema::Type::Bool, 5, 7),
+    schema::Field::new("configSource", schema::Type::I8, 5, 7).default("-1"),
+    schema::Field::new("isSensitive", schema::Type::Bool, 5, 7),
+];

@@ -2,7 +2,7 @@
 
 //! `DeleteAclsRequest`. Api 31, versions 1-3, flexible 2+.
 
-use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Wire, Writer, schema};
 
 /// `DeleteAclsRequest`. Api 31, versions 1-3, flexible 2+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -34,6 +34,9 @@ impl Message for DeleteAclsRequest {
     const MIN_VERSION: i16 = 1;
     const MAX_VERSION: i16 = 3;
     const FLEXIBLE_FROM: i16 = 2;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("filters", schema::Type::Array(&schema::Type::Struct(DELETE_ACLS_FILTER)), 1, 3),
+    ];
 }
 
 impl Request for DeleteAclsRequest {
@@ -104,3 +107,13 @@ impl Wire for DeleteAclsFilter {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const DELETE_ACLS_FILTER: &[schema::Field] = &[
+    schema::Field::new("resourceTypeFilter", schema::Type::I8, 1, 3),
+    schema::Field::new("resourceNameFilter", schema::Type::String, 1, 3).null(1, 3),
+    schema::Field::new("patternTypeFilter", schema::Type::I8, 1, 3).default("3"),
+    schema::Field::new("principalFilter", schema::Type::String, 1, 3).null(1, 3),
+    schema::Field::new("hostFilter", schema::Type::String, 1, 3).null(1, 3),
+    schema::Field::new("operation", schema::Type::I8, 1, 3),
+    schema::Field::new("permissionType", schema::Type::I8, 1, 3),
+];

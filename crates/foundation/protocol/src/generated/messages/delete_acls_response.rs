@@ -2,7 +2,7 @@
 
 //! `DeleteAclsResponse`. Api 31, versions 1-3, flexible 2+.
 
-use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Wire, Writer, schema};
 
 /// `DeleteAclsResponse`. Api 31, versions 1-3, flexible 2+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -38,6 +38,10 @@ impl Message for DeleteAclsResponse {
     const MIN_VERSION: i16 = 1;
     const MAX_VERSION: i16 = 3;
     const FLEXIBLE_FROM: i16 = 2;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("throttleTimeMs", schema::Type::I32, 1, 3),
+        schema::Field::new("filterResults", schema::Type::Array(&schema::Type::Struct(DELETE_ACLS_FILTER_RESULT)), 1, 3),
+    ];
 }
 
 impl Response for DeleteAclsResponse {
@@ -161,3 +165,21 @@ impl Wire for DeleteAclsMatchingAcl {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const DELETE_ACLS_FILTER_RESULT: &[schema::Field] = &[
+    schema::Field::new("errorCode", schema::Type::I16, 1, 3),
+    schema::Field::new("errorMessage", schema::Type::String, 1, 3).null(1, 3),
+    schema::Field::new("matchingAcls", schema::Type::Array(&schema::Type::Struct(DELETE_ACLS_MATCHING_ACL)), 1, 3),
+];
+
+const DELETE_ACLS_MATCHING_ACL: &[schema::Field] = &[
+    schema::Field::new("errorCode", schema::Type::I16, 1, 3),
+    schema::Field::new("errorMessage", schema::Type::String, 1, 3).null(1, 3),
+    schema::Field::new("resourceType", schema::Type::I8, 1, 3),
+    schema::Field::new("resourceName", schema::Type::String, 1, 3),
+    schema::Field::new("patternType", schema::Type::I8, 1, 3).default("3"),
+    schema::Field::new("principal", schema::Type::String, 1, 3),
+    schema::Field::new("host", schema::Type::String, 1, 3),
+    schema::Field::new("operation", schema::Type::I8, 1, 3),
+    schema::Field::new("permissionType", schema::Type::I8, 1, 3),
+];

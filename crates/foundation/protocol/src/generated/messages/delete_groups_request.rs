@@ -2,7 +2,7 @@
 
 //! `DeleteGroupsRequest`. Api 42, versions 0-3, flexible 2+.
 
-use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Wire, Writer, schema};
 
 /// `DeleteGroupsRequest`. Api 42, versions 0-3, flexible 2+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -34,6 +34,9 @@ impl Message for DeleteGroupsRequest {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 3;
     const FLEXIBLE_FROM: i16 = 2;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("groupsNames", schema::Type::Array(&schema::Type::String), 0, 3),
+    ];
 }
 
 impl Request for DeleteGroupsRequest {

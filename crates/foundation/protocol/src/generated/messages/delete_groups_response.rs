@@ -2,7 +2,7 @@
 
 //! `DeleteGroupsResponse`. Api 42, versions 0-3, flexible 2+.
 
-use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Wire, Writer, schema};
 
 /// `DeleteGroupsResponse`. Api 42, versions 0-3, flexible 2+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -38,6 +38,10 @@ impl Message for DeleteGroupsResponse {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 3;
     const FLEXIBLE_FROM: i16 = 2;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("throttleTimeMs", schema::Type::I32, 0, 3),
+        schema::Field::new("results", schema::Type::Array(&schema::Type::Struct(DELETABLE_GROUP_RESULT)), 0, 3),
+    ];
 }
 
 impl Response for DeleteGroupsResponse {
@@ -76,3 +80,9 @@ impl Wire for DeletableGroupResult {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const DELETABLE_GROUP_RESULT: &[schema::Field] = &[
+    schema::Field::new("groupId", schema::Type::String, 0, 3),
+    schema::Field::new("errorCode", schema::Type::I16, 0, 3),
+    schema::Field::new("errorMessage", schema::Type::String, 3, 3).null(3, 3).default("null"),
+];

@@ -2,7 +2,7 @@
 
 //! `DeleteRecordsRequest`. Api 21, versions 0-2, flexible 2+.
 
-use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Wire, Writer, schema};
 
 /// `DeleteRecordsRequest`. Api 21, versions 0-2, flexible 2+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -38,6 +38,10 @@ impl Message for DeleteRecordsRequest {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 2;
     const FLEXIBLE_FROM: i16 = 2;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("topics", schema::Type::Array(&schema::Type::Struct(DELETE_RECORDS_TOPIC)), 0, 2),
+        schema::Field::new("timeoutMs", schema::Type::I32, 0, 2),
+    ];
 }
 
 impl Request for DeleteRecordsRequest {
@@ -102,3 +106,13 @@ impl Wire for DeleteRecordsPartition {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const DELETE_RECORDS_TOPIC: &[schema::Field] = &[
+    schema::Field::new("name", schema::Type::String, 0, 2),
+    schema::Field::new("partitions", schema::Type::Array(&schema::Type::Struct(DELETE_RECORDS_PARTITION)), 0, 2),
+];
+
+const DELETE_RECORDS_PARTITION: &[schema::Field] = &[
+    schema::Field::new("partitionIndex", schema::Type::I32, 0, 2),
+    schema::Field::new("offset", schema::Type::I64, 0, 2),
+];

@@ -2,7 +2,7 @@
 
 //! `DeleteRecordsResponse`. Api 21, versions 0-2, flexible 2+.
 
-use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Wire, Writer, schema};
 
 /// `DeleteRecordsResponse`. Api 21, versions 0-2, flexible 2+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -38,6 +38,10 @@ impl Message for DeleteRecordsResponse {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 2;
     const FLEXIBLE_FROM: i16 = 2;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("throttleTimeMs", schema::Type::I32, 0, 2),
+        schema::Field::new("topics", schema::Type::Array(&schema::Type::Struct(DELETE_RECORDS_TOPIC_RESULT)), 0, 2),
+    ];
 }
 
 impl Response for DeleteRecordsResponse {
@@ -105,3 +109,14 @@ impl Wire for DeleteRecordsPartitionResult {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const DELETE_RECORDS_TOPIC_RESULT: &[schema::Field] = &[
+    schema::Field::new("name", schema::Type::String, 0, 2),
+    schema::Field::new("partitions", schema::Type::Array(&schema::Type::Struct(DELETE_RECORDS_PARTITION_RESULT)), 0, 2),
+];
+
+const DELETE_RECORDS_PARTITION_RESULT: &[schema::Field] = &[
+    schema::Field::new("partitionIndex", schema::Type::I32, 0, 2),
+    schema::Field::new("lowWatermark", schema::Type::I64, 0, 2),
+    schema::Field::new("errorCode", schema::Type::I16, 0, 2),
+];

@@ -2,7 +2,7 @@
 
 //! `DeleteShareGroupOffsetsRequest`. Api 92, versions 0, flexible 0+.
 
-use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Wire, Writer, schema};
 
 /// `DeleteShareGroupOffsetsRequest`. Api 92, versions 0, flexible 0+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -38,6 +38,10 @@ impl Message for DeleteShareGroupOffsetsRequest {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("groupId", schema::Type::String, 0, 0),
+        schema::Field::new("topics", schema::Type::Array(&schema::Type::Struct(DELETE_SHARE_GROUP_OFFSETS_REQUEST_TOPIC)), 0, 0),
+    ];
 }
 
 impl Request for DeleteShareGroupOffsetsRequest {
@@ -69,3 +73,7 @@ impl Wire for DeleteShareGroupOffsetsRequestTopic {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const DELETE_SHARE_GROUP_OFFSETS_REQUEST_TOPIC: &[schema::Field] = &[
+    schema::Field::new("topicName", schema::Type::String, 0, 0),
+];

@@ -2,7 +2,7 @@
 
 //! `DeleteShareGroupOffsetsResponse`. Api 92, versions 0, flexible 0+.
 
-use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Uuid, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Uuid, Wire, Writer, schema};
 
 /// `DeleteShareGroupOffsetsResponse`. Api 92, versions 0, flexible 0+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -46,6 +46,12 @@ impl Message for DeleteShareGroupOffsetsResponse {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("throttleTimeMs", schema::Type::I32, 0, 0),
+        schema::Field::new("errorCode", schema::Type::I16, 0, 0),
+        schema::Field::new("errorMessage", schema::Type::String, 0, 0).null(0, 0).default("null"),
+        schema::Field::new("responses", schema::Type::Array(&schema::Type::Struct(DELETE_SHARE_GROUP_OFFSETS_RESPONSE_TOPIC)), 0, 0),
+    ];
 }
 
 impl Response for DeleteShareGroupOffsetsResponse {
@@ -88,3 +94,10 @@ impl Wire for DeleteShareGroupOffsetsResponseTopic {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const DELETE_SHARE_GROUP_OFFSETS_RESPONSE_TOPIC: &[schema::Field] = &[
+    schema::Field::new("topicName", schema::Type::String, 0, 0),
+    schema::Field::new("topicId", schema::Type::Uuid, 0, 0),
+    schema::Field::new("errorCode", schema::Type::I16, 0, 0),
+    schema::Field::new("errorMessage", schema::Type::String, 0, 0).null(0, 0).default("null"),
+];

@@ -3,7 +3,7 @@
 //! `DeleteTopicsRequest`. Api 20, versions 1-6, flexible 4+.
 
 use crate::message::require_default;
-use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Uuid, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Uuid, Wire, Writer, schema};
 
 /// `DeleteTopicsRequest`. Api 20, versions 1-6, flexible 4+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -43,6 +43,11 @@ impl Message for DeleteTopicsRequest {
     const MIN_VERSION: i16 = 1;
     const MAX_VERSION: i16 = 6;
     const FLEXIBLE_FROM: i16 = 4;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("topics", schema::Type::Array(&schema::Type::Struct(DELETE_TOPIC_STATE)), 6, 6),
+        schema::Field::new("topicNames", schema::Type::Array(&schema::Type::String), 1, 5),
+        schema::Field::new("timeoutMs", schema::Type::I32, 1, 6),
+    ];
 }
 
 impl Request for DeleteTopicsRequest {
@@ -78,3 +83,8 @@ impl Wire for DeleteTopicState {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const DELETE_TOPIC_STATE: &[schema::Field] = &[
+    schema::Field::new("name", schema::Type::String, 6, 6).null(6, 6).default("null"),
+    schema::Field::new("topicId", schema::Type::Uuid, 6, 6),
+];

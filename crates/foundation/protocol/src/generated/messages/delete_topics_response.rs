@@ -2,7 +2,7 @@
 
 //! `DeleteTopicsResponse`. Api 20, versions 1-6, flexible 4+.
 
-use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Uuid, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Uuid, Wire, Writer, schema};
 
 /// `DeleteTopicsResponse`. Api 20, versions 1-6, flexible 4+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -38,6 +38,10 @@ impl Message for DeleteTopicsResponse {
     const MIN_VERSION: i16 = 1;
     const MAX_VERSION: i16 = 6;
     const FLEXIBLE_FROM: i16 = 4;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("throttleTimeMs", schema::Type::I32, 1, 6),
+        schema::Field::new("responses", schema::Type::Array(&schema::Type::Struct(DELETABLE_TOPIC_RESULT)), 1, 6),
+    ];
 }
 
 impl Response for DeleteTopicsResponse {
@@ -92,3 +96,10 @@ impl Wire for DeletableTopicResult {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const DELETABLE_TOPIC_RESULT: &[schema::Field] = &[
+    schema::Field::new("name", schema::Type::String, 1, 6).null(6, 6),
+    schema::Field::new("topicId", schema::Type::Uuid, 6, 6),
+    schema::Field::new("errorCode", schema::Type::I16, 1, 6),
+    schema::Field::new("errorMessage", schema::Type::String, 5, 6).null(5, 6).default("null"),
+];

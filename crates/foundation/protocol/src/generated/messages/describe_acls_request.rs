@@ -2,7 +2,7 @@
 
 //! `DescribeAclsRequest`. Api 29, versions 1-3, flexible 2+.
 
-use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Wire, Writer, schema};
 
 /// `DescribeAclsRequest`. Api 29, versions 1-3, flexible 2+.
 #[derive(Clone, Debug, PartialEq)]
@@ -73,6 +73,15 @@ impl Message for DescribeAclsRequest {
     const MIN_VERSION: i16 = 1;
     const MAX_VERSION: i16 = 3;
     const FLEXIBLE_FROM: i16 = 2;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("resourceTypeFilter", schema::Type::I8, 1, 3),
+        schema::Field::new("resourceNameFilter", schema::Type::String, 1, 3).null(1, 3),
+        schema::Field::new("patternTypeFilter", schema::Type::I8, 1, 3).default("3"),
+        schema::Field::new("principalFilter", schema::Type::String, 1, 3).null(1, 3),
+        schema::Field::new("hostFilter", schema::Type::String, 1, 3).null(1, 3),
+        schema::Field::new("operation", schema::Type::I8, 1, 3),
+        schema::Field::new("permissionType", schema::Type::I8, 1, 3),
+    ];
 }
 
 impl Request for DescribeAclsRequest {

@@ -2,7 +2,7 @@
 
 //! `DescribeAclsResponse`. Api 29, versions 1-3, flexible 2+.
 
-use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Wire, Writer, schema};
 
 /// `DescribeAclsResponse`. Api 29, versions 1-3, flexible 2+.
 #[derive(Clone, Debug, PartialEq)]
@@ -58,6 +58,12 @@ impl Message for DescribeAclsResponse {
     const MIN_VERSION: i16 = 1;
     const MAX_VERSION: i16 = 3;
     const FLEXIBLE_FROM: i16 = 2;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("throttleTimeMs", schema::Type::I32, 1, 3),
+        schema::Field::new("errorCode", schema::Type::I16, 1, 3),
+        schema::Field::new("errorMessage", schema::Type::String, 1, 3).null(1, 3),
+        schema::Field::new("resources", schema::Type::Array(&schema::Type::Struct(DESCRIBE_ACLS_RESOURCE)), 1, 3),
+    ];
 }
 
 impl Response for DescribeAclsResponse {
@@ -149,3 +155,17 @@ impl Wire for AclDescription {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const DESCRIBE_ACLS_RESOURCE: &[schema::Field] = &[
+    schema::Field::new("resourceType", schema::Type::I8, 1, 3),
+    schema::Field::new("resourceName", schema::Type::String, 1, 3),
+    schema::Field::new("patternType", schema::Type::I8, 1, 3).default("3"),
+    schema::Field::new("acls", schema::Type::Array(&schema::Type::Struct(ACL_DESCRIPTION)), 1, 3),
+];
+
+const ACL_DESCRIPTION: &[schema::Field] = &[
+    schema::Field::new("principal", schema::Type::String, 1, 3),
+    schema::Field::new("host", schema::Type::String, 1, 3),
+    schema::Field::new("operation", schema::Type::I8, 1, 3),
+    schema::Field::new("permissionType", schema::Type::I8, 1, 3),
+];

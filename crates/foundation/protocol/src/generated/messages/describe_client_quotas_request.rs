@@ -2,7 +2,7 @@
 
 //! `DescribeClientQuotasRequest`. Api 48, versions 0-1, flexible 1+.
 
-use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Wire, Writer, schema};
 
 /// `DescribeClientQuotasRequest`. Api 48, versions 0-1, flexible 1+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -38,6 +38,10 @@ impl Message for DescribeClientQuotasRequest {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 1;
     const FLEXIBLE_FROM: i16 = 1;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("components", schema::Type::Array(&schema::Type::Struct(COMPONENT_DATA)), 0, 1),
+        schema::Field::new("strict", schema::Type::Bool, 0, 1),
+    ];
 }
 
 impl Request for DescribeClientQuotasRequest {
@@ -88,3 +92,9 @@ impl Wire for ComponentData {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const COMPONENT_DATA: &[schema::Field] = &[
+    schema::Field::new("entityType", schema::Type::String, 0, 1),
+    schema::Field::new("matchType", schema::Type::I8, 0, 1),
+    schema::Field::new("match", schema::Type::String, 0, 1).null(0, 1),
+];

@@ -2,7 +2,7 @@
 
 //! `DescribeClientQuotasResponse`. Api 48, versions 0-1, flexible 1+.
 
-use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Wire, Writer, schema};
 
 /// `DescribeClientQuotasResponse`. Api 48, versions 0-1, flexible 1+.
 #[derive(Clone, Debug, PartialEq)]
@@ -58,6 +58,12 @@ impl Message for DescribeClientQuotasResponse {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 1;
     const FLEXIBLE_FROM: i16 = 1;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("throttleTimeMs", schema::Type::I32, 0, 1),
+        schema::Field::new("errorCode", schema::Type::I16, 0, 1),
+        schema::Field::new("errorMessage", schema::Type::String, 0, 1).null(0, 1),
+        schema::Field::new("entries", schema::Type::Array(&schema::Type::Struct(ENTRY_DATA)), 0, 1).null(0, 1),
+    ];
 }
 
 impl Response for DescribeClientQuotasResponse {
@@ -160,3 +166,18 @@ impl Wire for ValueData {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const ENTRY_DATA: &[schema::Field] = &[
+    schema::Field::new("entity", schema::Type::Array(&schema::Type::Struct(ENTITY_DATA)), 0, 1),
+    schema::Field::new("values", schema::Type::Array(&schema::Type::Struct(VALUE_DATA)), 0, 1),
+];
+
+const ENTITY_DATA: &[schema::Field] = &[
+    schema::Field::new("entityType", schema::Type::String, 0, 1),
+    schema::Field::new("entityName", schema::Type::String, 0, 1).null(0, 1),
+];
+
+const VALUE_DATA: &[schema::Field] = &[
+    schema::Field::new("key", schema::Type::String, 0, 1),
+    schema::Field::new("value", schema::Type::F64, 0, 1),
+];

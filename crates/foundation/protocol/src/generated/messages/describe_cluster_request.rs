@@ -3,7 +3,7 @@
 //! `DescribeClusterRequest`. Api 60, versions 0-2, flexible 0+.
 
 use crate::message::require_default;
-use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Wire, Writer, schema};
 
 /// `DescribeClusterRequest`. Api 60, versions 0-2, flexible 0+.
 #[derive(Clone, Debug, PartialEq)]
@@ -54,6 +54,11 @@ impl Message for DescribeClusterRequest {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 2;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("includeClusterAuthorizedOperations", schema::Type::Bool, 0, 2),
+        schema::Field::new("endpointType", schema::Type::I8, 1, 2).default("1"),
+        schema::Field::new("includeFencedBrokers", schema::Type::Bool, 2, 2),
+    ];
 }
 
 impl Request for DescribeClusterRequest {

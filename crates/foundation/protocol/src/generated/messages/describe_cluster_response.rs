@@ -3,7 +3,7 @@
 //! `DescribeClusterResponse`. Api 60, versions 0-2, flexible 0+.
 
 use crate::message::require_default;
-use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Wire, Writer, schema};
 
 /// `DescribeClusterResponse`. Api 60, versions 0-2, flexible 0+.
 #[derive(Clone, Debug, PartialEq)]
@@ -79,6 +79,16 @@ impl Message for DescribeClusterResponse {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 2;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("throttleTimeMs", schema::Type::I32, 0, 2),
+        schema::Field::new("errorCode", schema::Type::I16, 0, 2),
+        schema::Field::new("errorMessage", schema::Type::String, 0, 2).null(0, 2).default("null"),
+        schema::Field::new("endpointType", schema::Type::I8, 1, 2).default("1"),
+        schema::Field::new("clusterId", schema::Type::String, 0, 2),
+        schema::Field::new("controllerId", schema::Type::I32, 0, 2).default("-1"),
+        schema::Field::new("brokers", schema::Type::Array(&schema::Type::Struct(DESCRIBE_CLUSTER_BROKER)), 0, 2),
+        schema::Field::new("clusterAuthorizedOperations", schema::Type::I32, 0, 2).default("-2147483648"),
+    ];
 }
 
 impl Response for DescribeClusterResponse {
@@ -125,3 +135,11 @@ impl Wire for DescribeClusterBroker {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const DESCRIBE_CLUSTER_BROKER: &[schema::Field] = &[
+    schema::Field::new("brokerId", schema::Type::I32, 0, 2),
+    schema::Field::new("host", schema::Type::String, 0, 2),
+    schema::Field::new("port", schema::Type::I32, 0, 2),
+    schema::Field::new("rack", schema::Type::String, 0, 2).null(0, 2).default("null"),
+    schema::Field::new("isFenced", schema::Type::Bool, 2, 2),
+];

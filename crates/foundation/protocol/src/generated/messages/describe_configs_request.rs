@@ -3,7 +3,7 @@
 //! `DescribeConfigsRequest`. Api 32, versions 1-4, flexible 4+.
 
 use crate::message::require_default;
-use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Wire, Writer, schema};
 
 /// `DescribeConfigsRequest`. Api 32, versions 1-4, flexible 4+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -43,6 +43,11 @@ impl Message for DescribeConfigsRequest {
     const MIN_VERSION: i16 = 1;
     const MAX_VERSION: i16 = 4;
     const FLEXIBLE_FROM: i16 = 4;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("resources", schema::Type::Array(&schema::Type::Struct(DESCRIBE_CONFIGS_RESOURCE)), 1, 4),
+        schema::Field::new("includeSynonyms", schema::Type::Bool, 1, 4),
+        schema::Field::new("includeDocumentation", schema::Type::Bool, 3, 4),
+    ];
 }
 
 impl Request for DescribeConfigsRequest {
@@ -93,3 +98,9 @@ impl Wire for DescribeConfigsResource {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const DESCRIBE_CONFIGS_RESOURCE: &[schema::Field] = &[
+    schema::Field::new("resourceType", schema::Type::I8, 1, 4),
+    schema::Field::new("resourceName", schema::Type::String, 1, 4),
+    schema::Field::new("configurationKeys", schema::Type::Array(&schema::Type::String), 1, 4).null(1, 4),
+];

@@ -2,7 +2,7 @@
 
 //! `DescribeConfigsResponse`. Api 32, versions 1-4, flexible 4+.
 
-use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Wire, Writer, schema};
 
 /// `DescribeConfigsResponse`. Api 32, versions 1-4, flexible 4+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -38,6 +38,10 @@ impl Message for DescribeConfigsResponse {
     const MIN_VERSION: i16 = 1;
     const MAX_VERSION: i16 = 4;
     const FLEXIBLE_FROM: i16 = 4;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("throttleTimeMs", schema::Type::I32, 1, 4),
+        schema::Field::new("results", schema::Type::Array(&schema::Type::Struct(DESCRIBE_CONFIGS_RESULT)), 1, 4),
+    ];
 }
 
 impl Response for DescribeConfigsResponse {
@@ -210,3 +214,28 @@ impl Wire for DescribeConfigsSynonym {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const DESCRIBE_CONFIGS_RESULT: &[schema::Field] = &[
+    schema::Field::new("errorCode", schema::Type::I16, 1, 4),
+    schema::Field::new("errorMessage", schema::Type::String, 1, 4).null(1, 4),
+    schema::Field::new("resourceType", schema::Type::I8, 1, 4),
+    schema::Field::new("resourceName", schema::Type::String, 1, 4),
+    schema::Field::new("configs", schema::Type::Array(&schema::Type::Struct(DESCRIBE_CONFIGS_RESOURCE_RESULT)), 1, 4),
+];
+
+const DESCRIBE_CONFIGS_RESOURCE_RESULT: &[schema::Field] = &[
+    schema::Field::new("name", schema::Type::String, 1, 4),
+    schema::Field::new("value", schema::Type::String, 1, 4).null(1, 4),
+    schema::Field::new("readOnly", schema::Type::Bool, 1, 4),
+    schema::Field::new("configSource", schema::Type::I8, 1, 4).default("-1"),
+    schema::Field::new("isSensitive", schema::Type::Bool, 1, 4),
+    schema::Field::new("synonyms", schema::Type::Array(&schema::Type::Struct(DESCRIBE_CONFIGS_SYNONYM)), 1, 4),
+    schema::Field::new("configType", schema::Type::I8, 3, 4),
+    schema::Field::new("documentation", schema::Type::String, 3, 4).null(3, 4),
+];
+
+const DESCRIBE_CONFIGS_SYNONYM: &[schema::Field] = &[
+    schema::Field::new("name", schema::Type::String, 1, 4),
+    schema::Field::new("value", schema::Type::String, 1, 4).null(1, 4),
+    schema::Field::new("source", schema::Type::I8, 1, 4),
+];

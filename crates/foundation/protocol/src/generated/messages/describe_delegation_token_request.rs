@@ -2,7 +2,7 @@
 
 //! `DescribeDelegationTokenRequest`. Api 41, versions 1-3, flexible 2+.
 
-use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Wire, Writer, schema};
 
 /// `DescribeDelegationTokenRequest`. Api 41, versions 1-3, flexible 2+.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,6 +43,9 @@ impl Message for DescribeDelegationTokenRequest {
     const MIN_VERSION: i16 = 1;
     const MAX_VERSION: i16 = 3;
     const FLEXIBLE_FROM: i16 = 2;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("owners", schema::Type::Array(&schema::Type::Struct(DESCRIBE_DELEGATION_TOKEN_OWNER)), 1, 3).null(1, 3),
+    ];
 }
 
 impl Request for DescribeDelegationTokenRequest {
@@ -78,3 +81,8 @@ impl Wire for DescribeDelegationTokenOwner {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const DESCRIBE_DELEGATION_TOKEN_OWNER: &[schema::Field] = &[
+    schema::Field::new("principalType", schema::Type::String, 1, 3),
+    schema::Field::new("principalName", schema::Type::String, 1, 3),
+];

@@ -5,7 +5,7 @@
 use bytes::Bytes;
 
 use crate::message::require_default;
-use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Wire, Writer, schema};
 
 /// `DescribeDelegationTokenResponse`. Api 41, versions 1-3, flexible 2+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -45,6 +45,11 @@ impl Message for DescribeDelegationTokenResponse {
     const MIN_VERSION: i16 = 1;
     const MAX_VERSION: i16 = 3;
     const FLEXIBLE_FROM: i16 = 2;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("errorCode", schema::Type::I16, 1, 3),
+        schema::Field::new("tokens", schema::Type::Array(&schema::Type::Struct(DESCRIBED_DELEGATION_TOKEN)), 1, 3),
+        schema::Field::new("throttleTimeMs", schema::Type::I32, 1, 3),
+    ];
 }
 
 impl Response for DescribeDelegationTokenResponse {
@@ -140,3 +145,21 @@ impl Wire for DescribedDelegationTokenRenewer {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const DESCRIBED_DELEGATION_TOKEN: &[schema::Field] = &[
+    schema::Field::new("principalType", schema::Type::String, 1, 3),
+    schema::Field::new("principalName", schema::Type::String, 1, 3),
+    schema::Field::new("tokenRequesterPrincipalType", schema::Type::String, 3, 3),
+    schema::Field::new("tokenRequesterPrincipalName", schema::Type::String, 3, 3),
+    schema::Field::new("issueTimestamp", schema::Type::I64, 1, 3),
+    schema::Field::new("expiryTimestamp", schema::Type::I64, 1, 3),
+    schema::Field::new("maxTimestamp", schema::Type::I64, 1, 3),
+    schema::Field::new("tokenId", schema::Type::String, 1, 3),
+    schema::Field::new("hmac", schema::Type::Bytes, 1, 3),
+    schema::Field::new("renewers", schema::Type::Array(&schema::Type::Struct(DESCRIBED_DELEGATION_TOKEN_RENEWER)), 1, 3),
+];
+
+const DESCRIBED_DELEGATION_TOKEN_RENEWER: &[schema::Field] = &[
+    schema::Field::new("principalType", schema::Type::String, 1, 3),
+    schema::Field::new("principalName", schema::Type::String, 1, 3),
+];

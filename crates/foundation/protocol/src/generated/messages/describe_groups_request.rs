@@ -3,7 +3,7 @@
 //! `DescribeGroupsRequest`. Api 15, versions 0-6, flexible 5+.
 
 use crate::message::require_default;
-use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Wire, Writer, schema};
 
 /// `DescribeGroupsRequest`. Api 15, versions 0-6, flexible 5+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -39,6 +39,10 @@ impl Message for DescribeGroupsRequest {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 6;
     const FLEXIBLE_FROM: i16 = 5;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("groups", schema::Type::Array(&schema::Type::String), 0, 6),
+        schema::Field::new("includeAuthorizedOperations", schema::Type::Bool, 3, 6),
+    ];
 }
 
 impl Request for DescribeGroupsRequest {

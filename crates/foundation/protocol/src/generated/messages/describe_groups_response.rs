@@ -5,7 +5,7 @@
 use bytes::Bytes;
 
 use crate::message::require_default;
-use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Wire, Writer, schema};
 
 /// `DescribeGroupsResponse`. Api 15, versions 0-6, flexible 5+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -41,6 +41,10 @@ impl Message for DescribeGroupsResponse {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 6;
     const FLEXIBLE_FROM: i16 = 5;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("throttleTimeMs", schema::Type::I32, 1, 6),
+        schema::Field::new("groups", schema::Type::Array(&schema::Type::Struct(DESCRIBED_GROUP)), 0, 6),
+    ];
 }
 
 impl Response for DescribeGroupsResponse {
@@ -160,3 +164,23 @@ impl Wire for DescribedGroupMember {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const DESCRIBED_GROUP: &[schema::Field] = &[
+    schema::Field::new("errorCode", schema::Type::I16, 0, 6),
+    schema::Field::new("errorMessage", schema::Type::String, 6, 6).null(6, 6).default("null"),
+    schema::Field::new("groupId", schema::Type::String, 0, 6),
+    schema::Field::new("groupState", schema::Type::String, 0, 6),
+    schema::Field::new("protocolType", schema::Type::String, 0, 6),
+    schema::Field::new("protocolData", schema::Type::String, 0, 6),
+    schema::Field::new("members", schema::Type::Array(&schema::Type::Struct(DESCRIBED_GROUP_MEMBER)), 0, 6),
+    schema::Field::new("authorizedOperations", schema::Type::I32, 3, 6).default("-2147483648"),
+];
+
+const DESCRIBED_GROUP_MEMBER: &[schema::Field] = &[
+    schema::Field::new("memberId", schema::Type::String, 0, 6),
+    schema::Field::new("groupInstanceId", schema::Type::String, 4, 6).null(4, 6).default("null"),
+    schema::Field::new("clientId", schema::Type::String, 0, 6),
+    schema::Field::new("clientHost", schema::Type::String, 0, 6),
+    schema::Field::new("memberMetadata", schema::Type::Bytes, 0, 6),
+    schema::Field::new("memberAssignment", schema::Type::Bytes, 0, 6),
+];

@@ -2,7 +2,7 @@
 
 //! `DescribeLogDirsRequest`. Api 35, versions 1-5, flexible 2+.
 
-use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Wire, Writer, schema};
 
 /// `DescribeLogDirsRequest`. Api 35, versions 1-5, flexible 2+.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,6 +43,9 @@ impl Message for DescribeLogDirsRequest {
     const MIN_VERSION: i16 = 1;
     const MAX_VERSION: i16 = 5;
     const FLEXIBLE_FROM: i16 = 2;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("topics", schema::Type::Array(&schema::Type::Struct(DESCRIBABLE_LOG_DIR_TOPIC)), 1, 5).null(1, 5),
+    ];
 }
 
 impl Request for DescribeLogDirsRequest {
@@ -78,3 +81,8 @@ impl Wire for DescribableLogDirTopic {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const DESCRIBABLE_LOG_DIR_TOPIC: &[schema::Field] = &[
+    schema::Field::new("topic", schema::Type::String, 1, 5),
+    schema::Field::new("partitions", schema::Type::Array(&schema::Type::I32), 1, 5),
+];

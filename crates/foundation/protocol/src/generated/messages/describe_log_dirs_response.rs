@@ -2,7 +2,7 @@
 
 //! `DescribeLogDirsResponse`. Api 35, versions 1-5, flexible 2+.
 
-use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Wire, Writer, schema};
 
 /// `DescribeLogDirsResponse`. Api 35, versions 1-5, flexible 2+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -42,6 +42,11 @@ impl Message for DescribeLogDirsResponse {
     const MIN_VERSION: i16 = 1;
     const MAX_VERSION: i16 = 5;
     const FLEXIBLE_FROM: i16 = 2;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("throttleTimeMs", schema::Type::I32, 1, 5),
+        schema::Field::new("errorCode", schema::Type::I16, 3, 5),
+        schema::Field::new("results", schema::Type::Array(&schema::Type::Struct(DESCRIBE_LOG_DIRS_RESULT)), 1, 5),
+    ];
 }
 
 impl Response for DescribeLogDirsResponse {
@@ -172,3 +177,24 @@ impl Wire for DescribeLogDirsPartition {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const DESCRIBE_LOG_DIRS_RESULT: &[schema::Field] = &[
+    schema::Field::new("errorCode", schema::Type::I16, 1, 5),
+    schema::Field::new("logDir", schema::Type::String, 1, 5),
+    schema::Field::new("topics", schema::Type::Array(&schema::Type::Struct(DESCRIBE_LOG_DIRS_TOPIC)), 1, 5),
+    schema::Field::new("totalBytes", schema::Type::I64, 4, 5).default("-1"),
+    schema::Field::new("usableBytes", schema::Type::I64, 4, 5).default("-1"),
+    schema::Field::new("isCordoned", schema::Type::Bool, 5, 5),
+];
+
+const DESCRIBE_LOG_DIRS_TOPIC: &[schema::Field] = &[
+    schema::Field::new("name", schema::Type::String, 1, 5),
+    schema::Field::new("partitions", schema::Type::Array(&schema::Type::Struct(DESCRIBE_LOG_DIRS_PARTITION)), 1, 5),
+];
+
+const DESCRIBE_LOG_DIRS_PARTITION: &[schema::Field] = &[
+    schema::Field::new("partitionIndex", schema::Type::I32, 1, 5),
+    schema::Field::new("partitionSize", schema::Type::I64, 1, 5),
+    schema::Field::new("offsetLag", schema::Type::I64, 1, 5),
+    schema::Field::new("isFutureKey", schema::Type::Bool, 1, 5),
+];

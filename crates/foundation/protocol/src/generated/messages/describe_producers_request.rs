@@ -2,7 +2,7 @@
 
 //! `DescribeProducersRequest`. Api 61, versions 0, flexible 0+.
 
-use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Wire, Writer, schema};
 
 /// `DescribeProducersRequest`. Api 61, versions 0, flexible 0+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -34,6 +34,9 @@ impl Message for DescribeProducersRequest {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("topics", schema::Type::Array(&schema::Type::Struct(TOPIC_REQUEST)), 0, 0),
+    ];
 }
 
 impl Request for DescribeProducersRequest {
@@ -69,3 +72,8 @@ impl Wire for TopicRequest {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const TOPIC_REQUEST: &[schema::Field] = &[
+    schema::Field::new("name", schema::Type::String, 0, 0),
+    schema::Field::new("partitionIndexes", schema::Type::Array(&schema::Type::I32), 0, 0),
+];

@@ -2,7 +2,7 @@
 
 //! `DescribeProducersResponse`. Api 61, versions 0, flexible 0+.
 
-use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Wire, Writer, schema};
 
 /// `DescribeProducersResponse`. Api 61, versions 0, flexible 0+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -38,6 +38,10 @@ impl Message for DescribeProducersResponse {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("throttleTimeMs", schema::Type::I32, 0, 0),
+        schema::Field::new("topics", schema::Type::Array(&schema::Type::Struct(TOPIC_RESPONSE)), 0, 0),
+    ];
 }
 
 impl Response for DescribeProducersResponse {
@@ -168,3 +172,24 @@ impl Wire for ProducerState {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const TOPIC_RESPONSE: &[schema::Field] = &[
+    schema::Field::new("name", schema::Type::String, 0, 0),
+    schema::Field::new("partitions", schema::Type::Array(&schema::Type::Struct(PARTITION_RESPONSE)), 0, 0),
+];
+
+const PARTITION_RESPONSE: &[schema::Field] = &[
+    schema::Field::new("partitionIndex", schema::Type::I32, 0, 0),
+    schema::Field::new("errorCode", schema::Type::I16, 0, 0),
+    schema::Field::new("errorMessage", schema::Type::String, 0, 0).null(0, 0).default("null"),
+    schema::Field::new("activeProducers", schema::Type::Array(&schema::Type::Struct(PRODUCER_STATE)), 0, 0),
+];
+
+const PRODUCER_STATE: &[schema::Field] = &[
+    schema::Field::new("producerId", schema::Type::I64, 0, 0),
+    schema::Field::new("producerEpoch", schema::Type::I32, 0, 0),
+    schema::Field::new("lastSequence", schema::Type::I32, 0, 0).default("-1"),
+    schema::Field::new("lastTimestamp", schema::Type::I64, 0, 0).default("-1"),
+    schema::Field::new("coordinatorEpoch", schema::Type::I32, 0, 0),
+    schema::Field::new("currentTxnStartOffset", schema::Type::I64, 0, 0).default("-1"),
+];

@@ -3,7 +3,7 @@
 //! `DescribeQuorumResponse`. Api 55, versions 0-2, flexible 0+.
 
 use crate::message::require_default;
-use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Uuid, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Uuid, Wire, Writer, schema};
 
 /// `DescribeQuorumResponse`. Api 55, versions 0-2, flexible 0+.
 #[derive(Clone, Debug, PartialEq)]
@@ -59,6 +59,12 @@ impl Message for DescribeQuorumResponse {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 2;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("errorCode", schema::Type::I16, 0, 2),
+        schema::Field::new("errorMessage", schema::Type::String, 2, 2).null(2, 2),
+        schema::Field::new("topics", schema::Type::Array(&schema::Type::Struct(TOPIC_DATA)), 0, 2),
+        schema::Field::new("nodes", schema::Type::Array(&schema::Type::Struct(NODE)), 2, 2),
+    ];
 }
 
 impl Response for DescribeQuorumResponse {
@@ -278,3 +284,38 @@ impl Wire for ReplicaState {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const TOPIC_DATA: &[schema::Field] = &[
+    schema::Field::new("topicName", schema::Type::String, 0, 2),
+    schema::Field::new("partitions", schema::Type::Array(&schema::Type::Struct(PARTITION_DATA)), 0, 2),
+];
+
+const PARTITION_DATA: &[schema::Field] = &[
+    schema::Field::new("partitionIndex", schema::Type::I32, 0, 2),
+    schema::Field::new("errorCode", schema::Type::I16, 0, 2),
+    schema::Field::new("errorMessage", schema::Type::String, 2, 2).null(2, 2),
+    schema::Field::new("leaderId", schema::Type::I32, 0, 2),
+    schema::Field::new("leaderEpoch", schema::Type::I32, 0, 2),
+    schema::Field::new("highWatermark", schema::Type::I64, 0, 2),
+    schema::Field::new("currentVoters", schema::Type::Array(&schema::Type::Struct(REPLICA_STATE)), 0, 2),
+    schema::Field::new("observers", schema::Type::Array(&schema::Type::Struct(REPLICA_STATE)), 0, 2),
+];
+
+const NODE: &[schema::Field] = &[
+    schema::Field::new("nodeId", schema::Type::I32, 2, 2),
+    schema::Field::new("listeners", schema::Type::Array(&schema::Type::Struct(LISTENER)), 2, 2),
+];
+
+const LISTENER: &[schema::Field] = &[
+    schema::Field::new("name", schema::Type::String, 2, 2),
+    schema::Field::new("host", schema::Type::String, 2, 2),
+    schema::Field::new("port", schema::Type::U16, 2, 2),
+];
+
+const REPLICA_STATE: &[schema::Field] = &[
+    schema::Field::new("replicaId", schema::Type::I32, 0, 2),
+    schema::Field::new("replicaDirectoryId", schema::Type::Uuid, 2, 2),
+    schema::Field::new("logEndOffset", schema::Type::I64, 0, 2),
+    schema::Field::new("lastFetchTimestamp", schema::Type::I64, 1, 2).default("-1"),
+    schema::Field::new("lastCaughtUpTimestamp", schema::Type::I64, 1, 2).default("-1"),
+];

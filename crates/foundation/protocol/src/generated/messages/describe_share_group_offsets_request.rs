@@ -2,7 +2,7 @@
 
 //! `DescribeShareGroupOffsetsRequest`. Api 90, versions 0-1, flexible 0+.
 
-use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Wire, Writer, schema};
 
 /// `DescribeShareGroupOffsetsRequest`. Api 90, versions 0-1, flexible 0+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -34,6 +34,9 @@ impl Message for DescribeShareGroupOffsetsRequest {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 1;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("groups", schema::Type::Array(&schema::Type::Struct(DESCRIBE_SHARE_GROUP_OFFSETS_REQUEST_GROUP)), 0, 1),
+    ];
 }
 
 impl Request for DescribeShareGroupOffsetsRequest {
@@ -108,3 +111,13 @@ impl Wire for DescribeShareGroupOffsetsRequestTopic {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const DESCRIBE_SHARE_GROUP_OFFSETS_REQUEST_GROUP: &[schema::Field] = &[
+    schema::Field::new("groupId", schema::Type::String, 0, 1),
+    schema::Field::new("topics", schema::Type::Array(&schema::Type::Struct(DESCRIBE_SHARE_GROUP_OFFSETS_REQUEST_TOPIC)), 0, 1).null(0, 1),
+];
+
+const DESCRIBE_SHARE_GROUP_OFFSETS_REQUEST_TOPIC: &[schema::Field] = &[
+    schema::Field::new("topicName", schema::Type::String, 0, 1),
+    schema::Field::new("partitions", schema::Type::Array(&schema::Type::I32), 0, 1),
+];

@@ -2,7 +2,7 @@
 
 //! `DescribeShareGroupOffsetsResponse`. Api 90, versions 0-1, flexible 0+.
 
-use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Uuid, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Uuid, Wire, Writer, schema};
 
 /// `DescribeShareGroupOffsetsResponse`. Api 90, versions 0-1, flexible 0+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -38,6 +38,10 @@ impl Message for DescribeShareGroupOffsetsResponse {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 1;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("throttleTimeMs", schema::Type::I32, 0, 1),
+        schema::Field::new("groups", schema::Type::Array(&schema::Type::Struct(DESCRIBE_SHARE_GROUP_OFFSETS_RESPONSE_GROUP)), 0, 1),
+    ];
 }
 
 impl Response for DescribeShareGroupOffsetsResponse {
@@ -172,3 +176,25 @@ impl Wire for DescribeShareGroupOffsetsResponsePartition {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const DESCRIBE_SHARE_GROUP_OFFSETS_RESPONSE_GROUP: &[schema::Field] = &[
+    schema::Field::new("groupId", schema::Type::String, 0, 1),
+    schema::Field::new("topics", schema::Type::Array(&schema::Type::Struct(DESCRIBE_SHARE_GROUP_OFFSETS_RESPONSE_TOPIC)), 0, 1),
+    schema::Field::new("errorCode", schema::Type::I16, 0, 1),
+    schema::Field::new("errorMessage", schema::Type::String, 0, 1).null(0, 1).default("null"),
+];
+
+const DESCRIBE_SHARE_GROUP_OFFSETS_RESPONSE_TOPIC: &[schema::Field] = &[
+    schema::Field::new("topicName", schema::Type::String, 0, 1),
+    schema::Field::new("topicId", schema::Type::Uuid, 0, 1),
+    schema::Field::new("partitions", schema::Type::Array(&schema::Type::Struct(DESCRIBE_SHARE_GROUP_OFFSETS_RESPONSE_PARTITION)), 0, 1),
+];
+
+const DESCRIBE_SHARE_GROUP_OFFSETS_RESPONSE_PARTITION: &[schema::Field] = &[
+    schema::Field::new("partitionIndex", schema::Type::I32, 0, 1),
+    schema::Field::new("startOffset", schema::Type::I64, 0, 1),
+    schema::Field::new("leaderEpoch", schema::Type::I32, 0, 1),
+    schema::Field::new("lag", schema::Type::I64, 1, 1).default("-1"),
+    schema::Field::new("errorCode", schema::Type::I16, 0, 1),
+    schema::Field::new("errorMessage", schema::Type::String, 0, 1).null(0, 1).default("null"),
+];

@@ -2,7 +2,7 @@
 
 //! `DescribeTopicPartitionsRequest`. Api 75, versions 0, flexible 0+.
 
-use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Wire, Writer, schema};
 
 /// `DescribeTopicPartitionsRequest`. Api 75, versions 0, flexible 0+.
 #[derive(Clone, Debug, PartialEq)]
@@ -53,6 +53,11 @@ impl Message for DescribeTopicPartitionsRequest {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("topics", schema::Type::Array(&schema::Type::Struct(TOPIC_REQUEST)), 0, 0),
+        schema::Field::new("responsePartitionLimit", schema::Type::I32, 0, 0).default("2000"),
+        schema::Field::new("cursor", schema::Type::Struct(CURSOR), 0, 0).null(0, 0).default("null"),
+    ];
 }
 
 impl Request for DescribeTopicPartitionsRequest {
@@ -113,3 +118,12 @@ impl Wire for Cursor {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const TOPIC_REQUEST: &[schema::Field] = &[
+    schema::Field::new("name", schema::Type::String, 0, 0),
+];
+
+const CURSOR: &[schema::Field] = &[
+    schema::Field::new("topicName", schema::Type::String, 0, 0),
+    schema::Field::new("partitionIndex", schema::Type::I32, 0, 0),
+];

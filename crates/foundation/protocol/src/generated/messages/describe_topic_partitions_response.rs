@@ -2,7 +2,7 @@
 
 //! `DescribeTopicPartitionsResponse`. Api 75, versions 0, flexible 0+.
 
-use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Uuid, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Uuid, Wire, Writer, schema};
 
 /// `DescribeTopicPartitionsResponse`. Api 75, versions 0, flexible 0+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -42,6 +42,11 @@ impl Message for DescribeTopicPartitionsResponse {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("throttleTimeMs", schema::Type::I32, 0, 0),
+        schema::Field::new("topics", schema::Type::Array(&schema::Type::Struct(DESCRIBE_TOPIC_PARTITIONS_RESPONSE_TOPIC)), 0, 0),
+        schema::Field::new("nextCursor", schema::Type::Struct(CURSOR), 0, 0).null(0, 0).default("null"),
+    ];
 }
 
 impl Response for DescribeTopicPartitionsResponse {
@@ -209,3 +214,29 @@ impl Wire for Cursor {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const DESCRIBE_TOPIC_PARTITIONS_RESPONSE_TOPIC: &[schema::Field] = &[
+    schema::Field::new("errorCode", schema::Type::I16, 0, 0),
+    schema::Field::new("name", schema::Type::String, 0, 0).null(0, 0),
+    schema::Field::new("topicId", schema::Type::Uuid, 0, 0),
+    schema::Field::new("isInternal", schema::Type::Bool, 0, 0),
+    schema::Field::new("partitions", schema::Type::Array(&schema::Type::Struct(DESCRIBE_TOPIC_PARTITIONS_RESPONSE_PARTITION)), 0, 0),
+    schema::Field::new("topicAuthorizedOperations", schema::Type::I32, 0, 0).default("-2147483648"),
+];
+
+const DESCRIBE_TOPIC_PARTITIONS_RESPONSE_PARTITION: &[schema::Field] = &[
+    schema::Field::new("errorCode", schema::Type::I16, 0, 0),
+    schema::Field::new("partitionIndex", schema::Type::I32, 0, 0),
+    schema::Field::new("leaderId", schema::Type::I32, 0, 0),
+    schema::Field::new("leaderEpoch", schema::Type::I32, 0, 0).default("-1"),
+    schema::Field::new("replicaNodes", schema::Type::Array(&schema::Type::I32), 0, 0),
+    schema::Field::new("isrNodes", schema::Type::Array(&schema::Type::I32), 0, 0),
+    schema::Field::new("eligibleLeaderReplicas", schema::Type::Array(&schema::Type::I32), 0, 0).null(0, 0).default("null"),
+    schema::Field::new("lastKnownElr", schema::Type::Array(&schema::Type::I32), 0, 0).null(0, 0).default("null"),
+    schema::Field::new("offlineReplicas", schema::Type::Array(&schema::Type::I32), 0, 0),
+];
+
+const CURSOR: &[schema::Field] = &[
+    schema::Field::new("topicName", schema::Type::String, 0, 0),
+    schema::Field::new("partitionIndex", schema::Type::I32, 0, 0),
+];

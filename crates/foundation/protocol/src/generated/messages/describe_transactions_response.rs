@@ -2,7 +2,7 @@
 
 //! `DescribeTransactionsResponse`. Api 65, versions 0, flexible 0+.
 
-use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Wire, Writer, schema};
 
 /// `DescribeTransactionsResponse`. Api 65, versions 0, flexible 0+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -38,6 +38,10 @@ impl Message for DescribeTransactionsResponse {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("throttleTimeMs", schema::Type::I32, 0, 0),
+        schema::Field::new("transactionStates", schema::Type::Array(&schema::Type::Struct(TRANSACTION_STATE)), 0, 0),
+    ];
 }
 
 impl Response for DescribeTransactionsResponse {
@@ -125,3 +129,19 @@ impl Wire for TopicData {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const TRANSACTION_STATE: &[schema::Field] = &[
+    schema::Field::new("errorCode", schema::Type::I16, 0, 0),
+    schema::Field::new("transactionalId", schema::Type::String, 0, 0),
+    schema::Field::new("transactionState", schema::Type::String, 0, 0),
+    schema::Field::new("transactionTimeoutMs", schema::Type::I32, 0, 0),
+    schema::Field::new("transactionStartTimeMs", schema::Type::I64, 0, 0),
+    schema::Field::new("producerId", schema::Type::I64, 0, 0),
+    schema::Field::new("producerEpoch", schema::Type::I16, 0, 0),
+    schema::Field::new("topics", schema::Type::Array(&schema::Type::Struct(TOPIC_DATA)), 0, 0),
+];
+
+const TOPIC_DATA: &[schema::Field] = &[
+    schema::Field::new("topic", schema::Type::String, 0, 0),
+    schema::Field::new("partitions", schema::Type::Array(&schema::Type::I32), 0, 0),
+];

@@ -2,7 +2,7 @@
 
 //! `DescribeUserScramCredentialsRequest`. Api 50, versions 0, flexible 0+.
 
-use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Wire, Writer, schema};
 
 /// `DescribeUserScramCredentialsRequest`. Api 50, versions 0, flexible 0+.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,6 +43,9 @@ impl Message for DescribeUserScramCredentialsRequest {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("users", schema::Type::Array(&schema::Type::Struct(USER_NAME)), 0, 0).null(0, 0),
+    ];
 }
 
 impl Request for DescribeUserScramCredentialsRequest {
@@ -74,3 +77,7 @@ impl Wire for UserName {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const USER_NAME: &[schema::Field] = &[
+    schema::Field::new("name", schema::Type::String, 0, 0),
+];

@@ -2,7 +2,7 @@
 
 //! `DescribeUserScramCredentialsResponse`. Api 50, versions 0, flexible 0+.
 
-use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Wire, Writer, schema};
 
 /// `DescribeUserScramCredentialsResponse`. Api 50, versions 0, flexible 0+.
 #[derive(Clone, Debug, PartialEq)]
@@ -58,6 +58,12 @@ impl Message for DescribeUserScramCredentialsResponse {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("throttleTimeMs", schema::Type::I32, 0, 0),
+        schema::Field::new("errorCode", schema::Type::I16, 0, 0),
+        schema::Field::new("errorMessage", schema::Type::String, 0, 0).null(0, 0),
+        schema::Field::new("results", schema::Type::Array(&schema::Type::Struct(DESCRIBE_USER_SCRAM_CREDENTIALS_RESULT)), 0, 0),
+    ];
 }
 
 impl Response for DescribeUserScramCredentialsResponse {
@@ -141,3 +147,15 @@ impl Wire for CredentialInfo {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const DESCRIBE_USER_SCRAM_CREDENTIALS_RESULT: &[schema::Field] = &[
+    schema::Field::new("user", schema::Type::String, 0, 0),
+    schema::Field::new("errorCode", schema::Type::I16, 0, 0),
+    schema::Field::new("errorMessage", schema::Type::String, 0, 0).null(0, 0),
+    schema::Field::new("credentialInfos", schema::Type::Array(&schema::Type::Struct(CREDENTIAL_INFO)), 0, 0),
+];
+
+const CREDENTIAL_INFO: &[schema::Field] = &[
+    schema::Field::new("mechanism", schema::Type::I8, 0, 0),
+    schema::Field::new("iterations", schema::Type::I32, 0, 0),
+];

@@ -3,7 +3,7 @@
 //! `ElectLeadersRequest`. Api 43, versions 0-2, flexible 2+.
 
 use crate::message::require_default;
-use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Wire, Writer, schema};
 
 /// `ElectLeadersRequest`. Api 43, versions 0-2, flexible 2+.
 #[derive(Clone, Debug, PartialEq)]
@@ -54,6 +54,11 @@ impl Message for ElectLeadersRequest {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 2;
     const FLEXIBLE_FROM: i16 = 2;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("electionType", schema::Type::I8, 1, 2),
+        schema::Field::new("topicPartitions", schema::Type::Array(&schema::Type::Struct(TOPIC_PARTITIONS)), 0, 2).null(0, 2),
+        schema::Field::new("timeoutMs", schema::Type::I32, 0, 2).default("60000"),
+    ];
 }
 
 impl Request for ElectLeadersRequest {
@@ -89,3 +94,8 @@ impl Wire for TopicPartitions {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const TOPIC_PARTITIONS: &[schema::Field] = &[
+    schema::Field::new("topic", schema::Type::String, 0, 2),
+    schema::Field::new("partitions", schema::Type::Array(&schema::Type::I32), 0, 2),
+];

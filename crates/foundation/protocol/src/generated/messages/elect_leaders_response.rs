@@ -3,7 +3,7 @@
 //! `ElectLeadersResponse`. Api 43, versions 0-2, flexible 2+.
 
 use crate::message::require_default;
-use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Wire, Writer, schema};
 
 /// `ElectLeadersResponse`. Api 43, versions 0-2, flexible 2+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -43,6 +43,11 @@ impl Message for ElectLeadersResponse {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 2;
     const FLEXIBLE_FROM: i16 = 2;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("throttleTimeMs", schema::Type::I32, 0, 2),
+        schema::Field::new("errorCode", schema::Type::I16, 1, 2),
+        schema::Field::new("replicaElectionResults", schema::Type::Array(&schema::Type::Struct(REPLICA_ELECTION_RESULT)), 0, 2),
+    ];
 }
 
 impl Response for ElectLeadersResponse {
@@ -121,3 +126,14 @@ impl Wire for PartitionResult {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const REPLICA_ELECTION_RESULT: &[schema::Field] = &[
+    schema::Field::new("topic", schema::Type::String, 0, 2),
+    schema::Field::new("partitionResult", schema::Type::Array(&schema::Type::Struct(PARTITION_RESULT)), 0, 2),
+];
+
+const PARTITION_RESULT: &[schema::Field] = &[
+    schema::Field::new("partitionId", schema::Type::I32, 0, 2),
+    schema::Field::new("errorCode", schema::Type::I16, 0, 2),
+    schema::Field::new("errorMessage", schema::Type::String, 0, 2).null(0, 2),
+];

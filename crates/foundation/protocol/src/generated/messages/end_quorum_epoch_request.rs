@@ -2,7 +2,7 @@
 
 //! `EndQuorumEpochRequest`. Api 54, versions 0-1, flexible 1+.
 
-use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Uuid, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Uuid, Wire, Writer, schema};
 
 /// `EndQuorumEpochRequest`. Api 54, versions 0-1, flexible 1+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -42,6 +42,11 @@ impl Message for EndQuorumEpochRequest {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 1;
     const FLEXIBLE_FROM: i16 = 1;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("clusterId", schema::Type::String, 0, 1).null(0, 1).default("null"),
+        schema::Field::new("topics", schema::Type::Array(&schema::Type::Struct(TOPIC_DATA)), 0, 1),
+        schema::Field::new("leaderEndpoints", schema::Type::Array(&schema::Type::Struct(LEADER_ENDPOINT)), 1, 1),
+    ];
 }
 
 impl Request for EndQuorumEpochRequest {
@@ -180,3 +185,27 @@ impl Wire for LeaderEndpoint {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const TOPIC_DATA: &[schema::Field] = &[
+    schema::Field::new("topicName", schema::Type::String, 0, 1),
+    schema::Field::new("partitions", schema::Type::Array(&schema::Type::Struct(PARTITION_DATA)), 0, 1),
+];
+
+const PARTITION_DATA: &[schema::Field] = &[
+    schema::Field::new("partitionIndex", schema::Type::I32, 0, 1),
+    schema::Field::new("leaderId", schema::Type::I32, 0, 1),
+    schema::Field::new("leaderEpoch", schema::Type::I32, 0, 1),
+    schema::Field::new("preferredSuccessors", schema::Type::Array(&schema::Type::I32), 0, 0),
+    schema::Field::new("preferredCandidates", schema::Type::Array(&schema::Type::Struct(REPLICA_INFO)), 1, 1),
+];
+
+const REPLICA_INFO: &[schema::Field] = &[
+    schema::Field::new("candidateId", schema::Type::I32, 1, 1),
+    schema::Field::new("candidateDirectoryId", schema::Type::Uuid, 1, 1),
+];
+
+const LEADER_ENDPOINT: &[schema::Field] = &[
+    schema::Field::new("name", schema::Type::String, 1, 1),
+    schema::Field::new("host", schema::Type::String, 1, 1),
+    schema::Field::new("port", schema::Type::U16, 1, 1),
+];

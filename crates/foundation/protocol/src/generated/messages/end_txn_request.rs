@@ -2,7 +2,7 @@
 
 //! `EndTxnRequest`. Api 26, versions 0-5, flexible 3+.
 
-use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Wire, Writer, schema};
 
 /// `EndTxnRequest`. Api 26, versions 0-5, flexible 3+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -46,6 +46,12 @@ impl Message for EndTxnRequest {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 5;
     const FLEXIBLE_FROM: i16 = 3;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("transactionalId", schema::Type::String, 0, 5),
+        schema::Field::new("producerId", schema::Type::I64, 0, 5),
+        schema::Field::new("producerEpoch", schema::Type::I16, 0, 5),
+        schema::Field::new("committed", schema::Type::Bool, 0, 5),
+    ];
 }
 
 impl Request for EndTxnRequest {

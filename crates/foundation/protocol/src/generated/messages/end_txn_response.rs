@@ -2,7 +2,7 @@
 
 //! `EndTxnResponse`. Api 26, versions 0-5, flexible 3+.
 
-use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Wire, Writer, schema};
 
 /// `EndTxnResponse`. Api 26, versions 0-5, flexible 3+.
 #[derive(Clone, Debug, PartialEq)]
@@ -58,6 +58,12 @@ impl Message for EndTxnResponse {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 5;
     const FLEXIBLE_FROM: i16 = 3;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("throttleTimeMs", schema::Type::I32, 0, 5),
+        schema::Field::new("errorCode", schema::Type::I16, 0, 5),
+        schema::Field::new("producerId", schema::Type::I64, 5, 5).default("-1"),
+        schema::Field::new("producerEpoch", schema::Type::I16, 5, 5).default("-1"),
+    ];
 }
 
 impl Response for EndTxnResponse {

@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 
-use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Wire, Writer, schema};
 
 /// `EnvelopeRequest`. Api 58, versions 0, flexible 0+.
 #[derive(Clone, Debug, PartialEq)]
@@ -55,6 +55,11 @@ impl Message for EnvelopeRequest {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("requestData", schema::Type::Bytes, 0, 0),
+        schema::Field::new("requestPrincipal", schema::Type::Bytes, 0, 0).null(0, 0),
+        schema::Field::new("clientHostAddress", schema::Type::Bytes, 0, 0),
+    ];
 }
 
 impl Request for EnvelopeRequest {

@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 
-use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Wire, Writer, schema};
 
 /// `EnvelopeResponse`. Api 58, versions 0, flexible 0+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -40,6 +40,10 @@ impl Message for EnvelopeResponse {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("responseData", schema::Type::Bytes, 0, 0).null(0, 0).default("null"),
+        schema::Field::new("errorCode", schema::Type::I16, 0, 0),
+    ];
 }
 
 impl Response for EnvelopeResponse {

@@ -2,7 +2,7 @@
 
 //! `ExpireDelegationTokenResponse`. Api 40, versions 1-2, flexible 2+.
 
-use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Wire, Writer, schema};
 
 /// `ExpireDelegationTokenResponse`. Api 40, versions 1-2, flexible 2+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -42,6 +42,11 @@ impl Message for ExpireDelegationTokenResponse {
     const MIN_VERSION: i16 = 1;
     const MAX_VERSION: i16 = 2;
     const FLEXIBLE_FROM: i16 = 2;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("errorCode", schema::Type::I16, 1, 2),
+        schema::Field::new("expiryTimestampMs", schema::Type::I64, 1, 2),
+        schema::Field::new("throttleTimeMs", schema::Type::I32, 1, 2),
+    ];
 }
 
 impl Response for ExpireDelegationTokenResponse {

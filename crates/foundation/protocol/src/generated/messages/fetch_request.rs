@@ -3,7 +3,7 @@
 //! `FetchRequest`. Api 1, versions 4-18, flexible 12+.
 
 use crate::message::require_default;
-use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Uuid, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Uuid, Wire, Writer, schema};
 
 /// `FetchRequest`. Api 1, versions 4-18, flexible 12+.
 #[derive(Clone, Debug, PartialEq)]
@@ -110,6 +110,20 @@ impl Message for FetchRequest {
     const MIN_VERSION: i16 = 4;
     const MAX_VERSION: i16 = 18;
     const FLEXIBLE_FROM: i16 = 12;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("clusterId", schema::Type::String, 12, 18).null(12, 18).tag(0).default("null"),
+        schema::Field::new("replicaId", schema::Type::I32, 4, 14).default("-1"),
+        schema::Field::new("replicaState", schema::Type::Struct(REPLICA_STATE), 15, 18).tag(1),
+        schema::Field::new("maxWaitMs", schema::Type::I32, 4, 18),
+        schema::Field::new("minBytes", schema::Type::I32, 4, 18),
+        schema::Field::new("maxBytes", schema::Type::I32, 4, 18).default("2147483647"),
+        schema::Field::new("isolationLevel", schema::Type::I8, 4, 18),
+        schema::Field::new("sessionId", schema::Type::I32, 7, 18),
+        schema::Field::new("sessionEpoch", schema::Type::I32, 7, 18).default("-1"),
+        schema::Field::new("topics", schema::Type::Array(&schema::Type::Struct(FETCH_TOPIC)), 4, 18),
+        schema::Field::new("forgottenTopicsData", schema::Type::Array(&schema::Type::Struct(FORGOTTEN_TOPIC)), 7, 18),
+        schema::Field::new("rackId", schema::Type::String, 11, 18),
+    ];
 }
 
 impl Request for FetchRequest {
@@ -300,3 +314,31 @@ impl Wire for ForgottenTopic {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const REPLICA_STATE: &[schema::Field] = &[
+    schema::Field::new("replicaId", schema::Type::I32, 15, 18).default("-1"),
+    schema::Field::new("replicaEpoch", schema::Type::I64, 15, 18).default("-1"),
+];
+
+const FETCH_TOPIC: &[schema::Field] = &[
+    schema::Field::new("topic", schema::Type::String, 4, 12),
+    schema::Field::new("topicId", schema::Type::Uuid, 13, 18),
+    schema::Field::new("partitions", schema::Type::Array(&schema::Type::Struct(FETCH_PARTITION)), 4, 18),
+];
+
+const FETCH_PARTITION: &[schema::Field] = &[
+    schema::Field::new("partition", schema::Type::I32, 4, 18),
+    schema::Field::new("currentLeaderEpoch", schema::Type::I32, 9, 18).default("-1"),
+    schema::Field::new("fetchOffset", schema::Type::I64, 4, 18),
+    schema::Field::new("lastFetchedEpoch", schema::Type::I32, 12, 18).default("-1"),
+    schema::Field::new("logStartOffset", schema::Type::I64, 5, 18).default("-1"),
+    schema::Field::new("partitionMaxBytes", schema::Type::I32, 4, 18),
+    schema::Field::new("replicaDirectoryId", schema::Type::Uuid, 17, 18).tag(0),
+    schema::Field::new("highWatermark", schema::Type::I64, 18, 18).tag(1).default("9223372036854775807"),
+];
+
+const FORGOTTEN_TOPIC: &[schema::Field] = &[
+    schema::Field::new("topic", schema::Type::String, 7, 12),
+    schema::Field::new("topicId", schema::Type::Uuid, 13, 18),
+    schema::Field::new("partitions", schema::Type::Array(&schema::Type::I32), 7, 18),
+];

@@ -3,7 +3,7 @@
 //! `FetchResponse`. Api 1, versions 4-18, flexible 12+.
 
 use crate::message::require_default;
-use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Records, Response, Uuid, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Records, Response, Uuid, Wire, Writer, schema};
 
 /// `FetchResponse`. Api 1, versions 4-18, flexible 12+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -61,6 +61,13 @@ impl Message for FetchResponse {
     const MIN_VERSION: i16 = 4;
     const MAX_VERSION: i16 = 18;
     const FLEXIBLE_FROM: i16 = 12;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("throttleTimeMs", schema::Type::I32, 4, 18),
+        schema::Field::new("errorCode", schema::Type::I16, 7, 18),
+        schema::Field::new("sessionId", schema::Type::I32, 7, 18),
+        schema::Field::new("responses", schema::Type::Array(&schema::Type::Struct(FETCHABLE_TOPIC_RESPONSE)), 4, 18),
+        schema::Field::new("nodeEndpoints", schema::Type::Array(&schema::Type::Struct(NODE_ENDPOINT)), 16, 18).tag(0),
+    ];
 }
 
 impl Response for FetchResponse {
@@ -380,3 +387,50 @@ impl Wire for NodeEndpoint {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const FETCHABLE_TOPIC_RESPONSE: &[schema::Field] = &[
+    schema::Field::new("topic", schema::Type::String, 4, 12),
+    schema::Field::new("topicId", schema::Type::Uuid, 13, 18),
+    schema::Field::new("partitions", schema::Type::Array(&schema::Type::Struct(PARTITION_DATA)), 4, 18),
+];
+
+const PARTITION_DATA: &[schema::Field] = &[
+    schema::Field::new("partitionIndex", schema::Type::I32, 4, 18),
+    schema::Field::new("errorCode", schema::Type::I16, 4, 18),
+    schema::Field::new("highWatermark", schema::Type::I64, 4, 18),
+    schema::Field::new("lastStableOffset", schema::Type::I64, 4, 18).default("-1"),
+    schema::Field::new("logStartOffset", schema::Type::I64, 5, 18).default("-1"),
+    schema::Field::new("divergingEpoch", schema::Type::Struct(EPOCH_END_OFFSET), 12, 18).tag(0),
+    schema::Field::new("currentLeader", schema::Type::Struct(LEADER_ID_AND_EPOCH), 12, 18).tag(1),
+    schema::Field::new("snapshotId", schema::Type::Struct(SNAPSHOT_ID), 12, 18).tag(2),
+    schema::Field::new("abortedTransactions", schema::Type::Array(&schema::Type::Struct(ABORTED_TRANSACTION)), 4, 18).null(4, 18),
+    schema::Field::new("preferredReadReplica", schema::Type::I32, 11, 18).default("-1"),
+    schema::Field::new("records", schema::Type::Bytes, 4, 18).null(4, 18),
+];
+
+const EPOCH_END_OFFSET: &[schema::Field] = &[
+    schema::Field::new("epoch", schema::Type::I32, 12, 18).default("-1"),
+    schema::Field::new("endOffset", schema::Type::I64, 12, 18).default("-1"),
+];
+
+const LEADER_ID_AND_EPOCH: &[schema::Field] = &[
+    schema::Field::new("leaderId", schema::Type::I32, 12, 18).default("-1"),
+    schema::Field::new("leaderEpoch", schema::Type::I32, 12, 18).default("-1"),
+];
+
+const SNAPSHOT_ID: &[schema::Field] = &[
+    schema::Field::new("endOffset", schema::Type::I64, 12, 18).default("-1"),
+    schema::Field::new("epoch", schema::Type::I32, 12, 18).default("-1"),
+];
+
+const ABORTED_TRANSACTION: &[schema::Field] = &[
+    schema::Field::new("producerId", schema::Type::I64, 4, 18),
+    schema::Field::new("firstOffset", schema::Type::I64, 4, 18),
+];
+
+const NODE_ENDPOINT: &[schema::Field] = &[
+    schema::Field::new("nodeId", schema::Type::I32, 16, 18),
+    schema::Field::new("host", schema::Type::String, 16, 18),
+    schema::Field::new("port", schema::Type::I32, 16, 18),
+    schema::Field::new("rack", schema::Type::String, 16, 18).null(16, 18).default("null"),
+];

@@ -2,7 +2,7 @@
 
 //! `FetchSnapshotRequest`. Api 59, versions 0-1, flexible 0+.
 
-use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Uuid, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Uuid, Wire, Writer, schema};
 
 /// `FetchSnapshotRequest`. Api 59, versions 0-1, flexible 0+.
 #[derive(Clone, Debug, PartialEq)]
@@ -67,6 +67,12 @@ impl Message for FetchSnapshotRequest {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 1;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("clusterId", schema::Type::String, 0, 1).null(0, 1).tag(0).default("null"),
+        schema::Field::new("replicaId", schema::Type::I32, 0, 1).default("-1"),
+        schema::Field::new("maxBytes", schema::Type::I32, 0, 1).default("2147483647"),
+        schema::Field::new("topics", schema::Type::Array(&schema::Type::Struct(TOPIC_SNAPSHOT)), 0, 1),
+    ];
 }
 
 impl Request for FetchSnapshotRequest {
@@ -181,3 +187,21 @@ impl Wire for SnapshotId {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const TOPIC_SNAPSHOT: &[schema::Field] = &[
+    schema::Field::new("name", schema::Type::String, 0, 1),
+    schema::Field::new("partitions", schema::Type::Array(&schema::Type::Struct(PARTITION_SNAPSHOT)), 0, 1),
+];
+
+const PARTITION_SNAPSHOT: &[schema::Field] = &[
+    schema::Field::new("partition", schema::Type::I32, 0, 1),
+    schema::Field::new("currentLeaderEpoch", schema::Type::I32, 0, 1),
+    schema::Field::new("snapshotId", schema::Type::Struct(SNAPSHOT_ID), 0, 1),
+    schema::Field::new("position", schema::Type::I64, 0, 1),
+    schema::Field::new("replicaDirectoryId", schema::Type::Uuid, 1, 1).tag(0),
+];
+
+const SNAPSHOT_ID: &[schema::Field] = &[
+    schema::Field::new("endOffset", schema::Type::I64, 0, 1),
+    schema::Field::new("epoch", schema::Type::I32, 0, 1),
+];

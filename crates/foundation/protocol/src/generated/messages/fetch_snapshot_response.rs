@@ -3,7 +3,7 @@
 //! `FetchSnapshotResponse`. Api 59, versions 0-1, flexible 0+.
 
 use crate::message::require_default;
-use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Records, Response, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Records, Response, Wire, Writer, schema};
 
 /// `FetchSnapshotResponse`. Api 59, versions 0-1, flexible 0+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -57,6 +57,12 @@ impl Message for FetchSnapshotResponse {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 1;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("throttleTimeMs", schema::Type::I32, 0, 1),
+        schema::Field::new("errorCode", schema::Type::I16, 0, 1),
+        schema::Field::new("topics", schema::Type::Array(&schema::Type::Struct(TOPIC_SNAPSHOT)), 0, 1),
+        schema::Field::new("nodeEndpoints", schema::Type::Array(&schema::Type::Struct(NODE_ENDPOINT)), 1, 1).tag(0),
+    ];
 }
 
 impl Response for FetchSnapshotResponse {
@@ -240,3 +246,34 @@ impl Wire for NodeEndpoint {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const TOPIC_SNAPSHOT: &[schema::Field] = &[
+    schema::Field::new("name", schema::Type::String, 0, 1),
+    schema::Field::new("partitions", schema::Type::Array(&schema::Type::Struct(PARTITION_SNAPSHOT)), 0, 1),
+];
+
+const PARTITION_SNAPSHOT: &[schema::Field] = &[
+    schema::Field::new("index", schema::Type::I32, 0, 1),
+    schema::Field::new("errorCode", schema::Type::I16, 0, 1),
+    schema::Field::new("snapshotId", schema::Type::Struct(SNAPSHOT_ID), 0, 1),
+    schema::Field::new("currentLeader", schema::Type::Struct(LEADER_ID_AND_EPOCH), 0, 1).tag(0),
+    schema::Field::new("size", schema::Type::I64, 0, 1),
+    schema::Field::new("position", schema::Type::I64, 0, 1),
+    schema::Field::new("unalignedRecords", schema::Type::Bytes, 0, 1).null(0, 1),
+];
+
+const SNAPSHOT_ID: &[schema::Field] = &[
+    schema::Field::new("endOffset", schema::Type::I64, 0, 1),
+    schema::Field::new("epoch", schema::Type::I32, 0, 1),
+];
+
+const LEADER_ID_AND_EPOCH: &[schema::Field] = &[
+    schema::Field::new("leaderId", schema::Type::I32, 0, 1),
+    schema::Field::new("leaderEpoch", schema::Type::I32, 0, 1),
+];
+
+const NODE_ENDPOINT: &[schema::Field] = &[
+    schema::Field::new("nodeId", schema::Type::I32, 1, 1),
+    schema::Field::new("host", schema::Type::String, 1, 1),
+    schema::Field::new("port", schema::Type::U16, 1, 1),
+];

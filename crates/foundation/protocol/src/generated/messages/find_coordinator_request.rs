@@ -3,7 +3,7 @@
 //! `FindCoordinatorRequest`. Api 10, versions 0-6, flexible 3+.
 
 use crate::message::require_default;
-use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Wire, Writer, schema};
 
 /// `FindCoordinatorRequest`. Api 10, versions 0-6, flexible 3+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -43,6 +43,11 @@ impl Message for FindCoordinatorRequest {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 6;
     const FLEXIBLE_FROM: i16 = 3;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("key", schema::Type::String, 0, 3),
+        schema::Field::new("keyType", schema::Type::I8, 1, 6),
+        schema::Field::new("coordinatorKeys", schema::Type::Array(&schema::Type::String), 4, 6),
+    ];
 }
 
 impl Request for FindCoordinatorRequest {

@@ -3,7 +3,7 @@
 //! `FindCoordinatorResponse`. Api 10, versions 0-6, flexible 3+.
 
 use crate::message::require_default;
-use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Wire, Writer, schema};
 
 /// `FindCoordinatorResponse`. Api 10, versions 0-6, flexible 3+.
 #[derive(Clone, Debug, PartialEq)]
@@ -74,6 +74,15 @@ impl Message for FindCoordinatorResponse {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 6;
     const FLEXIBLE_FROM: i16 = 3;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("throttleTimeMs", schema::Type::I32, 1, 6),
+        schema::Field::new("errorCode", schema::Type::I16, 0, 3),
+        schema::Field::new("errorMessage", schema::Type::String, 1, 3).null(1, 3),
+        schema::Field::new("nodeId", schema::Type::I32, 0, 3),
+        schema::Field::new("host", schema::Type::String, 0, 3),
+        schema::Field::new("port", schema::Type::I32, 0, 3),
+        schema::Field::new("coordinators", schema::Type::Array(&schema::Type::Struct(COORDINATOR)), 4, 6),
+    ];
 }
 
 impl Response for FindCoordinatorResponse {
@@ -138,3 +147,12 @@ impl Wire for Coordinator {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const COORDINATOR: &[schema::Field] = &[
+    schema::Field::new("key", schema::Type::String, 4, 6),
+    schema::Field::new("nodeId", schema::Type::I32, 4, 6),
+    schema::Field::new("host", schema::Type::String, 4, 6),
+    schema::Field::new("port", schema::Type::I32, 4, 6),
+    schema::Field::new("errorCode", schema::Type::I16, 4, 6),
+    schema::Field::new("errorMessage", schema::Type::String, 4, 6).null(4, 6),
+];

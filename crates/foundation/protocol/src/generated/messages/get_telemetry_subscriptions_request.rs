@@ -2,7 +2,7 @@
 
 //! `GetTelemetrySubscriptionsRequest`. Api 71, versions 0, flexible 0+.
 
-use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Uuid, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Uuid, Wire, Writer, schema};
 
 /// `GetTelemetrySubscriptionsRequest`. Api 71, versions 0, flexible 0+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -34,6 +34,9 @@ impl Message for GetTelemetrySubscriptionsRequest {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("clientInstanceId", schema::Type::Uuid, 0, 0),
+    ];
 }
 
 impl Request for GetTelemetrySubscriptionsRequest {

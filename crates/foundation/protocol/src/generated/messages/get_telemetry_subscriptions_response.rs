@@ -2,7 +2,7 @@
 
 //! `GetTelemetrySubscriptionsResponse`. Api 71, versions 0, flexible 0+.
 
-use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Uuid, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Uuid, Wire, Writer, schema};
 
 /// `GetTelemetrySubscriptionsResponse`. Api 71, versions 0, flexible 0+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -66,6 +66,17 @@ impl Message for GetTelemetrySubscriptionsResponse {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("throttleTimeMs", schema::Type::I32, 0, 0),
+        schema::Field::new("errorCode", schema::Type::I16, 0, 0),
+        schema::Field::new("clientInstanceId", schema::Type::Uuid, 0, 0),
+        schema::Field::new("subscriptionId", schema::Type::I32, 0, 0),
+        schema::Field::new("acceptedCompressionTypes", schema::Type::Array(&schema::Type::I8), 0, 0),
+        schema::Field::new("pushIntervalMs", schema::Type::I32, 0, 0),
+        schema::Field::new("telemetryMaxBytes", schema::Type::I32, 0, 0),
+        schema::Field::new("deltaTemporality", schema::Type::Bool, 0, 0),
+        schema::Field::new("requestedMetrics", schema::Type::Array(&schema::Type::String), 0, 0),
+    ];
 }
 
 impl Response for GetTelemetrySubscriptionsResponse {

@@ -3,7 +3,7 @@
 //! `HeartbeatRequest`. Api 12, versions 0-4, flexible 4+.
 
 use crate::message::require_default;
-use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Wire, Writer, schema};
 
 /// `HeartbeatRequest`. Api 12, versions 0-4, flexible 4+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -47,6 +47,12 @@ impl Message for HeartbeatRequest {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 4;
     const FLEXIBLE_FROM: i16 = 4;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("groupId", schema::Type::String, 0, 4),
+        schema::Field::new("generationId", schema::Type::I32, 0, 4),
+        schema::Field::new("memberId", schema::Type::String, 0, 4),
+        schema::Field::new("groupInstanceId", schema::Type::String, 3, 4).null(3, 4).default("null"),
+    ];
 }
 
 impl Request for HeartbeatRequest {

@@ -2,7 +2,7 @@
 
 //! `HeartbeatResponse`. Api 12, versions 0-4, flexible 4+.
 
-use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Wire, Writer, schema};
 
 /// `HeartbeatResponse`. Api 12, versions 0-4, flexible 4+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -38,6 +38,10 @@ impl Message for HeartbeatResponse {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 4;
     const FLEXIBLE_FROM: i16 = 4;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("throttleTimeMs", schema::Type::I32, 1, 4),
+        schema::Field::new("errorCode", schema::Type::I16, 0, 4),
+    ];
 }
 
 impl Response for HeartbeatResponse {

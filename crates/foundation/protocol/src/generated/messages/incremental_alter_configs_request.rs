@@ -2,7 +2,7 @@
 
 //! `IncrementalAlterConfigsRequest`. Api 44, versions 0-1, flexible 1+.
 
-use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Wire, Writer, schema};
 
 /// `IncrementalAlterConfigsRequest`. Api 44, versions 0-1, flexible 1+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -38,6 +38,10 @@ impl Message for IncrementalAlterConfigsRequest {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 1;
     const FLEXIBLE_FROM: i16 = 1;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("resources", schema::Type::Array(&schema::Type::Struct(ALTER_CONFIGS_RESOURCE)), 0, 1),
+        schema::Field::new("validateOnly", schema::Type::Bool, 0, 1),
+    ];
 }
 
 impl Request for IncrementalAlterConfigsRequest {
@@ -121,3 +125,15 @@ impl Wire for AlterableConfig {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const ALTER_CONFIGS_RESOURCE: &[schema::Field] = &[
+    schema::Field::new("resourceType", schema::Type::I8, 0, 1),
+    schema::Field::new("resourceName", schema::Type::String, 0, 1),
+    schema::Field::new("configs", schema::Type::Array(&schema::Type::Struct(ALTERABLE_CONFIG)), 0, 1),
+];
+
+const ALTERABLE_CONFIG: &[schema::Field] = &[
+    schema::Field::new("name", schema::Type::String, 0, 1),
+    schema::Field::new("configOperation", schema::Type::I8, 0, 1),
+    schema::Field::new("value", schema::Type::String, 0, 1).null(0, 1),
+];

@@ -2,7 +2,7 @@
 
 //! `IncrementalAlterConfigsResponse`. Api 44, versions 0-1, flexible 1+.
 
-use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Wire, Writer, schema};
 
 /// `IncrementalAlterConfigsResponse`. Api 44, versions 0-1, flexible 1+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -38,6 +38,10 @@ impl Message for IncrementalAlterConfigsResponse {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 1;
     const FLEXIBLE_FROM: i16 = 1;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("throttleTimeMs", schema::Type::I32, 0, 1),
+        schema::Field::new("responses", schema::Type::Array(&schema::Type::Struct(ALTER_CONFIGS_RESOURCE_RESPONSE)), 0, 1),
+    ];
 }
 
 impl Response for IncrementalAlterConfigsResponse {
@@ -92,3 +96,10 @@ impl Wire for AlterConfigsResourceResponse {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const ALTER_CONFIGS_RESOURCE_RESPONSE: &[schema::Field] = &[
+    schema::Field::new("errorCode", schema::Type::I16, 0, 1),
+    schema::Field::new("errorMessage", schema::Type::String, 0, 1).null(0, 1),
+    schema::Field::new("resourceType", schema::Type::I8, 0, 1),
+    schema::Field::new("resourceName", schema::Type::String, 0, 1),
+];

@@ -3,7 +3,7 @@
 //! `InitProducerIdRequest`. Api 22, versions 0-6 (the latest is unstable), flexible 2+.
 
 use crate::message::require_default;
-use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Wire, Writer, schema};
 
 /// `InitProducerIdRequest`. Api 22, versions 0-6 (the latest is unstable), flexible 2+.
 #[derive(Clone, Debug, PartialEq)]
@@ -69,6 +69,14 @@ impl Message for InitProducerIdRequest {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 6;
     const FLEXIBLE_FROM: i16 = 2;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("transactionalId", schema::Type::String, 0, 6).null(0, 6),
+        schema::Field::new("transactionTimeoutMs", schema::Type::I32, 0, 6),
+        schema::Field::new("producerId", schema::Type::I64, 3, 6).default("-1"),
+        schema::Field::new("producerEpoch", schema::Type::I16, 3, 6).default("-1"),
+        schema::Field::new("enable2Pc", schema::Type::Bool, 6, 6),
+        schema::Field::new("keepPreparedTxn", schema::Type::Bool, 6, 6),
+    ];
 }
 
 impl Request for InitProducerIdRequest {

@@ -3,7 +3,7 @@
 //! `InitProducerIdResponse`. Api 22, versions 0-6, flexible 2+.
 
 use crate::message::require_default;
-use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Wire, Writer, schema};
 
 /// `InitProducerIdResponse`. Api 22, versions 0-6, flexible 2+.
 #[derive(Clone, Debug, PartialEq)]
@@ -69,6 +69,14 @@ impl Message for InitProducerIdResponse {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 6;
     const FLEXIBLE_FROM: i16 = 2;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("throttleTimeMs", schema::Type::I32, 0, 6),
+        schema::Field::new("errorCode", schema::Type::I16, 0, 6),
+        schema::Field::new("producerId", schema::Type::I64, 0, 6).default("-1"),
+        schema::Field::new("producerEpoch", schema::Type::I16, 0, 6),
+        schema::Field::new("ongoingTxnProducerId", schema::Type::I64, 6, 6).default("-1"),
+        schema::Field::new("ongoingTxnProducerEpoch", schema::Type::I16, 6, 6).default("-1"),
+    ];
 }
 
 impl Response for InitProducerIdResponse {

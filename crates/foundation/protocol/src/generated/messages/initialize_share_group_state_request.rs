@@ -2,7 +2,7 @@
 
 //! `InitializeShareGroupStateRequest`. Api 83, versions 0, flexible 0+.
 
-use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Uuid, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Uuid, Wire, Writer, schema};
 
 /// `InitializeShareGroupStateRequest`. Api 83, versions 0, flexible 0+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -38,6 +38,10 @@ impl Message for InitializeShareGroupStateRequest {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("groupId", schema::Type::String, 0, 0),
+        schema::Field::new("topics", schema::Type::Array(&schema::Type::Struct(INITIALIZE_STATE_DATA)), 0, 0),
+    ];
 }
 
 impl Request for InitializeShareGroupStateRequest {
@@ -106,3 +110,14 @@ impl Wire for PartitionData {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const INITIALIZE_STATE_DATA: &[schema::Field] = &[
+    schema::Field::new("topicId", schema::Type::Uuid, 0, 0),
+    schema::Field::new("partitions", schema::Type::Array(&schema::Type::Struct(PARTITION_DATA)), 0, 0),
+];
+
+const PARTITION_DATA: &[schema::Field] = &[
+    schema::Field::new("partition", schema::Type::I32, 0, 0),
+    schema::Field::new("stateEpoch", schema::Type::I32, 0, 0),
+    schema::Field::new("startOffset", schema::Type::I64, 0, 0),
+];

@@ -2,7 +2,7 @@
 
 //! `InitializeShareGroupStateResponse`. Api 83, versions 0, flexible 0+.
 
-use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Uuid, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Uuid, Wire, Writer, schema};
 
 /// `InitializeShareGroupStateResponse`. Api 83, versions 0, flexible 0+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -34,6 +34,9 @@ impl Message for InitializeShareGroupStateResponse {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("results", schema::Type::Array(&schema::Type::Struct(INITIALIZE_STATE_RESULT)), 0, 0),
+    ];
 }
 
 impl Response for InitializeShareGroupStateResponse {
@@ -101,3 +104,14 @@ impl Wire for PartitionResult {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const INITIALIZE_STATE_RESULT: &[schema::Field] = &[
+    schema::Field::new("topicId", schema::Type::Uuid, 0, 0),
+    schema::Field::new("partitions", schema::Type::Array(&schema::Type::Struct(PARTITION_RESULT)), 0, 0),
+];
+
+const PARTITION_RESULT: &[schema::Field] = &[
+    schema::Field::new("partition", schema::Type::I32, 0, 0),
+    schema::Field::new("errorCode", schema::Type::I16, 0, 0),
+    schema::Field::new("errorMessage", schema::Type::String, 0, 0).null(0, 0).default("null"),
+];

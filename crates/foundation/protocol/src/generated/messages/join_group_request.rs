@@ -5,7 +5,7 @@
 use bytes::Bytes;
 
 use crate::message::require_default;
-use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Wire, Writer, schema};
 
 /// `JoinGroupRequest`. Api 11, versions 0-9, flexible 6+.
 #[derive(Clone, Debug, PartialEq)]
@@ -81,6 +81,16 @@ impl Message for JoinGroupRequest {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 9;
     const FLEXIBLE_FROM: i16 = 6;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("groupId", schema::Type::String, 0, 9),
+        schema::Field::new("sessionTimeoutMs", schema::Type::I32, 0, 9),
+        schema::Field::new("rebalanceTimeoutMs", schema::Type::I32, 1, 9).default("-1"),
+        schema::Field::new("memberId", schema::Type::String, 0, 9),
+        schema::Field::new("groupInstanceId", schema::Type::String, 5, 9).null(5, 9).default("null"),
+        schema::Field::new("protocolType", schema::Type::String, 0, 9),
+        schema::Field::new("protocols", schema::Type::Array(&schema::Type::Struct(JOIN_GROUP_REQUEST_PROTOCOL)), 0, 9),
+        schema::Field::new("reason", schema::Type::String, 8, 9).null(8, 9).default("null"),
+    ];
 }
 
 impl Request for JoinGroupRequest {
@@ -116,3 +126,8 @@ impl Wire for JoinGroupRequestProtocol {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const JOIN_GROUP_REQUEST_PROTOCOL: &[schema::Field] = &[
+    schema::Field::new("name", schema::Type::String, 0, 9),
+    schema::Field::new("metadata", schema::Type::Bytes, 0, 9),
+];

@@ -5,7 +5,7 @@
 use bytes::Bytes;
 
 use crate::message::require_default;
-use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Wire, Writer, schema};
 
 /// `JoinGroupResponse`. Api 11, versions 0-9, flexible 6+.
 #[derive(Clone, Debug, PartialEq)]
@@ -86,6 +86,17 @@ impl Message for JoinGroupResponse {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 9;
     const FLEXIBLE_FROM: i16 = 6;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("throttleTimeMs", schema::Type::I32, 2, 9),
+        schema::Field::new("errorCode", schema::Type::I16, 0, 9),
+        schema::Field::new("generationId", schema::Type::I32, 0, 9).default("-1"),
+        schema::Field::new("protocolType", schema::Type::String, 7, 9).null(7, 9).default("null"),
+        schema::Field::new("protocolName", schema::Type::String, 0, 9).null(7, 9),
+        schema::Field::new("leader", schema::Type::String, 0, 9),
+        schema::Field::new("skipAssignment", schema::Type::Bool, 9, 9),
+        schema::Field::new("memberId", schema::Type::String, 0, 9),
+        schema::Field::new("members", schema::Type::Array(&schema::Type::Struct(JOIN_GROUP_RESPONSE_MEMBER)), 0, 9),
+    ];
 }
 
 impl Response for JoinGroupResponse {
@@ -124,3 +135,9 @@ impl Wire for JoinGroupResponseMember {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const JOIN_GROUP_RESPONSE_MEMBER: &[schema::Field] = &[
+    schema::Field::new("memberId", schema::Type::String, 0, 9),
+    schema::Field::new("groupInstanceId", schema::Type::String, 5, 9).null(5, 9).default("null"),
+    schema::Field::new("metadata", schema::Type::Bytes, 0, 9),
+];

@@ -3,7 +3,7 @@
 //! `LeaveGroupRequest`. Api 13, versions 0-5, flexible 4+.
 
 use crate::message::require_default;
-use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Wire, Writer, schema};
 
 /// `LeaveGroupRequest`. Api 13, versions 0-5, flexible 4+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -43,6 +43,11 @@ impl Message for LeaveGroupRequest {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 5;
     const FLEXIBLE_FROM: i16 = 4;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("groupId", schema::Type::String, 0, 5),
+        schema::Field::new("memberId", schema::Type::String, 0, 2),
+        schema::Field::new("members", schema::Type::Array(&schema::Type::Struct(MEMBER_IDENTITY)), 3, 5),
+    ];
 }
 
 impl Request for LeaveGroupRequest {
@@ -82,3 +87,9 @@ impl Wire for MemberIdentity {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const MEMBER_IDENTITY: &[schema::Field] = &[
+    schema::Field::new("memberId", schema::Type::String, 3, 5),
+    schema::Field::new("groupInstanceId", schema::Type::String, 3, 5).null(3, 5).default("null"),
+    schema::Field::new("reason", schema::Type::String, 5, 5).null(5, 5).default("null"),
+];

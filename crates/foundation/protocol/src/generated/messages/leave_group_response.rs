@@ -3,7 +3,7 @@
 //! `LeaveGroupResponse`. Api 13, versions 0-5, flexible 4+.
 
 use crate::message::require_default;
-use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Wire, Writer, schema};
 
 /// `LeaveGroupResponse`. Api 13, versions 0-5, flexible 4+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -43,6 +43,11 @@ impl Message for LeaveGroupResponse {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 5;
     const FLEXIBLE_FROM: i16 = 4;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("throttleTimeMs", schema::Type::I32, 1, 5),
+        schema::Field::new("errorCode", schema::Type::I16, 0, 5),
+        schema::Field::new("members", schema::Type::Array(&schema::Type::Struct(MEMBER_RESPONSE)), 3, 5),
+    ];
 }
 
 impl Response for LeaveGroupResponse {
@@ -92,3 +97,9 @@ impl Wire for MemberResponse {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const MEMBER_RESPONSE: &[schema::Field] = &[
+    schema::Field::new("memberId", schema::Type::String, 3, 5),
+    schema::Field::new("groupInstanceId", schema::Type::String, 3, 5).null(3, 5),
+    schema::Field::new("errorCode", schema::Type::I16, 3, 5),
+];

@@ -3,7 +3,7 @@
 //! `ListConfigResourcesRequest`. Api 74, versions 0-1, flexible 0+.
 
 use crate::message::require_default;
-use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Wire, Writer, schema};
 
 /// `ListConfigResourcesRequest`. Api 74, versions 0-1, flexible 0+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -35,6 +35,9 @@ impl Message for ListConfigResourcesRequest {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 1;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("resourceTypes", schema::Type::Array(&schema::Type::I8), 1, 1),
+    ];
 }
 
 impl Request for ListConfigResourcesRequest {

@@ -2,7 +2,7 @@
 
 //! `ListConfigResourcesResponse`. Api 74, versions 0-1, flexible 0+.
 
-use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Wire, Writer, schema};
 
 /// `ListConfigResourcesResponse`. Api 74, versions 0-1, flexible 0+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -42,6 +42,11 @@ impl Message for ListConfigResourcesResponse {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 1;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("throttleTimeMs", schema::Type::I32, 0, 1),
+        schema::Field::new("errorCode", schema::Type::I16, 0, 1),
+        schema::Field::new("configResources", schema::Type::Array(&schema::Type::Struct(CONFIG_RESOURCE)), 0, 1),
+    ];
 }
 
 impl Response for ListConfigResourcesResponse {
@@ -86,3 +91,8 @@ impl Wire for ConfigResource {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const CONFIG_RESOURCE: &[schema::Field] = &[
+    schema::Field::new("resourceName", schema::Type::String, 0, 1),
+    schema::Field::new("resourceType", schema::Type::I8, 1, 1).default("16"),
+];

@@ -3,7 +3,7 @@
 //! `ListGroupsRequest`. Api 16, versions 0-5, flexible 3+.
 
 use crate::message::require_default;
-use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Wire, Writer, schema};
 
 /// `ListGroupsRequest`. Api 16, versions 0-5, flexible 3+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -39,6 +39,10 @@ impl Message for ListGroupsRequest {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 5;
     const FLEXIBLE_FROM: i16 = 3;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("statesFilter", schema::Type::Array(&schema::Type::String), 4, 5),
+        schema::Field::new("typesFilter", schema::Type::Array(&schema::Type::String), 5, 5),
+    ];
 }
 
 impl Request for ListGroupsRequest {

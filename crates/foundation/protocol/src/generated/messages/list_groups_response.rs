@@ -2,7 +2,7 @@
 
 //! `ListGroupsResponse`. Api 16, versions 0-5, flexible 3+.
 
-use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Wire, Writer, schema};
 
 /// `ListGroupsResponse`. Api 16, versions 0-5, flexible 3+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -42,6 +42,11 @@ impl Message for ListGroupsResponse {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 5;
     const FLEXIBLE_FROM: i16 = 3;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("throttleTimeMs", schema::Type::I32, 1, 5),
+        schema::Field::new("errorCode", schema::Type::I16, 0, 5),
+        schema::Field::new("groups", schema::Type::Array(&schema::Type::Struct(LISTED_GROUP)), 0, 5),
+    ];
 }
 
 impl Response for ListGroupsResponse {
@@ -84,3 +89,10 @@ impl Wire for ListedGroup {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const LISTED_GROUP: &[schema::Field] = &[
+    schema::Field::new("groupId", schema::Type::String, 0, 5),
+    schema::Field::new("protocolType", schema::Type::String, 0, 5),
+    schema::Field::new("groupState", schema::Type::String, 4, 5),
+    schema::Field::new("groupType", schema::Type::String, 5, 5),
+];

@@ -3,7 +3,7 @@
 //! `ListOffsetsRequest`. Api 2, versions 1-11, flexible 6+.
 
 use crate::message::require_default;
-use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Wire, Writer, schema};
 
 /// `ListOffsetsRequest`. Api 2, versions 1-11, flexible 6+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -47,6 +47,12 @@ impl Message for ListOffsetsRequest {
     const MIN_VERSION: i16 = 1;
     const MAX_VERSION: i16 = 11;
     const FLEXIBLE_FROM: i16 = 6;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("replicaId", schema::Type::I32, 1, 11),
+        schema::Field::new("isolationLevel", schema::Type::I8, 2, 11),
+        schema::Field::new("topics", schema::Type::Array(&schema::Type::Struct(LIST_OFFSETS_TOPIC)), 1, 11),
+        schema::Field::new("timeoutMs", schema::Type::I32, 10, 11),
+    ];
 }
 
 impl Request for ListOffsetsRequest {
@@ -126,3 +132,14 @@ impl Wire for ListOffsetsPartition {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const LIST_OFFSETS_TOPIC: &[schema::Field] = &[
+    schema::Field::new("name", schema::Type::String, 1, 11),
+    schema::Field::new("partitions", schema::Type::Array(&schema::Type::Struct(LIST_OFFSETS_PARTITION)), 1, 11),
+];
+
+const LIST_OFFSETS_PARTITION: &[schema::Field] = &[
+    schema::Field::new("partitionIndex", schema::Type::I32, 1, 11),
+    schema::Field::new("currentLeaderEpoch", schema::Type::I32, 4, 11).default("-1"),
+    schema::Field::new("timestamp", schema::Type::I64, 1, 11),
+];

@@ -3,7 +3,7 @@
 //! `ListOffsetsResponse`. Api 2, versions 1-11, flexible 6+.
 
 use crate::message::require_default;
-use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Wire, Writer, schema};
 
 /// `ListOffsetsResponse`. Api 2, versions 1-11, flexible 6+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -39,6 +39,10 @@ impl Message for ListOffsetsResponse {
     const MIN_VERSION: i16 = 1;
     const MAX_VERSION: i16 = 11;
     const FLEXIBLE_FROM: i16 = 6;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("throttleTimeMs", schema::Type::I32, 2, 11),
+        schema::Field::new("topics", schema::Type::Array(&schema::Type::Struct(LIST_OFFSETS_TOPIC_RESPONSE)), 1, 11),
+    ];
 }
 
 impl Response for ListOffsetsResponse {
@@ -127,3 +131,16 @@ impl Wire for ListOffsetsPartitionResponse {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const LIST_OFFSETS_TOPIC_RESPONSE: &[schema::Field] = &[
+    schema::Field::new("name", schema::Type::String, 1, 11),
+    schema::Field::new("partitions", schema::Type::Array(&schema::Type::Struct(LIST_OFFSETS_PARTITION_RESPONSE)), 1, 11),
+];
+
+const LIST_OFFSETS_PARTITION_RESPONSE: &[schema::Field] = &[
+    schema::Field::new("partitionIndex", schema::Type::I32, 1, 11),
+    schema::Field::new("errorCode", schema::Type::I16, 1, 11),
+    schema::Field::new("timestamp", schema::Type::I64, 1, 11).default("-1"),
+    schema::Field::new("offset", schema::Type::I64, 1, 11).default("-1"),
+    schema::Field::new("leaderEpoch", schema::Type::I32, 4, 11).default("-1"),
+];

@@ -2,7 +2,7 @@
 
 //! `ListPartitionReassignmentsRequest`. Api 46, versions 0, flexible 0+.
 
-use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Wire, Writer, schema};
 
 /// `ListPartitionReassignmentsRequest`. Api 46, versions 0, flexible 0+.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,6 +48,10 @@ impl Message for ListPartitionReassignmentsRequest {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("timeoutMs", schema::Type::I32, 0, 0).default("60000"),
+        schema::Field::new("topics", schema::Type::Array(&schema::Type::Struct(LIST_PARTITION_REASSIGNMENTS_TOPICS)), 0, 0).null(0, 0).default("null"),
+    ];
 }
 
 impl Request for ListPartitionReassignmentsRequest {
@@ -83,3 +87,8 @@ impl Wire for ListPartitionReassignmentsTopics {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const LIST_PARTITION_REASSIGNMENTS_TOPICS: &[schema::Field] = &[
+    schema::Field::new("name", schema::Type::String, 0, 0),
+    schema::Field::new("partitionIndexes", schema::Type::Array(&schema::Type::I32), 0, 0),
+];

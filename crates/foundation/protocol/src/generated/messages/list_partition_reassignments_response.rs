@@ -2,7 +2,7 @@
 
 //! `ListPartitionReassignmentsResponse`. Api 46, versions 0, flexible 0+.
 
-use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Wire, Writer, schema};
 
 /// `ListPartitionReassignmentsResponse`. Api 46, versions 0, flexible 0+.
 #[derive(Clone, Debug, PartialEq)]
@@ -58,6 +58,12 @@ impl Message for ListPartitionReassignmentsResponse {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("throttleTimeMs", schema::Type::I32, 0, 0),
+        schema::Field::new("errorCode", schema::Type::I16, 0, 0),
+        schema::Field::new("errorMessage", schema::Type::String, 0, 0).null(0, 0),
+        schema::Field::new("topics", schema::Type::Array(&schema::Type::Struct(ONGOING_TOPIC_REASSIGNMENT)), 0, 0),
+    ];
 }
 
 impl Response for ListPartitionReassignmentsResponse {
@@ -129,3 +135,15 @@ impl Wire for OngoingPartitionReassignment {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const ONGOING_TOPIC_REASSIGNMENT: &[schema::Field] = &[
+    schema::Field::new("name", schema::Type::String, 0, 0),
+    schema::Field::new("partitions", schema::Type::Array(&schema::Type::Struct(ONGOING_PARTITION_REASSIGNMENT)), 0, 0),
+];
+
+const ONGOING_PARTITION_REASSIGNMENT: &[schema::Field] = &[
+    schema::Field::new("partitionIndex", schema::Type::I32, 0, 0),
+    schema::Field::new("replicas", schema::Type::Array(&schema::Type::I32), 0, 0),
+    schema::Field::new("addingReplicas", schema::Type::Array(&schema::Type::I32), 0, 0),
+    schema::Field::new("removingReplicas", schema::Type::Array(&schema::Type::I32), 0, 0),
+];

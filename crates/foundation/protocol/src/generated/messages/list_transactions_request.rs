@@ -3,7 +3,7 @@
 //! `ListTransactionsRequest`. Api 66, versions 0-2, flexible 0+.
 
 use crate::message::require_default;
-use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Wire, Writer, schema};
 
 /// `ListTransactionsRequest`. Api 66, versions 0-2, flexible 0+.
 #[derive(Clone, Debug, PartialEq)]
@@ -59,6 +59,12 @@ impl Message for ListTransactionsRequest {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 2;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("stateFilters", schema::Type::Array(&schema::Type::String), 0, 2),
+        schema::Field::new("producerIdFilters", schema::Type::Array(&schema::Type::I64), 0, 2),
+        schema::Field::new("durationFilter", schema::Type::I64, 1, 2).default("-1"),
+        schema::Field::new("transactionalIdPattern", schema::Type::String, 2, 2).null(2, 2).default("null"),
+    ];
 }
 
 impl Request for ListTransactionsRequest {

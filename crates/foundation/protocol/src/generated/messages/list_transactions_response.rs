@@ -2,7 +2,7 @@
 
 //! `ListTransactionsResponse`. Api 66, versions 0-2, flexible 0+.
 
-use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Wire, Writer, schema};
 
 /// `ListTransactionsResponse`. Api 66, versions 0-2, flexible 0+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -46,6 +46,12 @@ impl Message for ListTransactionsResponse {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 2;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("throttleTimeMs", schema::Type::I32, 0, 2),
+        schema::Field::new("errorCode", schema::Type::I16, 0, 2),
+        schema::Field::new("unknownStateFilters", schema::Type::Array(&schema::Type::String), 0, 2),
+        schema::Field::new("transactionStates", schema::Type::Array(&schema::Type::Struct(TRANSACTION_STATE)), 0, 2),
+    ];
 }
 
 impl Response for ListTransactionsResponse {
@@ -84,3 +90,9 @@ impl Wire for TransactionState {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const TRANSACTION_STATE: &[schema::Field] = &[
+    schema::Field::new("transactionalId", schema::Type::String, 0, 2),
+    schema::Field::new("producerId", schema::Type::I64, 0, 2),
+    schema::Field::new("transactionState", schema::Type::String, 0, 2),
+];

@@ -3,7 +3,7 @@
 //! `MetadataRequest`. Api 3, versions 0-13, flexible 9+.
 
 use crate::message::require_default;
-use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Uuid, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Uuid, Wire, Writer, schema};
 
 /// `MetadataRequest`. Api 3, versions 0-13, flexible 9+.
 #[derive(Clone, Debug, PartialEq)]
@@ -59,6 +59,12 @@ impl Message for MetadataRequest {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 13;
     const FLEXIBLE_FROM: i16 = 9;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("topics", schema::Type::Array(&schema::Type::Struct(METADATA_REQUEST_TOPIC)), 0, 13).null(1, 13),
+        schema::Field::new("allowAutoTopicCreation", schema::Type::Bool, 4, 13).default("true"),
+        schema::Field::new("includeClusterAuthorizedOperations", schema::Type::Bool, 8, 10),
+        schema::Field::new("includeTopicAuthorizedOperations", schema::Type::Bool, 8, 13),
+    ];
 }
 
 impl Request for MetadataRequest {
@@ -104,3 +110,8 @@ impl Wire for MetadataRequestTopic {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const METADATA_REQUEST_TOPIC: &[schema::Field] = &[
+    schema::Field::new("topicId", schema::Type::Uuid, 10, 13),
+    schema::Field::new("name", schema::Type::String, 0, 13).null(10, 13),
+];

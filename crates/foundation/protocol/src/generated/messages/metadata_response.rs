@@ -3,7 +3,7 @@
 //! `MetadataResponse`. Api 3, versions 0-13, flexible 9+.
 
 use crate::message::require_default;
-use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Uuid, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Uuid, Wire, Writer, schema};
 
 /// `MetadataResponse`. Api 3, versions 0-13, flexible 9+.
 #[derive(Clone, Debug, PartialEq)]
@@ -74,6 +74,15 @@ impl Message for MetadataResponse {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 13;
     const FLEXIBLE_FROM: i16 = 9;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("throttleTimeMs", schema::Type::I32, 3, 13),
+        schema::Field::new("brokers", schema::Type::Array(&schema::Type::Struct(METADATA_RESPONSE_BROKER)), 0, 13),
+        schema::Field::new("clusterId", schema::Type::String, 2, 13).null(2, 13).default("null"),
+        schema::Field::new("controllerId", schema::Type::I32, 1, 13).default("-1"),
+        schema::Field::new("topics", schema::Type::Array(&schema::Type::Struct(METADATA_RESPONSE_TOPIC)), 0, 13),
+        schema::Field::new("clusterAuthorizedOperations", schema::Type::I32, 8, 10).default("-2147483648"),
+        schema::Field::new("errorCode", schema::Type::I16, 13, 13),
+    ];
 }
 
 impl Response for MetadataResponse {
@@ -239,3 +248,29 @@ impl Wire for MetadataResponsePartition {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const METADATA_RESPONSE_BROKER: &[schema::Field] = &[
+    schema::Field::new("nodeId", schema::Type::I32, 0, 13),
+    schema::Field::new("host", schema::Type::String, 0, 13),
+    schema::Field::new("port", schema::Type::I32, 0, 13),
+    schema::Field::new("rack", schema::Type::String, 1, 13).null(1, 13).default("null"),
+];
+
+const METADATA_RESPONSE_TOPIC: &[schema::Field] = &[
+    schema::Field::new("errorCode", schema::Type::I16, 0, 13),
+    schema::Field::new("name", schema::Type::String, 0, 13).null(12, 13),
+    schema::Field::new("topicId", schema::Type::Uuid, 10, 13),
+    schema::Field::new("isInternal", schema::Type::Bool, 1, 13),
+    schema::Field::new("partitions", schema::Type::Array(&schema::Type::Struct(METADATA_RESPONSE_PARTITION)), 0, 13),
+    schema::Field::new("topicAuthorizedOperations", schema::Type::I32, 8, 13).default("-2147483648"),
+];
+
+const METADATA_RESPONSE_PARTITION: &[schema::Field] = &[
+    schema::Field::new("errorCode", schema::Type::I16, 0, 13),
+    schema::Field::new("partitionIndex", schema::Type::I32, 0, 13),
+    schema::Field::new("leaderId", schema::Type::I32, 0, 13),
+    schema::Field::new("leaderEpoch", schema::Type::I32, 7, 13).default("-1"),
+    schema::Field::new("replicaNodes", schema::Type::Array(&schema::Type::I32), 0, 13),
+    schema::Field::new("isrNodes", schema::Type::Array(&schema::Type::I32), 0, 13),
+    schema::Field::new("offlineReplicas", schema::Type::Array(&schema::Type::I32), 5, 13),
+];

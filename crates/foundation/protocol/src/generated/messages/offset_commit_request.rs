@@ -3,7 +3,7 @@
 //! `OffsetCommitRequest`. Api 8, versions 2-10, flexible 8+.
 
 use crate::message::require_default;
-use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Uuid, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Uuid, Wire, Writer, schema};
 
 /// `OffsetCommitRequest`. Api 8, versions 2-10, flexible 8+.
 #[derive(Clone, Debug, PartialEq)]
@@ -69,6 +69,14 @@ impl Message for OffsetCommitRequest {
     const MIN_VERSION: i16 = 2;
     const MAX_VERSION: i16 = 10;
     const FLEXIBLE_FROM: i16 = 8;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("groupId", schema::Type::String, 2, 10),
+        schema::Field::new("generationIdOrMemberEpoch", schema::Type::I32, 2, 10).default("-1"),
+        schema::Field::new("memberId", schema::Type::String, 2, 10),
+        schema::Field::new("groupInstanceId", schema::Type::String, 7, 10).null(7, 10).default("null"),
+        schema::Field::new("retentionTimeMs", schema::Type::I64, 2, 4).default("-1"),
+        schema::Field::new("topics", schema::Type::Array(&schema::Type::Struct(OFFSET_COMMIT_REQUEST_TOPIC)), 2, 10),
+    ];
 }
 
 impl Request for OffsetCommitRequest {
@@ -157,3 +165,16 @@ impl Wire for OffsetCommitRequestPartition {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const OFFSET_COMMIT_REQUEST_TOPIC: &[schema::Field] = &[
+    schema::Field::new("name", schema::Type::String, 2, 9),
+    schema::Field::new("topicId", schema::Type::Uuid, 10, 10),
+    schema::Field::new("partitions", schema::Type::Array(&schema::Type::Struct(OFFSET_COMMIT_REQUEST_PARTITION)), 2, 10),
+];
+
+const OFFSET_COMMIT_REQUEST_PARTITION: &[schema::Field] = &[
+    schema::Field::new("partitionIndex", schema::Type::I32, 2, 10),
+    schema::Field::new("committedOffset", schema::Type::I64, 2, 10),
+    schema::Field::new("committedLeaderEpoch", schema::Type::I32, 6, 10).default("-1"),
+    schema::Field::new("committedMetadata", schema::Type::String, 2, 10).null(2, 10),
+];

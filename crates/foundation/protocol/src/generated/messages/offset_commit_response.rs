@@ -2,7 +2,7 @@
 
 //! `OffsetCommitResponse`. Api 8, versions 2-10, flexible 8+.
 
-use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Uuid, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Uuid, Wire, Writer, schema};
 
 /// `OffsetCommitResponse`. Api 8, versions 2-10, flexible 8+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -38,6 +38,10 @@ impl Message for OffsetCommitResponse {
     const MIN_VERSION: i16 = 2;
     const MAX_VERSION: i16 = 10;
     const FLEXIBLE_FROM: i16 = 8;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("throttleTimeMs", schema::Type::I32, 3, 10),
+        schema::Field::new("topics", schema::Type::Array(&schema::Type::Struct(OFFSET_COMMIT_RESPONSE_TOPIC)), 2, 10),
+    ];
 }
 
 impl Response for OffsetCommitResponse {
@@ -105,3 +109,14 @@ impl Wire for OffsetCommitResponsePartition {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const OFFSET_COMMIT_RESPONSE_TOPIC: &[schema::Field] = &[
+    schema::Field::new("name", schema::Type::String, 2, 9),
+    schema::Field::new("topicId", schema::Type::Uuid, 10, 10),
+    schema::Field::new("partitions", schema::Type::Array(&schema::Type::Struct(OFFSET_COMMIT_RESPONSE_PARTITION)), 2, 10),
+];
+
+const OFFSET_COMMIT_RESPONSE_PARTITION: &[schema::Field] = &[
+    schema::Field::new("partitionIndex", schema::Type::I32, 2, 10),
+    schema::Field::new("errorCode", schema::Type::I16, 2, 10),
+];

@@ -2,7 +2,7 @@
 
 //! `OffsetDeleteRequest`. Api 47, versions 0, flexible none.
 
-use crate::{ApiKey, DecodeError, EncodeError, Message, Reader, Request, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, Message, Reader, Request, Wire, Writer, schema};
 
 /// `OffsetDeleteRequest`. Api 47, versions 0, flexible none.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -35,6 +35,10 @@ impl Message for OffsetDeleteRequest {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = i16::MAX;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("groupId", schema::Type::String, 0, 0),
+        schema::Field::new("topics", schema::Type::Array(&schema::Type::Struct(OFFSET_DELETE_REQUEST_TOPIC)), 0, 0),
+    ];
 }
 
 impl Request for OffsetDeleteRequest {
@@ -89,3 +93,12 @@ impl Wire for OffsetDeleteRequestPartition {
         Ok(())
     }
 }
+
+const OFFSET_DELETE_REQUEST_TOPIC: &[schema::Field] = &[
+    schema::Field::new("name", schema::Type::String, 0, 0),
+    schema::Field::new("partitions", schema::Type::Array(&schema::Type::Struct(OFFSET_DELETE_REQUEST_PARTITION)), 0, 0),
+];
+
+const OFFSET_DELETE_REQUEST_PARTITION: &[schema::Field] = &[
+    schema::Field::new("partitionIndex", schema::Type::I32, 0, 0),
+];

@@ -2,7 +2,7 @@
 
 //! `OffsetDeleteResponse`. Api 47, versions 0, flexible none.
 
-use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, Reader, Response, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, Reader, Response, Wire, Writer, schema};
 
 /// `OffsetDeleteResponse`. Api 47, versions 0, flexible none.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -39,6 +39,11 @@ impl Message for OffsetDeleteResponse {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = i16::MAX;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("errorCode", schema::Type::I16, 0, 0),
+        schema::Field::new("throttleTimeMs", schema::Type::I32, 0, 0),
+        schema::Field::new("topics", schema::Type::Array(&schema::Type::Struct(OFFSET_DELETE_RESPONSE_TOPIC)), 0, 0),
+    ];
 }
 
 impl Response for OffsetDeleteResponse {
@@ -96,3 +101,13 @@ impl Wire for OffsetDeleteResponsePartition {
         Ok(())
     }
 }
+
+const OFFSET_DELETE_RESPONSE_TOPIC: &[schema::Field] = &[
+    schema::Field::new("name", schema::Type::String, 0, 0),
+    schema::Field::new("partitions", schema::Type::Array(&schema::Type::Struct(OFFSET_DELETE_RESPONSE_PARTITION)), 0, 0),
+];
+
+const OFFSET_DELETE_RESPONSE_PARTITION: &[schema::Field] = &[
+    schema::Field::new("partitionIndex", schema::Type::I32, 0, 0),
+    schema::Field::new("errorCode", schema::Type::I16, 0, 0),
+];

@@ -3,7 +3,7 @@
 //! `OffsetFetchRequest`. Api 9, versions 1-10, flexible 6+.
 
 use crate::message::require_default;
-use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Uuid, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Uuid, Wire, Writer, schema};
 
 /// `OffsetFetchRequest`. Api 9, versions 1-10, flexible 6+.
 #[derive(Clone, Debug, PartialEq)]
@@ -59,6 +59,12 @@ impl Message for OffsetFetchRequest {
     const MIN_VERSION: i16 = 1;
     const MAX_VERSION: i16 = 10;
     const FLEXIBLE_FROM: i16 = 6;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("groupId", schema::Type::String, 1, 7),
+        schema::Field::new("topics", schema::Type::Array(&schema::Type::Struct(OFFSET_FETCH_REQUEST_TOPIC)), 1, 7).null(2, 7),
+        schema::Field::new("groups", schema::Type::Array(&schema::Type::Struct(OFFSET_FETCH_REQUEST_GROUP)), 8, 10),
+        schema::Field::new("requireStable", schema::Type::Bool, 7, 10),
+    ];
 }
 
 impl Request for OffsetFetchRequest {
@@ -176,3 +182,21 @@ impl Wire for OffsetFetchRequestTopics {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const OFFSET_FETCH_REQUEST_TOPIC: &[schema::Field] = &[
+    schema::Field::new("name", schema::Type::String, 1, 7),
+    schema::Field::new("partitionIndexes", schema::Type::Array(&schema::Type::I32), 1, 7),
+];
+
+const OFFSET_FETCH_REQUEST_GROUP: &[schema::Field] = &[
+    schema::Field::new("groupId", schema::Type::String, 8, 10),
+    schema::Field::new("memberId", schema::Type::String, 9, 10).null(9, 10).default("null"),
+    schema::Field::new("memberEpoch", schema::Type::I32, 9, 10).default("-1"),
+    schema::Field::new("topics", schema::Type::Array(&schema::Type::Struct(OFFSET_FETCH_REQUEST_TOPICS)), 8, 10).null(8, 10),
+];
+
+const OFFSET_FETCH_REQUEST_TOPICS: &[schema::Field] = &[
+    schema::Field::new("name", schema::Type::String, 8, 9),
+    schema::Field::new("topicId", schema::Type::Uuid, 10, 10),
+    schema::Field::new("partitionIndexes", schema::Type::Array(&schema::Type::I32), 8, 10),
+];

@@ -3,7 +3,7 @@
 //! `OffsetFetchResponse`. Api 9, versions 1-10, flexible 6+.
 
 use crate::message::require_default;
-use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Uuid, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Uuid, Wire, Writer, schema};
 
 /// `OffsetFetchResponse`. Api 9, versions 1-10, flexible 6+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -47,6 +47,12 @@ impl Message for OffsetFetchResponse {
     const MIN_VERSION: i16 = 1;
     const MAX_VERSION: i16 = 10;
     const FLEXIBLE_FROM: i16 = 6;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("throttleTimeMs", schema::Type::I32, 3, 10),
+        schema::Field::new("topics", schema::Type::Array(&schema::Type::Struct(OFFSET_FETCH_RESPONSE_TOPIC)), 1, 7),
+        schema::Field::new("errorCode", schema::Type::I16, 2, 7),
+        schema::Field::new("groups", schema::Type::Array(&schema::Type::Struct(OFFSET_FETCH_RESPONSE_GROUP)), 8, 10),
+    ];
 }
 
 impl Response for OffsetFetchResponse {
@@ -255,3 +261,36 @@ impl Wire for OffsetFetchResponsePartitions {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const OFFSET_FETCH_RESPONSE_TOPIC: &[schema::Field] = &[
+    schema::Field::new("name", schema::Type::String, 1, 7),
+    schema::Field::new("partitions", schema::Type::Array(&schema::Type::Struct(OFFSET_FETCH_RESPONSE_PARTITION)), 1, 7),
+];
+
+const OFFSET_FETCH_RESPONSE_PARTITION: &[schema::Field] = &[
+    schema::Field::new("partitionIndex", schema::Type::I32, 1, 7),
+    schema::Field::new("committedOffset", schema::Type::I64, 1, 7),
+    schema::Field::new("committedLeaderEpoch", schema::Type::I32, 5, 7).default("-1"),
+    schema::Field::new("metadata", schema::Type::String, 1, 7).null(1, 7),
+    schema::Field::new("errorCode", schema::Type::I16, 1, 7),
+];
+
+const OFFSET_FETCH_RESPONSE_GROUP: &[schema::Field] = &[
+    schema::Field::new("groupId", schema::Type::String, 8, 10),
+    schema::Field::new("topics", schema::Type::Array(&schema::Type::Struct(OFFSET_FETCH_RESPONSE_TOPICS)), 8, 10),
+    schema::Field::new("errorCode", schema::Type::I16, 8, 10),
+];
+
+const OFFSET_FETCH_RESPONSE_TOPICS: &[schema::Field] = &[
+    schema::Field::new("name", schema::Type::String, 8, 9),
+    schema::Field::new("topicId", schema::Type::Uuid, 10, 10),
+    schema::Field::new("partitions", schema::Type::Array(&schema::Type::Struct(OFFSET_FETCH_RESPONSE_PARTITIONS)), 8, 10),
+];
+
+const OFFSET_FETCH_RESPONSE_PARTITIONS: &[schema::Field] = &[
+    schema::Field::new("partitionIndex", schema::Type::I32, 8, 10),
+    schema::Field::new("committedOffset", schema::Type::I64, 8, 10),
+    schema::Field::new("committedLeaderEpoch", schema::Type::I32, 8, 10).default("-1"),
+    schema::Field::new("metadata", schema::Type::String, 8, 10).null(8, 10),
+    schema::Field::new("errorCode", schema::Type::I16, 8, 10),
+];

@@ -2,7 +2,7 @@
 
 //! `OffsetForLeaderEpochRequest`. Api 23, versions 2-4, flexible 4+.
 
-use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Wire, Writer, schema};
 
 /// `OffsetForLeaderEpochRequest`. Api 23, versions 2-4, flexible 4+.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,6 +48,10 @@ impl Message for OffsetForLeaderEpochRequest {
     const MIN_VERSION: i16 = 2;
     const MAX_VERSION: i16 = 4;
     const FLEXIBLE_FROM: i16 = 4;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("replicaId", schema::Type::I32, 3, 4).default("-2"),
+        schema::Field::new("topics", schema::Type::Array(&schema::Type::Struct(OFFSET_FOR_LEADER_TOPIC)), 2, 4),
+    ];
 }
 
 impl Request for OffsetForLeaderEpochRequest {
@@ -127,3 +131,14 @@ impl Wire for OffsetForLeaderPartition {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const OFFSET_FOR_LEADER_TOPIC: &[schema::Field] = &[
+    schema::Field::new("topic", schema::Type::String, 2, 4),
+    schema::Field::new("partitions", schema::Type::Array(&schema::Type::Struct(OFFSET_FOR_LEADER_PARTITION)), 2, 4),
+];
+
+const OFFSET_FOR_LEADER_PARTITION: &[schema::Field] = &[
+    schema::Field::new("partition", schema::Type::I32, 2, 4),
+    schema::Field::new("currentLeaderEpoch", schema::Type::I32, 2, 4).default("-1"),
+    schema::Field::new("leaderEpoch", schema::Type::I32, 2, 4),
+];

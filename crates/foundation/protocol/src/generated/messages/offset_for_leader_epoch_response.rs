@@ -2,7 +2,7 @@
 
 //! `OffsetForLeaderEpochResponse`. Api 23, versions 2-4, flexible 4+.
 
-use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Wire, Writer, schema};
 
 /// `OffsetForLeaderEpochResponse`. Api 23, versions 2-4, flexible 4+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -38,6 +38,10 @@ impl Message for OffsetForLeaderEpochResponse {
     const MIN_VERSION: i16 = 2;
     const MAX_VERSION: i16 = 4;
     const FLEXIBLE_FROM: i16 = 4;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("throttleTimeMs", schema::Type::I32, 2, 4),
+        schema::Field::new("topics", schema::Type::Array(&schema::Type::Struct(OFFSET_FOR_LEADER_TOPIC_RESULT)), 2, 4),
+    ];
 }
 
 impl Response for OffsetForLeaderEpochResponse {
@@ -121,3 +125,15 @@ impl Wire for EpochEndOffset {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const OFFSET_FOR_LEADER_TOPIC_RESULT: &[schema::Field] = &[
+    schema::Field::new("topic", schema::Type::String, 2, 4),
+    schema::Field::new("partitions", schema::Type::Array(&schema::Type::Struct(EPOCH_END_OFFSET)), 2, 4),
+];
+
+const EPOCH_END_OFFSET: &[schema::Field] = &[
+    schema::Field::new("errorCode", schema::Type::I16, 2, 4),
+    schema::Field::new("partition", schema::Type::I32, 2, 4),
+    schema::Field::new("leaderEpoch", schema::Type::I32, 2, 4).default("-1"),
+    schema::Field::new("endOffset", schema::Type::I64, 2, 4).default("-1"),
+];

@@ -2,7 +2,7 @@
 
 //! `ProduceRequest`. Api 0, versions 3-13, flexible 9+.
 
-use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Records, Request, Uuid, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Records, Request, Uuid, Wire, Writer, schema};
 
 /// `ProduceRequest`. Api 0, versions 3-13, flexible 9+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -46,6 +46,12 @@ impl Message for ProduceRequest {
     const MIN_VERSION: i16 = 3;
     const MAX_VERSION: i16 = 13;
     const FLEXIBLE_FROM: i16 = 9;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("transactionalId", schema::Type::String, 3, 13).null(3, 13).default("null"),
+        schema::Field::new("acks", schema::Type::I16, 3, 13),
+        schema::Field::new("timeoutMs", schema::Type::I32, 3, 13),
+        schema::Field::new("topicData", schema::Type::Array(&schema::Type::Struct(TOPIC_PRODUCE_DATA)), 3, 13),
+    ];
 }
 
 impl Request for ProduceRequest {
@@ -114,3 +120,14 @@ impl Wire for PartitionProduceData {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const TOPIC_PRODUCE_DATA: &[schema::Field] = &[
+    schema::Field::new("name", schema::Type::String, 3, 12),
+    schema::Field::new("topicId", schema::Type::Uuid, 13, 13),
+    schema::Field::new("partitionData", schema::Type::Array(&schema::Type::Struct(PARTITION_PRODUCE_DATA)), 3, 13),
+];
+
+const PARTITION_PRODUCE_DATA: &[schema::Field] = &[
+    schema::Field::new("index", schema::Type::I32, 3, 13),
+    schema::Field::new("records", schema::Type::Bytes, 3, 13).null(3, 13),
+];

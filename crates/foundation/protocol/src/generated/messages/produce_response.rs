@@ -3,7 +3,7 @@
 //! `ProduceResponse`. Api 0, versions 3-13, flexible 9+.
 
 use crate::message::require_default;
-use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Uuid, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Uuid, Wire, Writer, schema};
 
 /// `ProduceResponse`. Api 0, versions 3-13, flexible 9+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -53,6 +53,11 @@ impl Message for ProduceResponse {
     const MIN_VERSION: i16 = 3;
     const MAX_VERSION: i16 = 13;
     const FLEXIBLE_FROM: i16 = 9;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("responses", schema::Type::Array(&schema::Type::Struct(TOPIC_PRODUCE_RESPONSE)), 3, 13),
+        schema::Field::new("throttleTimeMs", schema::Type::I32, 3, 13),
+        schema::Field::new("nodeEndpoints", schema::Type::Array(&schema::Type::Struct(NODE_ENDPOINT)), 10, 13).tag(0),
+    ];
 }
 
 impl Response for ProduceResponse {
@@ -275,3 +280,37 @@ impl Wire for NodeEndpoint {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const TOPIC_PRODUCE_RESPONSE: &[schema::Field] = &[
+    schema::Field::new("name", schema::Type::String, 3, 12),
+    schema::Field::new("topicId", schema::Type::Uuid, 13, 13),
+    schema::Field::new("partitionResponses", schema::Type::Array(&schema::Type::Struct(PARTITION_PRODUCE_RESPONSE)), 3, 13),
+];
+
+const PARTITION_PRODUCE_RESPONSE: &[schema::Field] = &[
+    schema::Field::new("index", schema::Type::I32, 3, 13),
+    schema::Field::new("errorCode", schema::Type::I16, 3, 13),
+    schema::Field::new("baseOffset", schema::Type::I64, 3, 13),
+    schema::Field::new("logAppendTimeMs", schema::Type::I64, 3, 13).default("-1"),
+    schema::Field::new("logStartOffset", schema::Type::I64, 5, 13).default("-1"),
+    schema::Field::new("recordErrors", schema::Type::Array(&schema::Type::Struct(BATCH_INDEX_AND_ERROR_MESSAGE)), 8, 13),
+    schema::Field::new("errorMessage", schema::Type::String, 8, 13).null(8, 13).default("null"),
+    schema::Field::new("currentLeader", schema::Type::Struct(LEADER_ID_AND_EPOCH), 10, 13).tag(0),
+];
+
+const BATCH_INDEX_AND_ERROR_MESSAGE: &[schema::Field] = &[
+    schema::Field::new("batchIndex", schema::Type::I32, 8, 13),
+    schema::Field::new("batchIndexErrorMessage", schema::Type::String, 8, 13).null(8, 13).default("null"),
+];
+
+const LEADER_ID_AND_EPOCH: &[schema::Field] = &[
+    schema::Field::new("leaderId", schema::Type::I32, 10, 13).default("-1"),
+    schema::Field::new("leaderEpoch", schema::Type::I32, 10, 13).default("-1"),
+];
+
+const NODE_ENDPOINT: &[schema::Field] = &[
+    schema::Field::new("nodeId", schema::Type::I32, 10, 13),
+    schema::Field::new("host", schema::Type::String, 10, 13),
+    schema::Field::new("port", schema::Type::I32, 10, 13),
+    schema::Field::new("rack", schema::Type::String, 10, 13).null(10, 13).default("null"),
+];

@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 
-use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Uuid, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Uuid, Wire, Writer, schema};
 
 /// `PushTelemetryRequest`. Api 72, versions 0, flexible 0+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -52,6 +52,13 @@ impl Message for PushTelemetryRequest {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("clientInstanceId", schema::Type::Uuid, 0, 0),
+        schema::Field::new("subscriptionId", schema::Type::I32, 0, 0),
+        schema::Field::new("terminating", schema::Type::Bool, 0, 0),
+        schema::Field::new("compressionType", schema::Type::I8, 0, 0),
+        schema::Field::new("metrics", schema::Type::Bytes, 0, 0),
+    ];
 }
 
 impl Request for PushTelemetryRequest {

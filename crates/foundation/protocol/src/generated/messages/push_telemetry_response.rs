@@ -2,7 +2,7 @@
 
 //! `PushTelemetryResponse`. Api 72, versions 0, flexible 0+.
 
-use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Wire, Writer, schema};
 
 /// `PushTelemetryResponse`. Api 72, versions 0, flexible 0+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -38,6 +38,10 @@ impl Message for PushTelemetryResponse {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("throttleTimeMs", schema::Type::I32, 0, 0),
+        schema::Field::new("errorCode", schema::Type::I16, 0, 0),
+    ];
 }
 
 impl Response for PushTelemetryResponse {

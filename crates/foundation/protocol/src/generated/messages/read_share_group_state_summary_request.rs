@@ -2,7 +2,7 @@
 
 //! `ReadShareGroupStateSummaryRequest`. Api 87, versions 0-1, flexible 0+.
 
-use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Uuid, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Uuid, Wire, Writer, schema};
 
 /// `ReadShareGroupStateSummaryRequest`. Api 87, versions 0-1, flexible 0+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -38,6 +38,10 @@ impl Message for ReadShareGroupStateSummaryRequest {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 1;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("groupId", schema::Type::String, 0, 1),
+        schema::Field::new("topics", schema::Type::Array(&schema::Type::Struct(READ_STATE_SUMMARY_DATA)), 0, 1),
+    ];
 }
 
 impl Request for ReadShareGroupStateSummaryRequest {
@@ -102,3 +106,13 @@ impl Wire for PartitionData {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const READ_STATE_SUMMARY_DATA: &[schema::Field] = &[
+    schema::Field::new("topicId", schema::Type::Uuid, 0, 1),
+    schema::Field::new("partitions", schema::Type::Array(&schema::Type::Struct(PARTITION_DATA)), 0, 1),
+];
+
+const PARTITION_DATA: &[schema::Field] = &[
+    schema::Field::new("partition", schema::Type::I32, 0, 1),
+    schema::Field::new("leaderEpoch", schema::Type::I32, 0, 1),
+];

@@ -2,7 +2,7 @@
 
 //! `ReadShareGroupStateSummaryResponse`. Api 87, versions 0-1, flexible 0+.
 
-use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Uuid, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Uuid, Wire, Writer, schema};
 
 /// `ReadShareGroupStateSummaryResponse`. Api 87, versions 0-1, flexible 0+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -34,6 +34,9 @@ impl Message for ReadShareGroupStateSummaryResponse {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 1;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("results", schema::Type::Array(&schema::Type::Struct(READ_STATE_SUMMARY_RESULT)), 0, 1),
+    ];
 }
 
 impl Response for ReadShareGroupStateSummaryResponse {
@@ -132,3 +135,18 @@ impl Wire for PartitionResult {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const READ_STATE_SUMMARY_RESULT: &[schema::Field] = &[
+    schema::Field::new("topicId", schema::Type::Uuid, 0, 1),
+    schema::Field::new("partitions", schema::Type::Array(&schema::Type::Struct(PARTITION_RESULT)), 0, 1),
+];
+
+const PARTITION_RESULT: &[schema::Field] = &[
+    schema::Field::new("partition", schema::Type::I32, 0, 1),
+    schema::Field::new("errorCode", schema::Type::I16, 0, 1),
+    schema::Field::new("errorMessage", schema::Type::String, 0, 1).null(0, 1).default("null"),
+    schema::Field::new("stateEpoch", schema::Type::I32, 0, 1),
+    schema::Field::new("leaderEpoch", schema::Type::I32, 0, 1),
+    schema::Field::new("startOffset", schema::Type::I64, 0, 1),
+    schema::Field::new("deliveryCompleteCount", schema::Type::I32, 1, 1).default("-1"),
+];

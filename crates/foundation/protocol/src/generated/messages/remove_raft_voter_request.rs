@@ -2,7 +2,7 @@
 
 //! `RemoveRaftVoterRequest`. Api 81, versions 0, flexible 0+.
 
-use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Uuid, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Uuid, Wire, Writer, schema};
 
 /// `RemoveRaftVoterRequest`. Api 81, versions 0, flexible 0+.
 #[derive(Clone, Debug, PartialEq)]
@@ -53,6 +53,11 @@ impl Message for RemoveRaftVoterRequest {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("clusterId", schema::Type::String, 0, 0).null(0, 0),
+        schema::Field::new("voterId", schema::Type::I32, 0, 0),
+        schema::Field::new("voterDirectoryId", schema::Type::Uuid, 0, 0),
+    ];
 }
 
 impl Request for RemoveRaftVoterRequest {

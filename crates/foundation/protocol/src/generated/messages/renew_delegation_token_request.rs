@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 
-use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Wire, Writer, schema};
 
 /// `RenewDelegationTokenRequest`. Api 39, versions 1-2, flexible 2+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -40,6 +40,10 @@ impl Message for RenewDelegationTokenRequest {
     const MIN_VERSION: i16 = 1;
     const MAX_VERSION: i16 = 2;
     const FLEXIBLE_FROM: i16 = 2;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("hmac", schema::Type::Bytes, 1, 2),
+        schema::Field::new("renewPeriodMs", schema::Type::I64, 1, 2),
+    ];
 }
 
 impl Request for RenewDelegationTokenRequest {

@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 
-use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Wire, Writer, schema};
 
 /// `SaslAuthenticateRequest`. Api 36, versions 0-2, flexible 2+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -36,6 +36,9 @@ impl Message for SaslAuthenticateRequest {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 2;
     const FLEXIBLE_FROM: i16 = 2;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("authBytes", schema::Type::Bytes, 0, 2),
+    ];
 }
 
 impl Request for SaslAuthenticateRequest {

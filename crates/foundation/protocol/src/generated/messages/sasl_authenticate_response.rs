@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 
-use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Wire, Writer, schema};
 
 /// `SaslAuthenticateResponse`. Api 36, versions 0-2, flexible 2+.
 #[derive(Clone, Debug, PartialEq)]
@@ -60,6 +60,12 @@ impl Message for SaslAuthenticateResponse {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 2;
     const FLEXIBLE_FROM: i16 = 2;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("errorCode", schema::Type::I16, 0, 2),
+        schema::Field::new("errorMessage", schema::Type::String, 0, 2).null(0, 2),
+        schema::Field::new("authBytes", schema::Type::Bytes, 0, 2),
+        schema::Field::new("sessionLifetimeMs", schema::Type::I64, 1, 2),
+    ];
 }
 
 impl Response for SaslAuthenticateResponse {

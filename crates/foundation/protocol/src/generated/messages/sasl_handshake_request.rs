@@ -2,7 +2,7 @@
 
 //! `SaslHandshakeRequest`. Api 17, versions 0-1, flexible none.
 
-use crate::{ApiKey, DecodeError, EncodeError, Message, Reader, Request, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, Message, Reader, Request, Wire, Writer, schema};
 
 /// `SaslHandshakeRequest`. Api 17, versions 0-1, flexible none.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -31,6 +31,9 @@ impl Message for SaslHandshakeRequest {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 1;
     const FLEXIBLE_FROM: i16 = i16::MAX;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("mechanism", schema::Type::String, 0, 1),
+    ];
 }
 
 impl Request for SaslHandshakeRequest {

@@ -2,7 +2,7 @@
 
 //! `SaslHandshakeResponse`. Api 17, versions 0-1, flexible none.
 
-use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, Reader, Response, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, Reader, Response, Wire, Writer, schema};
 
 /// `SaslHandshakeResponse`. Api 17, versions 0-1, flexible none.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -35,6 +35,10 @@ impl Message for SaslHandshakeResponse {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 1;
     const FLEXIBLE_FROM: i16 = i16::MAX;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("errorCode", schema::Type::I16, 0, 1),
+        schema::Field::new("mechanisms", schema::Type::Array(&schema::Type::String), 0, 1),
+    ];
 }
 
 impl Response for SaslHandshakeResponse {

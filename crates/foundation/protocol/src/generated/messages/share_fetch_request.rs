@@ -3,7 +3,7 @@
 //! `ShareFetchRequest`. Api 78, versions 1-2, flexible 0+.
 
 use crate::message::require_default;
-use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Uuid, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Uuid, Wire, Writer, schema};
 
 /// `ShareFetchRequest`. Api 78, versions 1-2, flexible 0+.
 #[derive(Clone, Debug, PartialEq)]
@@ -99,6 +99,20 @@ impl Message for ShareFetchRequest {
     const MIN_VERSION: i16 = 1;
     const MAX_VERSION: i16 = 2;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("groupId", schema::Type::String, 1, 2).null(1, 2).default("null"),
+        schema::Field::new("memberId", schema::Type::String, 1, 2).null(1, 2),
+        schema::Field::new("shareSessionEpoch", schema::Type::I32, 1, 2),
+        schema::Field::new("maxWaitMs", schema::Type::I32, 1, 2),
+        schema::Field::new("minBytes", schema::Type::I32, 1, 2),
+        schema::Field::new("maxBytes", schema::Type::I32, 1, 2).default("2147483647"),
+        schema::Field::new("maxRecords", schema::Type::I32, 1, 2),
+        schema::Field::new("batchSize", schema::Type::I32, 1, 2),
+        schema::Field::new("shareAcquireMode", schema::Type::I8, 2, 2),
+        schema::Field::new("isRenewAck", schema::Type::Bool, 2, 2),
+        schema::Field::new("topics", schema::Type::Array(&schema::Type::Struct(FETCH_TOPIC)), 1, 2),
+        schema::Field::new("forgottenTopicsData", schema::Type::Array(&schema::Type::Struct(FORGOTTEN_TOPIC)), 1, 2),
+    ];
 }
 
 impl Request for ShareFetchRequest {
@@ -229,3 +243,24 @@ impl Wire for ForgottenTopic {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const FETCH_TOPIC: &[schema::Field] = &[
+    schema::Field::new("topicId", schema::Type::Uuid, 1, 2),
+    schema::Field::new("partitions", schema::Type::Array(&schema::Type::Struct(FETCH_PARTITION)), 1, 2),
+];
+
+const FETCH_PARTITION: &[schema::Field] = &[
+    schema::Field::new("partitionIndex", schema::Type::I32, 1, 2),
+    schema::Field::new("acknowledgementBatches", schema::Type::Array(&schema::Type::Struct(ACKNOWLEDGEMENT_BATCH)), 1, 2),
+];
+
+const ACKNOWLEDGEMENT_BATCH: &[schema::Field] = &[
+    schema::Field::new("firstOffset", schema::Type::I64, 1, 2),
+    schema::Field::new("lastOffset", schema::Type::I64, 1, 2),
+    schema::Field::new("acknowledgeTypes", schema::Type::Array(&schema::Type::I8), 1, 2),
+];
+
+const FORGOTTEN_TOPIC: &[schema::Field] = &[
+    schema::Field::new("topicId", schema::Type::Uuid, 1, 2),
+    schema::Field::new("partitions", schema::Type::Array(&schema::Type::I32), 1, 2),
+];

@@ -2,7 +2,7 @@
 
 //! `ShareFetchResponse`. Api 78, versions 1-2, flexible 0+.
 
-use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Records, Response, Uuid, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Records, Response, Uuid, Wire, Writer, schema};
 
 /// `ShareFetchResponse`. Api 78, versions 1-2, flexible 0+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -54,6 +54,14 @@ impl Message for ShareFetchResponse {
     const MIN_VERSION: i16 = 1;
     const MAX_VERSION: i16 = 2;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("throttleTimeMs", schema::Type::I32, 1, 2),
+        schema::Field::new("errorCode", schema::Type::I16, 1, 2),
+        schema::Field::new("errorMessage", schema::Type::String, 1, 2).null(1, 2).default("null"),
+        schema::Field::new("acquisitionLockTimeoutMs", schema::Type::I32, 1, 2),
+        schema::Field::new("responses", schema::Type::Array(&schema::Type::Struct(SHARE_FETCHABLE_TOPIC_RESPONSE)), 1, 2),
+        schema::Field::new("nodeEndpoints", schema::Type::Array(&schema::Type::Struct(NODE_ENDPOINT)), 1, 2),
+    ];
 }
 
 impl Response for ShareFetchResponse {
@@ -240,3 +248,37 @@ impl Wire for NodeEndpoint {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const SHARE_FETCHABLE_TOPIC_RESPONSE: &[schema::Field] = &[
+    schema::Field::new("topicId", schema::Type::Uuid, 1, 2),
+    schema::Field::new("partitions", schema::Type::Array(&schema::Type::Struct(PARTITION_DATA)), 1, 2),
+];
+
+const PARTITION_DATA: &[schema::Field] = &[
+    schema::Field::new("partitionIndex", schema::Type::I32, 1, 2),
+    schema::Field::new("errorCode", schema::Type::I16, 1, 2),
+    schema::Field::new("errorMessage", schema::Type::String, 1, 2).null(1, 2).default("null"),
+    schema::Field::new("acknowledgeErrorCode", schema::Type::I16, 1, 2),
+    schema::Field::new("acknowledgeErrorMessage", schema::Type::String, 1, 2).null(1, 2).default("null"),
+    schema::Field::new("currentLeader", schema::Type::Struct(LEADER_ID_AND_EPOCH), 1, 2),
+    schema::Field::new("records", schema::Type::Bytes, 1, 2).null(1, 2),
+    schema::Field::new("acquiredRecords", schema::Type::Array(&schema::Type::Struct(ACQUIRED_RECORDS)), 1, 2),
+];
+
+const LEADER_ID_AND_EPOCH: &[schema::Field] = &[
+    schema::Field::new("leaderId", schema::Type::I32, 1, 2),
+    schema::Field::new("leaderEpoch", schema::Type::I32, 1, 2),
+];
+
+const ACQUIRED_RECORDS: &[schema::Field] = &[
+    schema::Field::new("firstOffset", schema::Type::I64, 1, 2),
+    schema::Field::new("lastOffset", schema::Type::I64, 1, 2),
+    schema::Field::new("deliveryCount", schema::Type::I16, 1, 2),
+];
+
+const NODE_ENDPOINT: &[schema::Field] = &[
+    schema::Field::new("nodeId", schema::Type::I32, 1, 2),
+    schema::Field::new("host", schema::Type::String, 1, 2),
+    schema::Field::new("port", schema::Type::I32, 1, 2),
+    schema::Field::new("rack", schema::Type::String, 1, 2).null(1, 2).default("null"),
+];

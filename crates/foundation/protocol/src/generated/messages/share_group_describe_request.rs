@@ -2,7 +2,7 @@
 
 //! `ShareGroupDescribeRequest`. Api 77, versions 1, flexible 0+.
 
-use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Wire, Writer, schema};
 
 /// `ShareGroupDescribeRequest`. Api 77, versions 1, flexible 0+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -38,6 +38,10 @@ impl Message for ShareGroupDescribeRequest {
     const MIN_VERSION: i16 = 1;
     const MAX_VERSION: i16 = 1;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("groupIds", schema::Type::Array(&schema::Type::String), 1, 1),
+        schema::Field::new("includeAuthorizedOperations", schema::Type::Bool, 1, 1),
+    ];
 }
 
 impl Request for ShareGroupDescribeRequest {

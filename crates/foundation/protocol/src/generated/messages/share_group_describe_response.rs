@@ -2,7 +2,7 @@
 
 //! `ShareGroupDescribeResponse`. Api 77, versions 1, flexible 0+.
 
-use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Uuid, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Uuid, Wire, Writer, schema};
 
 /// `ShareGroupDescribeResponse`. Api 77, versions 1, flexible 0+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -38,6 +38,10 @@ impl Message for ShareGroupDescribeResponse {
     const MIN_VERSION: i16 = 1;
     const MAX_VERSION: i16 = 1;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("throttleTimeMs", schema::Type::I32, 1, 1),
+        schema::Field::new("groups", schema::Type::Array(&schema::Type::Struct(DESCRIBED_GROUP)), 1, 1),
+    ];
 }
 
 impl Response for ShareGroupDescribeResponse {
@@ -224,3 +228,35 @@ impl Wire for Assignment {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const DESCRIBED_GROUP: &[schema::Field] = &[
+    schema::Field::new("errorCode", schema::Type::I16, 1, 1),
+    schema::Field::new("errorMessage", schema::Type::String, 1, 1).null(1, 1).default("null"),
+    schema::Field::new("groupId", schema::Type::String, 1, 1),
+    schema::Field::new("groupState", schema::Type::String, 1, 1),
+    schema::Field::new("groupEpoch", schema::Type::I32, 1, 1),
+    schema::Field::new("assignmentEpoch", schema::Type::I32, 1, 1),
+    schema::Field::new("assignorName", schema::Type::String, 1, 1),
+    schema::Field::new("members", schema::Type::Array(&schema::Type::Struct(MEMBER)), 1, 1),
+    schema::Field::new("authorizedOperations", schema::Type::I32, 1, 1).default("-2147483648"),
+];
+
+const MEMBER: &[schema::Field] = &[
+    schema::Field::new("memberId", schema::Type::String, 1, 1),
+    schema::Field::new("rackId", schema::Type::String, 1, 1).null(1, 1).default("null"),
+    schema::Field::new("memberEpoch", schema::Type::I32, 1, 1),
+    schema::Field::new("clientId", schema::Type::String, 1, 1),
+    schema::Field::new("clientHost", schema::Type::String, 1, 1),
+    schema::Field::new("subscribedTopicNames", schema::Type::Array(&schema::Type::String), 1, 1),
+    schema::Field::new("assignment", schema::Type::Struct(ASSIGNMENT), 1, 1),
+];
+
+const TOPIC_PARTITIONS: &[schema::Field] = &[
+    schema::Field::new("topicId", schema::Type::Uuid, 1, 1),
+    schema::Field::new("topicName", schema::Type::String, 1, 1),
+    schema::Field::new("partitions", schema::Type::Array(&schema::Type::I32), 1, 1),
+];
+
+const ASSIGNMENT: &[schema::Field] = &[
+    schema::Field::new("topicPartitions", schema::Type::Array(&schema::Type::Struct(TOPIC_PARTITIONS)), 1, 1),
+];

@@ -2,7 +2,7 @@
 
 //! `ShareGroupHeartbeatRequest`. Api 76, versions 1, flexible 0+.
 
-use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Wire, Writer, schema};
 
 /// `ShareGroupHeartbeatRequest`. Api 76, versions 1, flexible 0+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -50,6 +50,13 @@ impl Message for ShareGroupHeartbeatRequest {
     const MIN_VERSION: i16 = 1;
     const MAX_VERSION: i16 = 1;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("groupId", schema::Type::String, 1, 1),
+        schema::Field::new("memberId", schema::Type::String, 1, 1),
+        schema::Field::new("memberEpoch", schema::Type::I32, 1, 1),
+        schema::Field::new("rackId", schema::Type::String, 1, 1).null(1, 1).default("null"),
+        schema::Field::new("subscribedTopicNames", schema::Type::Array(&schema::Type::String), 1, 1).null(1, 1).default("null"),
+    ];
 }
 
 impl Request for ShareGroupHeartbeatRequest {

@@ -3,7 +3,7 @@
 //! `StreamsGroupDescribeRequest`. Api 89, versions 0-1, flexible 0+.
 
 use crate::message::require_default;
-use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Wire, Writer, schema};
 
 /// `StreamsGroupDescribeRequest`. Api 89, versions 0-1, flexible 0+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -43,6 +43,11 @@ impl Message for StreamsGroupDescribeRequest {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 1;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("groupIds", schema::Type::Array(&schema::Type::String), 0, 1),
+        schema::Field::new("includeAuthorizedOperations", schema::Type::Bool, 0, 1),
+        schema::Field::new("includeTopologyDescription", schema::Type::Bool, 1, 1),
+    ];
 }
 
 impl Request for StreamsGroupDescribeRequest {

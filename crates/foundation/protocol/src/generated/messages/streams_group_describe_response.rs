@@ -3,7 +3,7 @@
 //! `StreamsGroupDescribeResponse`. Api 89, versions 0-1, flexible 0+.
 
 use crate::message::require_default;
-use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Wire, Writer, schema};
 
 /// `StreamsGroupDescribeResponse`. Api 89, versions 0-1, flexible 0+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -39,6 +39,10 @@ impl Message for StreamsGroupDescribeResponse {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 1;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("throttleTimeMs", schema::Type::I32, 0, 1),
+        schema::Field::new("groups", schema::Type::Array(&schema::Type::Struct(DESCRIBED_GROUP)), 0, 1),
+    ];
 }
 
 impl Response for StreamsGroupDescribeResponse {
@@ -606,3 +610,107 @@ impl Wire for TopologyDescriptionGlobalStore {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const DESCRIBED_GROUP: &[schema::Field] = &[
+    schema::Field::new("errorCode", schema::Type::I16, 0, 1),
+    schema::Field::new("errorMessage", schema::Type::String, 0, 1).null(0, 1).default("null"),
+    schema::Field::new("groupId", schema::Type::String, 0, 1),
+    schema::Field::new("groupState", schema::Type::String, 0, 1),
+    schema::Field::new("groupEpoch", schema::Type::I32, 0, 1),
+    schema::Field::new("assignmentEpoch", schema::Type::I32, 0, 1),
+    schema::Field::new("topology", schema::Type::Struct(TOPOLOGY), 0, 1).null(0, 1).default("null"),
+    schema::Field::new("members", schema::Type::Array(&schema::Type::Struct(MEMBER)), 0, 1),
+    schema::Field::new("authorizedOperations", schema::Type::I32, 0, 1).default("-2147483648"),
+    schema::Field::new("topologyDescription", schema::Type::Struct(TOPOLOGY_DESCRIPTION), 1, 1).null(1, 1).default("null"),
+    schema::Field::new("topologyDescriptionStatus", schema::Type::I8, 1, 1),
+    schema::Field::new("assignorName", schema::Type::String, 1, 1).null(1, 1).default("null"),
+];
+
+const TOPOLOGY: &[schema::Field] = &[
+    schema::Field::new("epoch", schema::Type::I32, 0, 1),
+    schema::Field::new("subtopologies", schema::Type::Array(&schema::Type::Struct(SUBTOPOLOGY)), 0, 1).null(0, 1).default("null"),
+];
+
+const SUBTOPOLOGY: &[schema::Field] = &[
+    schema::Field::new("subtopologyId", schema::Type::String, 0, 1),
+    schema::Field::new("sourceTopics", schema::Type::Array(&schema::Type::String), 0, 1),
+    schema::Field::new("repartitionSinkTopics", schema::Type::Array(&schema::Type::String), 0, 1),
+    schema::Field::new("stateChangelogTopics", schema::Type::Array(&schema::Type::Struct(TOPIC_INFO)), 0, 1),
+    schema::Field::new("repartitionSourceTopics", schema::Type::Array(&schema::Type::Struct(TOPIC_INFO)), 0, 1),
+];
+
+const MEMBER: &[schema::Field] = &[
+    schema::Field::new("memberId", schema::Type::String, 0, 1),
+    schema::Field::new("memberEpoch", schema::Type::I32, 0, 1),
+    schema::Field::new("instanceId", schema::Type::String, 0, 1).null(0, 1).default("null"),
+    schema::Field::new("rackId", schema::Type::String, 0, 1).null(0, 1).default("null"),
+    schema::Field::new("clientId", schema::Type::String, 0, 1),
+    schema::Field::new("clientHost", schema::Type::String, 0, 1),
+    schema::Field::new("topologyEpoch", schema::Type::I32, 0, 1),
+    schema::Field::new("processId", schema::Type::String, 0, 1),
+    schema::Field::new("userEndpoint", schema::Type::Struct(ENDPOINT), 0, 1).null(0, 1).default("null"),
+    schema::Field::new("clientTags", schema::Type::Array(&schema::Type::Struct(KEY_VALUE)), 0, 1),
+    schema::Field::new("taskOffsets", schema::Type::Array(&schema::Type::Struct(TASK_OFFSET)), 0, 1),
+    schema::Field::new("taskEndOffsets", schema::Type::Array(&schema::Type::Struct(TASK_OFFSET)), 0, 1),
+    schema::Field::new("assignment", schema::Type::Struct(ASSIGNMENT), 0, 1),
+    schema::Field::new("targetAssignment", schema::Type::Struct(ASSIGNMENT), 0, 1),
+    schema::Field::new("isClassic", schema::Type::Bool, 0, 1),
+];
+
+const ENDPOINT: &[schema::Field] = &[
+    schema::Field::new("host", schema::Type::String, 0, 1),
+    schema::Field::new("port", schema::Type::U16, 0, 1),
+];
+
+const TASK_OFFSET: &[schema::Field] = &[
+    schema::Field::new("subtopologyId", schema::Type::String, 0, 1),
+    schema::Field::new("partition", schema::Type::I32, 0, 1),
+    schema::Field::new("offset", schema::Type::I64, 0, 1),
+];
+
+const ASSIGNMENT: &[schema::Field] = &[
+    schema::Field::new("activeTasks", schema::Type::Array(&schema::Type::Struct(TASK_IDS)), 0, 1),
+    schema::Field::new("standbyTasks", schema::Type::Array(&schema::Type::Struct(TASK_IDS)), 0, 1),
+    schema::Field::new("warmupTasks", schema::Type::Array(&schema::Type::Struct(TASK_IDS)), 0, 1),
+];
+
+const TASK_IDS: &[schema::Field] = &[
+    schema::Field::new("subtopologyId", schema::Type::String, 0, 1),
+    schema::Field::new("partitions", schema::Type::Array(&schema::Type::I32), 0, 1),
+];
+
+const KEY_VALUE: &[schema::Field] = &[
+    schema::Field::new("key", schema::Type::String, 0, 1),
+    schema::Field::new("value", schema::Type::String, 0, 1),
+];
+
+const TOPIC_INFO: &[schema::Field] = &[
+    schema::Field::new("name", schema::Type::String, 0, 1),
+    schema::Field::new("partitions", schema::Type::I32, 0, 1),
+    schema::Field::new("replicationFactor", schema::Type::I16, 0, 1),
+    schema::Field::new("topicConfigs", schema::Type::Array(&schema::Type::Struct(KEY_VALUE)), 0, 1),
+];
+
+const TOPOLOGY_DESCRIPTION: &[schema::Field] = &[
+    schema::Field::new("subtopologies", schema::Type::Array(&schema::Type::Struct(TOPOLOGY_DESCRIPTION_SUBTOPOLOGY)), 1, 1),
+    schema::Field::new("globalStores", schema::Type::Array(&schema::Type::Struct(TOPOLOGY_DESCRIPTION_GLOBAL_STORE)), 1, 1),
+];
+
+const TOPOLOGY_DESCRIPTION_SUBTOPOLOGY: &[schema::Field] = &[
+    schema::Field::new("subtopologyId", schema::Type::String, 1, 1),
+    schema::Field::new("nodes", schema::Type::Array(&schema::Type::Struct(TOPOLOGY_DESCRIPTION_NODE)), 1, 1),
+];
+
+const TOPOLOGY_DESCRIPTION_NODE: &[schema::Field] = &[
+    schema::Field::new("name", schema::Type::String, 1, 1),
+    schema::Field::new("nodeType", schema::Type::I8, 1, 1),
+    schema::Field::new("sourceTopics", schema::Type::Array(&schema::Type::String), 1, 1),
+    schema::Field::new("sinkTopic", schema::Type::String, 1, 1).null(1, 1).default("null"),
+    schema::Field::new("stores", schema::Type::Array(&schema::Type::String), 1, 1),
+    schema::Field::new("successors", schema::Type::Array(&schema::Type::String), 1, 1),
+];
+
+const TOPOLOGY_DESCRIPTION_GLOBAL_STORE: &[schema::Field] = &[
+    schema::Field::new("source", schema::Type::Struct(TOPOLOGY_DESCRIPTION_NODE), 1, 1),
+    schema::Field::new("processor", schema::Type::Struct(TOPOLOGY_DESCRIPTION_NODE), 1, 1),
+];

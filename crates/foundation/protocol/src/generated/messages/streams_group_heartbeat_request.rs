@@ -2,7 +2,7 @@
 
 //! `StreamsGroupHeartbeatRequest`. Api 88, versions 0-1, flexible 0+.
 
-use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Wire, Writer, schema};
 
 /// `StreamsGroupHeartbeatRequest`. Api 88, versions 0-1, flexible 0+.
 #[derive(Clone, Debug, PartialEq)]
@@ -123,6 +123,25 @@ impl Message for StreamsGroupHeartbeatRequest {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 1;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("groupId", schema::Type::String, 0, 1),
+        schema::Field::new("memberId", schema::Type::String, 0, 1),
+        schema::Field::new("memberEpoch", schema::Type::I32, 0, 1),
+        schema::Field::new("endpointInformationEpoch", schema::Type::I32, 0, 1),
+        schema::Field::new("instanceId", schema::Type::String, 0, 1).null(0, 1).default("null"),
+        schema::Field::new("rackId", schema::Type::String, 0, 1).null(0, 1).default("null"),
+        schema::Field::new("rebalanceTimeoutMs", schema::Type::I32, 0, 1).default("-1"),
+        schema::Field::new("topology", schema::Type::Struct(TOPOLOGY), 0, 1).null(0, 1).default("null"),
+        schema::Field::new("activeTasks", schema::Type::Array(&schema::Type::Struct(TASK_IDS)), 0, 1).null(0, 1).default("null"),
+        schema::Field::new("standbyTasks", schema::Type::Array(&schema::Type::Struct(TASK_IDS)), 0, 1).null(0, 1).default("null"),
+        schema::Field::new("warmupTasks", schema::Type::Array(&schema::Type::Struct(TASK_IDS)), 0, 1).null(0, 1).default("null"),
+        schema::Field::new("processId", schema::Type::String, 0, 1).null(0, 1).default("null"),
+        schema::Field::new("userEndpoint", schema::Type::Struct(ENDPOINT), 0, 1).null(0, 1).default("null"),
+        schema::Field::new("clientTags", schema::Type::Array(&schema::Type::Struct(KEY_VALUE)), 0, 1).null(0, 1).default("null"),
+        schema::Field::new("taskOffsets", schema::Type::Array(&schema::Type::Struct(TASK_OFFSET)), 0, 1).null(0, 1).default("null"),
+        schema::Field::new("taskEndOffsets", schema::Type::Array(&schema::Type::Struct(TASK_OFFSET)), 0, 1).null(0, 1).default("null"),
+        schema::Field::new("shutdownApplication", schema::Type::Bool, 0, 1),
+    ];
 }
 
 impl Request for StreamsGroupHeartbeatRequest {
@@ -397,3 +416,52 @@ impl Wire for TaskIds {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const TOPOLOGY: &[schema::Field] = &[
+    schema::Field::new("epoch", schema::Type::I32, 0, 1),
+    schema::Field::new("subtopologies", schema::Type::Array(&schema::Type::Struct(SUBTOPOLOGY)), 0, 1),
+];
+
+const SUBTOPOLOGY: &[schema::Field] = &[
+    schema::Field::new("subtopologyId", schema::Type::String, 0, 1),
+    schema::Field::new("sourceTopics", schema::Type::Array(&schema::Type::String), 0, 1),
+    schema::Field::new("sourceTopicRegex", schema::Type::Array(&schema::Type::String), 0, 1),
+    schema::Field::new("stateChangelogTopics", schema::Type::Array(&schema::Type::Struct(TOPIC_INFO)), 0, 1),
+    schema::Field::new("repartitionSinkTopics", schema::Type::Array(&schema::Type::String), 0, 1),
+    schema::Field::new("repartitionSourceTopics", schema::Type::Array(&schema::Type::Struct(TOPIC_INFO)), 0, 1),
+    schema::Field::new("copartitionGroups", schema::Type::Array(&schema::Type::Struct(COPARTITION_GROUP)), 0, 1),
+];
+
+const COPARTITION_GROUP: &[schema::Field] = &[
+    schema::Field::new("sourceTopics", schema::Type::Array(&schema::Type::I16), 0, 1),
+    schema::Field::new("sourceTopicRegex", schema::Type::Array(&schema::Type::I16), 0, 1),
+    schema::Field::new("repartitionSourceTopics", schema::Type::Array(&schema::Type::I16), 0, 1),
+];
+
+const KEY_VALUE: &[schema::Field] = &[
+    schema::Field::new("key", schema::Type::String, 0, 1),
+    schema::Field::new("value", schema::Type::String, 0, 1),
+];
+
+const TOPIC_INFO: &[schema::Field] = &[
+    schema::Field::new("name", schema::Type::String, 0, 1),
+    schema::Field::new("partitions", schema::Type::I32, 0, 1),
+    schema::Field::new("replicationFactor", schema::Type::I16, 0, 1),
+    schema::Field::new("topicConfigs", schema::Type::Array(&schema::Type::Struct(KEY_VALUE)), 0, 1),
+];
+
+const ENDPOINT: &[schema::Field] = &[
+    schema::Field::new("host", schema::Type::String, 0, 1),
+    schema::Field::new("port", schema::Type::U16, 0, 1),
+];
+
+const TASK_OFFSET: &[schema::Field] = &[
+    schema::Field::new("subtopologyId", schema::Type::String, 0, 1),
+    schema::Field::new("partition", schema::Type::I32, 0, 1),
+    schema::Field::new("offset", schema::Type::I64, 0, 1),
+];
+
+const TASK_IDS: &[schema::Field] = &[
+    schema::Field::new("subtopologyId", schema::Type::String, 0, 1),
+    schema::Field::new("partitions", schema::Type::Array(&schema::Type::I32), 0, 1),
+];

@@ -3,7 +3,7 @@
 //! `StreamsGroupHeartbeatResponse`. Api 88, versions 0-1, flexible 0+.
 
 use crate::message::require_default;
-use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Wire, Writer, schema};
 
 /// `StreamsGroupHeartbeatResponse`. Api 88, versions 0-1, flexible 0+.
 #[derive(Clone, Debug, PartialEq)]
@@ -119,6 +119,24 @@ impl Message for StreamsGroupHeartbeatResponse {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 1;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("throttleTimeMs", schema::Type::I32, 0, 1),
+        schema::Field::new("errorCode", schema::Type::I16, 0, 1),
+        schema::Field::new("errorMessage", schema::Type::String, 0, 1).null(0, 1).default("null"),
+        schema::Field::new("memberId", schema::Type::String, 0, 1),
+        schema::Field::new("memberEpoch", schema::Type::I32, 0, 1),
+        schema::Field::new("heartbeatIntervalMs", schema::Type::I32, 0, 1),
+        schema::Field::new("acceptableRecoveryLagLegacy", schema::Type::I32, 0, 0),
+        schema::Field::new("taskOffsetIntervalMs", schema::Type::I32, 0, 1),
+        schema::Field::new("acceptableRecoveryLag", schema::Type::I64, 1, 1).default("-1"),
+        schema::Field::new("status", schema::Type::Array(&schema::Type::Struct(STATUS)), 0, 1).null(0, 1),
+        schema::Field::new("activeTasks", schema::Type::Array(&schema::Type::Struct(TASK_IDS)), 0, 1).null(0, 1).default("null"),
+        schema::Field::new("standbyTasks", schema::Type::Array(&schema::Type::Struct(TASK_IDS)), 0, 1).null(0, 1).default("null"),
+        schema::Field::new("warmupTasks", schema::Type::Array(&schema::Type::Struct(TASK_IDS)), 0, 1).null(0, 1).default("null"),
+        schema::Field::new("topologyDescriptionRequired", schema::Type::Bool, 1, 1),
+        schema::Field::new("endpointInformationEpoch", schema::Type::I32, 0, 1),
+        schema::Field::new("partitionsByUserEndpoint", schema::Type::Array(&schema::Type::Struct(ENDPOINT_TO_PARTITIONS)), 0, 1).null(0, 1).default("null"),
+    ];
 }
 
 impl Response for StreamsGroupHeartbeatResponse {
@@ -273,3 +291,29 @@ impl Wire for Endpoint {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const ENDPOINT_TO_PARTITIONS: &[schema::Field] = &[
+    schema::Field::new("userEndpoint", schema::Type::Struct(ENDPOINT), 0, 1),
+    schema::Field::new("activePartitions", schema::Type::Array(&schema::Type::Struct(TOPIC_PARTITION)), 0, 1),
+    schema::Field::new("standbyPartitions", schema::Type::Array(&schema::Type::Struct(TOPIC_PARTITION)), 0, 1),
+];
+
+const STATUS: &[schema::Field] = &[
+    schema::Field::new("statusCode", schema::Type::I8, 0, 1),
+    schema::Field::new("statusDetail", schema::Type::String, 0, 1),
+];
+
+const TOPIC_PARTITION: &[schema::Field] = &[
+    schema::Field::new("topic", schema::Type::String, 0, 1),
+    schema::Field::new("partitions", schema::Type::Array(&schema::Type::I32), 0, 1),
+];
+
+const TASK_IDS: &[schema::Field] = &[
+    schema::Field::new("subtopologyId", schema::Type::String, 0, 1),
+    schema::Field::new("partitions", schema::Type::Array(&schema::Type::I32), 0, 1),
+];
+
+const ENDPOINT: &[schema::Field] = &[
+    schema::Field::new("host", schema::Type::String, 0, 1),
+    schema::Field::new("port", schema::Type::U16, 0, 1),
+];

@@ -2,7 +2,7 @@
 
 //! `StreamsGroupTopologyDescriptionUpdateRequest`. Api 93, versions 0, flexible 0+.
 
-use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Wire, Writer, schema};
 
 /// `StreamsGroupTopologyDescriptionUpdateRequest`. Api 93, versions 0, flexible 0+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -46,6 +46,12 @@ impl Message for StreamsGroupTopologyDescriptionUpdateRequest {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("groupId", schema::Type::String, 0, 0),
+        schema::Field::new("memberId", schema::Type::String, 0, 0),
+        schema::Field::new("topologyEpoch", schema::Type::I32, 0, 0),
+        schema::Field::new("topologyDescription", schema::Type::Struct(TOPOLOGY_DESCRIPTION), 0, 0),
+    ];
 }
 
 impl Request for StreamsGroupTopologyDescriptionUpdateRequest {
@@ -184,3 +190,27 @@ impl Wire for TopologyDescriptionGlobalStore {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const TOPOLOGY_DESCRIPTION: &[schema::Field] = &[
+    schema::Field::new("subtopologies", schema::Type::Array(&schema::Type::Struct(TOPOLOGY_DESCRIPTION_SUBTOPOLOGY)), 0, 0),
+    schema::Field::new("globalStores", schema::Type::Array(&schema::Type::Struct(TOPOLOGY_DESCRIPTION_GLOBAL_STORE)), 0, 0),
+];
+
+const TOPOLOGY_DESCRIPTION_SUBTOPOLOGY: &[schema::Field] = &[
+    schema::Field::new("subtopologyId", schema::Type::String, 0, 0),
+    schema::Field::new("nodes", schema::Type::Array(&schema::Type::Struct(TOPOLOGY_DESCRIPTION_NODE)), 0, 0),
+];
+
+const TOPOLOGY_DESCRIPTION_NODE: &[schema::Field] = &[
+    schema::Field::new("name", schema::Type::String, 0, 0),
+    schema::Field::new("nodeType", schema::Type::I8, 0, 0),
+    schema::Field::new("sourceTopics", schema::Type::Array(&schema::Type::String), 0, 0),
+    schema::Field::new("sinkTopic", schema::Type::String, 0, 0).null(0, 0).default("null"),
+    schema::Field::new("stores", schema::Type::Array(&schema::Type::String), 0, 0),
+    schema::Field::new("successors", schema::Type::Array(&schema::Type::String), 0, 0),
+];
+
+const TOPOLOGY_DESCRIPTION_GLOBAL_STORE: &[schema::Field] = &[
+    schema::Field::new("source", schema::Type::Struct(TOPOLOGY_DESCRIPTION_NODE), 0, 0),
+    schema::Field::new("processor", schema::Type::Struct(TOPOLOGY_DESCRIPTION_NODE), 0, 0),
+];

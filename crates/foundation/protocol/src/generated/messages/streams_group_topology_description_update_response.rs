@@ -2,7 +2,7 @@
 
 //! `StreamsGroupTopologyDescriptionUpdateResponse`. Api 93, versions 0, flexible 0+.
 
-use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Wire, Writer, schema};
 
 /// `StreamsGroupTopologyDescriptionUpdateResponse`. Api 93, versions 0, flexible 0+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -42,6 +42,11 @@ impl Message for StreamsGroupTopologyDescriptionUpdateResponse {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("throttleTimeMs", schema::Type::I32, 0, 0),
+        schema::Field::new("errorCode", schema::Type::I16, 0, 0),
+        schema::Field::new("errorMessage", schema::Type::String, 0, 0).null(0, 0).default("null"),
+    ];
 }
 
 impl Response for StreamsGroupTopologyDescriptionUpdateResponse {

@@ -5,7 +5,7 @@
 use bytes::Bytes;
 
 use crate::message::require_default;
-use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Wire, Writer, schema};
 
 /// `SyncGroupRequest`. Api 14, versions 0-5, flexible 4+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -61,6 +61,15 @@ impl Message for SyncGroupRequest {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 5;
     const FLEXIBLE_FROM: i16 = 4;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("groupId", schema::Type::String, 0, 5),
+        schema::Field::new("generationId", schema::Type::I32, 0, 5),
+        schema::Field::new("memberId", schema::Type::String, 0, 5),
+        schema::Field::new("groupInstanceId", schema::Type::String, 3, 5).null(3, 5).default("null"),
+        schema::Field::new("protocolType", schema::Type::String, 5, 5).null(5, 5).default("null"),
+        schema::Field::new("protocolName", schema::Type::String, 5, 5).null(5, 5).default("null"),
+        schema::Field::new("assignments", schema::Type::Array(&schema::Type::Struct(SYNC_GROUP_REQUEST_ASSIGNMENT)), 0, 5),
+    ];
 }
 
 impl Request for SyncGroupRequest {
@@ -96,3 +105,8 @@ impl Wire for SyncGroupRequestAssignment {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const SYNC_GROUP_REQUEST_ASSIGNMENT: &[schema::Field] = &[
+    schema::Field::new("memberId", schema::Type::String, 0, 5),
+    schema::Field::new("assignment", schema::Type::Bytes, 0, 5),
+];

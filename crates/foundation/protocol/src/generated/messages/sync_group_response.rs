@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 
-use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Wire, Writer, schema};
 
 /// `SyncGroupResponse`. Api 14, versions 0-5, flexible 4+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -52,6 +52,13 @@ impl Message for SyncGroupResponse {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 5;
     const FLEXIBLE_FROM: i16 = 4;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("throttleTimeMs", schema::Type::I32, 1, 5),
+        schema::Field::new("errorCode", schema::Type::I16, 0, 5),
+        schema::Field::new("protocolType", schema::Type::String, 5, 5).null(5, 5).default("null"),
+        schema::Field::new("protocolName", schema::Type::String, 5, 5).null(5, 5).default("null"),
+        schema::Field::new("assignment", schema::Type::Bytes, 0, 5),
+    ];
 }
 
 impl Response for SyncGroupResponse {

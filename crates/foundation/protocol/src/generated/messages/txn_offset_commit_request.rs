@@ -3,7 +3,7 @@
 //! `TxnOffsetCommitRequest`. Api 28, versions 0-6, flexible 3+.
 
 use crate::message::require_default;
-use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Uuid, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Uuid, Wire, Writer, schema};
 
 /// `TxnOffsetCommitRequest`. Api 28, versions 0-6, flexible 3+.
 #[derive(Clone, Debug, PartialEq)]
@@ -79,6 +79,16 @@ impl Message for TxnOffsetCommitRequest {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 6;
     const FLEXIBLE_FROM: i16 = 3;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("transactionalId", schema::Type::String, 0, 6),
+        schema::Field::new("groupId", schema::Type::String, 0, 6),
+        schema::Field::new("producerId", schema::Type::I64, 0, 6),
+        schema::Field::new("producerEpoch", schema::Type::I16, 0, 6),
+        schema::Field::new("generationIdOrMemberEpoch", schema::Type::I32, 3, 6).default("-1"),
+        schema::Field::new("memberId", schema::Type::String, 3, 6),
+        schema::Field::new("groupInstanceId", schema::Type::String, 3, 6).null(3, 6).default("null"),
+        schema::Field::new("topics", schema::Type::Array(&schema::Type::Struct(TXN_OFFSET_COMMIT_REQUEST_TOPIC)), 0, 6),
+    ];
 }
 
 impl Request for TxnOffsetCommitRequest {
@@ -167,3 +177,16 @@ impl Wire for TxnOffsetCommitRequestPartition {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const TXN_OFFSET_COMMIT_REQUEST_TOPIC: &[schema::Field] = &[
+    schema::Field::new("name", schema::Type::String, 0, 5),
+    schema::Field::new("topicId", schema::Type::Uuid, 6, 6),
+    schema::Field::new("partitions", schema::Type::Array(&schema::Type::Struct(TXN_OFFSET_COMMIT_REQUEST_PARTITION)), 0, 6),
+];
+
+const TXN_OFFSET_COMMIT_REQUEST_PARTITION: &[schema::Field] = &[
+    schema::Field::new("partitionIndex", schema::Type::I32, 0, 6),
+    schema::Field::new("committedOffset", schema::Type::I64, 0, 6),
+    schema::Field::new("committedLeaderEpoch", schema::Type::I32, 2, 6).default("-1"),
+    schema::Field::new("committedMetadata", schema::Type::String, 0, 6).null(0, 6),
+];

@@ -2,7 +2,7 @@
 
 //! `TxnOffsetCommitResponse`. Api 28, versions 0-6, flexible 3+.
 
-use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Uuid, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Uuid, Wire, Writer, schema};
 
 /// `TxnOffsetCommitResponse`. Api 28, versions 0-6, flexible 3+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -38,6 +38,10 @@ impl Message for TxnOffsetCommitResponse {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 6;
     const FLEXIBLE_FROM: i16 = 3;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("throttleTimeMs", schema::Type::I32, 0, 6),
+        schema::Field::new("topics", schema::Type::Array(&schema::Type::Struct(TXN_OFFSET_COMMIT_RESPONSE_TOPIC)), 0, 6),
+    ];
 }
 
 impl Response for TxnOffsetCommitResponse {
@@ -105,3 +109,14 @@ impl Wire for TxnOffsetCommitResponsePartition {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const TXN_OFFSET_COMMIT_RESPONSE_TOPIC: &[schema::Field] = &[
+    schema::Field::new("name", schema::Type::String, 0, 5),
+    schema::Field::new("topicId", schema::Type::Uuid, 6, 6),
+    schema::Field::new("partitions", schema::Type::Array(&schema::Type::Struct(TXN_OFFSET_COMMIT_RESPONSE_PARTITION)), 0, 6),
+];
+
+const TXN_OFFSET_COMMIT_RESPONSE_PARTITION: &[schema::Field] = &[
+    schema::Field::new("partitionIndex", schema::Type::I32, 0, 6),
+    schema::Field::new("errorCode", schema::Type::I16, 0, 6),
+];

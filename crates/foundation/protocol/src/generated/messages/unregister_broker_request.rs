@@ -2,7 +2,7 @@
 
 //! `UnregisterBrokerRequest`. Api 64, versions 0, flexible 0+.
 
-use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Wire, Writer, schema};
 
 /// `UnregisterBrokerRequest`. Api 64, versions 0, flexible 0+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -34,6 +34,9 @@ impl Message for UnregisterBrokerRequest {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("brokerId", schema::Type::I32, 0, 0),
+    ];
 }
 
 impl Request for UnregisterBrokerRequest {

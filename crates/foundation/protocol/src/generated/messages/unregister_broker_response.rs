@@ -2,7 +2,7 @@
 
 //! `UnregisterBrokerResponse`. Api 64, versions 0, flexible 0+.
 
-use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Wire, Writer, schema};
 
 /// `UnregisterBrokerResponse`. Api 64, versions 0, flexible 0+.
 #[derive(Clone, Debug, PartialEq)]
@@ -53,6 +53,11 @@ impl Message for UnregisterBrokerResponse {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("throttleTimeMs", schema::Type::I32, 0, 0),
+        schema::Field::new("errorCode", schema::Type::I16, 0, 0),
+        schema::Field::new("errorMessage", schema::Type::String, 0, 0).null(0, 0),
+    ];
 }
 
 impl Response for UnregisterBrokerResponse {

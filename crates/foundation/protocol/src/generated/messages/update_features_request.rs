@@ -3,7 +3,7 @@
 //! `UpdateFeaturesRequest`. Api 57, versions 0-2, flexible 0+.
 
 use crate::message::require_default;
-use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Wire, Writer, schema};
 
 /// `UpdateFeaturesRequest`. Api 57, versions 0-2, flexible 0+.
 #[derive(Clone, Debug, PartialEq)]
@@ -54,6 +54,11 @@ impl Message for UpdateFeaturesRequest {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 2;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("timeoutMs", schema::Type::I32, 0, 2).default("60000"),
+        schema::Field::new("featureUpdates", schema::Type::Array(&schema::Type::Struct(FEATURE_UPDATE_KEY)), 0, 2),
+        schema::Field::new("validateOnly", schema::Type::Bool, 1, 2),
+    ];
 }
 
 impl Request for UpdateFeaturesRequest {
@@ -109,3 +114,10 @@ impl Wire for FeatureUpdateKey {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const FEATURE_UPDATE_KEY: &[schema::Field] = &[
+    schema::Field::new("feature", schema::Type::String, 0, 2),
+    schema::Field::new("maxVersionLevel", schema::Type::I16, 0, 2),
+    schema::Field::new("allowDowngrade", schema::Type::Bool, 0, 0),
+    schema::Field::new("upgradeType", schema::Type::I8, 1, 2).default("1"),
+];

@@ -2,7 +2,7 @@
 
 //! `UpdateFeaturesResponse`. Api 57, versions 0-2, flexible 0+.
 
-use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Wire, Writer, schema};
 
 /// `UpdateFeaturesResponse`. Api 57, versions 0-2, flexible 0+.
 #[derive(Clone, Debug, PartialEq)]
@@ -58,6 +58,12 @@ impl Message for UpdateFeaturesResponse {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 2;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("throttleTimeMs", schema::Type::I32, 0, 2),
+        schema::Field::new("errorCode", schema::Type::I16, 0, 2),
+        schema::Field::new("errorMessage", schema::Type::String, 0, 2).null(0, 2),
+        schema::Field::new("results", schema::Type::Array(&schema::Type::Struct(UPDATABLE_FEATURE_RESULT)), 0, 1),
+    ];
 }
 
 impl Response for UpdateFeaturesResponse {
@@ -107,3 +113,9 @@ impl Wire for UpdatableFeatureResult {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const UPDATABLE_FEATURE_RESULT: &[schema::Field] = &[
+    schema::Field::new("feature", schema::Type::String, 0, 1),
+    schema::Field::new("errorCode", schema::Type::I16, 0, 1),
+    schema::Field::new("errorMessage", schema::Type::String, 0, 1).null(0, 1),
+];

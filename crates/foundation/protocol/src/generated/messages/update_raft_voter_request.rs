@@ -2,7 +2,7 @@
 
 //! `UpdateRaftVoterRequest`. Api 82, versions 0, flexible 0+.
 
-use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Uuid, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Uuid, Wire, Writer, schema};
 
 /// `UpdateRaftVoterRequest`. Api 82, versions 0, flexible 0+.
 #[derive(Clone, Debug, PartialEq)]
@@ -68,6 +68,14 @@ impl Message for UpdateRaftVoterRequest {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("clusterId", schema::Type::String, 0, 0).null(0, 0),
+        schema::Field::new("currentLeaderEpoch", schema::Type::I32, 0, 0),
+        schema::Field::new("voterId", schema::Type::I32, 0, 0),
+        schema::Field::new("voterDirectoryId", schema::Type::Uuid, 0, 0),
+        schema::Field::new("listeners", schema::Type::Array(&schema::Type::Struct(LISTENER)), 0, 0),
+        schema::Field::new("kRaftVersionFeature", schema::Type::Struct(K_RAFT_VERSION_FEATURE), 0, 0),
+    ];
 }
 
 impl Request for UpdateRaftVoterRequest {
@@ -136,3 +144,14 @@ impl Wire for KRaftVersionFeature {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const LISTENER: &[schema::Field] = &[
+    schema::Field::new("name", schema::Type::String, 0, 0),
+    schema::Field::new("host", schema::Type::String, 0, 0),
+    schema::Field::new("port", schema::Type::U16, 0, 0),
+];
+
+const K_RAFT_VERSION_FEATURE: &[schema::Field] = &[
+    schema::Field::new("minSupportedVersion", schema::Type::I16, 0, 0),
+    schema::Field::new("maxSupportedVersion", schema::Type::I16, 0, 0),
+];

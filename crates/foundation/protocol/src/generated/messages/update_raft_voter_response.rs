@@ -2,7 +2,7 @@
 
 //! `UpdateRaftVoterResponse`. Api 82, versions 0, flexible 0+.
 
-use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Wire, Writer, schema};
 
 /// `UpdateRaftVoterResponse`. Api 82, versions 0, flexible 0+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -51,6 +51,11 @@ impl Message for UpdateRaftVoterResponse {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("throttleTimeMs", schema::Type::I32, 0, 0),
+        schema::Field::new("errorCode", schema::Type::I16, 0, 0),
+        schema::Field::new("currentLeader", schema::Type::Struct(CURRENT_LEADER), 0, 0).tag(0),
+    ];
 }
 
 impl Response for UpdateRaftVoterResponse {
@@ -105,3 +110,10 @@ impl Wire for CurrentLeader {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const CURRENT_LEADER: &[schema::Field] = &[
+    schema::Field::new("leaderId", schema::Type::I32, 0, 0).default("-1"),
+    schema::Field::new("leaderEpoch", schema::Type::I32, 0, 0).default("-1"),
+    schema::Field::new("host", schema::Type::String, 0, 0),
+    schema::Field::new("port", schema::Type::I32, 0, 0),
+];

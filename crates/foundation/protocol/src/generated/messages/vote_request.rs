@@ -3,7 +3,7 @@
 //! `VoteRequest`. Api 52, versions 0-2, flexible 0+.
 
 use crate::message::require_default;
-use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Uuid, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Uuid, Wire, Writer, schema};
 
 /// `VoteRequest`. Api 52, versions 0-2, flexible 0+.
 #[derive(Clone, Debug, PartialEq)]
@@ -54,6 +54,11 @@ impl Message for VoteRequest {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 2;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("clusterId", schema::Type::String, 0, 2).null(0, 2).default("null"),
+        schema::Field::new("voterId", schema::Type::I32, 1, 2).default("-1"),
+        schema::Field::new("topics", schema::Type::Array(&schema::Type::Struct(TOPIC_DATA)), 0, 2),
+    ];
 }
 
 impl Request for VoteRequest {
@@ -142,3 +147,19 @@ impl Wire for PartitionData {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const TOPIC_DATA: &[schema::Field] = &[
+    schema::Field::new("topicName", schema::Type::String, 0, 2),
+    schema::Field::new("partitions", schema::Type::Array(&schema::Type::Struct(PARTITION_DATA)), 0, 2),
+];
+
+const PARTITION_DATA: &[schema::Field] = &[
+    schema::Field::new("partitionIndex", schema::Type::I32, 0, 2),
+    schema::Field::new("replicaEpoch", schema::Type::I32, 0, 2),
+    schema::Field::new("replicaId", schema::Type::I32, 0, 2),
+    schema::Field::new("replicaDirectoryId", schema::Type::Uuid, 1, 2),
+    schema::Field::new("voterDirectoryId", schema::Type::Uuid, 1, 2),
+    schema::Field::new("lastOffsetEpoch", schema::Type::I32, 0, 2),
+    schema::Field::new("lastOffset", schema::Type::I64, 0, 2),
+    schema::Field::new("preVote", schema::Type::Bool, 2, 2),
+];

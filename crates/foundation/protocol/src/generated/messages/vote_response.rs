@@ -3,7 +3,7 @@
 //! `VoteResponse`. Api 52, versions 0-2, flexible 0+.
 
 use crate::message::require_default;
-use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Wire, Writer, schema};
 
 /// `VoteResponse`. Api 52, versions 0-2, flexible 0+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -53,6 +53,11 @@ impl Message for VoteResponse {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 2;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("errorCode", schema::Type::I16, 0, 2),
+        schema::Field::new("topics", schema::Type::Array(&schema::Type::Struct(TOPIC_DATA)), 0, 2),
+        schema::Field::new("nodeEndpoints", schema::Type::Array(&schema::Type::Struct(NODE_ENDPOINT)), 1, 2).tag(0),
+    ];
 }
 
 impl Response for VoteResponse {
@@ -161,3 +166,22 @@ impl Wire for NodeEndpoint {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const TOPIC_DATA: &[schema::Field] = &[
+    schema::Field::new("topicName", schema::Type::String, 0, 2),
+    schema::Field::new("partitions", schema::Type::Array(&schema::Type::Struct(PARTITION_DATA)), 0, 2),
+];
+
+const PARTITION_DATA: &[schema::Field] = &[
+    schema::Field::new("partitionIndex", schema::Type::I32, 0, 2),
+    schema::Field::new("errorCode", schema::Type::I16, 0, 2),
+    schema::Field::new("leaderId", schema::Type::I32, 0, 2),
+    schema::Field::new("leaderEpoch", schema::Type::I32, 0, 2),
+    schema::Field::new("voteGranted", schema::Type::Bool, 0, 2),
+];
+
+const NODE_ENDPOINT: &[schema::Field] = &[
+    schema::Field::new("nodeId", schema::Type::I32, 1, 2),
+    schema::Field::new("host", schema::Type::String, 1, 2),
+    schema::Field::new("port", schema::Type::U16, 1, 2),
+];

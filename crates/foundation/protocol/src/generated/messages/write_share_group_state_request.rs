@@ -2,7 +2,7 @@
 
 //! `WriteShareGroupStateRequest`. Api 85, versions 0-1, flexible 0+.
 
-use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Uuid, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Uuid, Wire, Writer, schema};
 
 /// `WriteShareGroupStateRequest`. Api 85, versions 0-1, flexible 0+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -38,6 +38,10 @@ impl Message for WriteShareGroupStateRequest {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 1;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("groupId", schema::Type::String, 0, 1),
+        schema::Field::new("topics", schema::Type::Array(&schema::Type::Struct(WRITE_STATE_DATA)), 0, 1),
+    ];
 }
 
 impl Request for WriteShareGroupStateRequest {
@@ -169,3 +173,24 @@ impl Wire for StateBatch {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const WRITE_STATE_DATA: &[schema::Field] = &[
+    schema::Field::new("topicId", schema::Type::Uuid, 0, 1),
+    schema::Field::new("partitions", schema::Type::Array(&schema::Type::Struct(PARTITION_DATA)), 0, 1),
+];
+
+const PARTITION_DATA: &[schema::Field] = &[
+    schema::Field::new("partition", schema::Type::I32, 0, 1),
+    schema::Field::new("stateEpoch", schema::Type::I32, 0, 1),
+    schema::Field::new("leaderEpoch", schema::Type::I32, 0, 1),
+    schema::Field::new("startOffset", schema::Type::I64, 0, 1),
+    schema::Field::new("deliveryCompleteCount", schema::Type::I32, 1, 1).default("-1"),
+    schema::Field::new("stateBatches", schema::Type::Array(&schema::Type::Struct(STATE_BATCH)), 0, 1),
+];
+
+const STATE_BATCH: &[schema::Field] = &[
+    schema::Field::new("firstOffset", schema::Type::I64, 0, 1),
+    schema::Field::new("lastOffset", schema::Type::I64, 0, 1),
+    schema::Field::new("deliveryState", schema::Type::I8, 0, 1),
+    schema::Field::new("deliveryCount", schema::Type::I16, 0, 1),
+];

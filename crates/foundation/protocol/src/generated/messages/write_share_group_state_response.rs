@@ -2,7 +2,7 @@
 
 //! `WriteShareGroupStateResponse`. Api 85, versions 0-1, flexible 0+.
 
-use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Uuid, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Uuid, Wire, Writer, schema};
 
 /// `WriteShareGroupStateResponse`. Api 85, versions 0-1, flexible 0+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -34,6 +34,9 @@ impl Message for WriteShareGroupStateResponse {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 1;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("results", schema::Type::Array(&schema::Type::Struct(WRITE_STATE_RESULT)), 0, 1),
+    ];
 }
 
 impl Response for WriteShareGroupStateResponse {
@@ -101,3 +104,14 @@ impl Wire for PartitionResult {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const WRITE_STATE_RESULT: &[schema::Field] = &[
+    schema::Field::new("topicId", schema::Type::Uuid, 0, 1),
+    schema::Field::new("partitions", schema::Type::Array(&schema::Type::Struct(PARTITION_RESULT)), 0, 1),
+];
+
+const PARTITION_RESULT: &[schema::Field] = &[
+    schema::Field::new("partition", schema::Type::I32, 0, 1),
+    schema::Field::new("errorCode", schema::Type::I16, 0, 1),
+    schema::Field::new("errorMessage", schema::Type::String, 0, 1).null(0, 1).default("null"),
+];

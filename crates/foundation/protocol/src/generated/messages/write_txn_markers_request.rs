@@ -2,7 +2,7 @@
 
 //! `WriteTxnMarkersRequest`. Api 27, versions 1-2, flexible 1+.
 
-use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, Message, RawTaggedField, Reader, Request, Wire, Writer, schema};
 
 /// `WriteTxnMarkersRequest`. Api 27, versions 1-2, flexible 1+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -34,6 +34,9 @@ impl Message for WriteTxnMarkersRequest {
     const MIN_VERSION: i16 = 1;
     const MAX_VERSION: i16 = 2;
     const FLEXIBLE_FROM: i16 = 1;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("markers", schema::Type::Array(&schema::Type::Struct(WRITABLE_TXN_MARKER)), 1, 2),
+    ];
 }
 
 impl Request for WriteTxnMarkersRequest {
@@ -114,3 +117,17 @@ impl Wire for WritableTxnMarkerTopic {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const WRITABLE_TXN_MARKER: &[schema::Field] = &[
+    schema::Field::new("producerId", schema::Type::I64, 1, 2),
+    schema::Field::new("producerEpoch", schema::Type::I16, 1, 2),
+    schema::Field::new("transactionResult", schema::Type::Bool, 1, 2),
+    schema::Field::new("topics", schema::Type::Array(&schema::Type::Struct(WRITABLE_TXN_MARKER_TOPIC)), 1, 2),
+    schema::Field::new("coordinatorEpoch", schema::Type::I32, 1, 2),
+    schema::Field::new("transactionVersion", schema::Type::I8, 2, 2),
+];
+
+const WRITABLE_TXN_MARKER_TOPIC: &[schema::Field] = &[
+    schema::Field::new("name", schema::Type::String, 1, 2),
+    schema::Field::new("partitionIndexes", schema::Type::Array(&schema::Type::I32), 1, 2),
+];

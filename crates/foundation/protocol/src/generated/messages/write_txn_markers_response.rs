@@ -2,7 +2,7 @@
 
 //! `WriteTxnMarkersResponse`. Api 27, versions 1-2, flexible 1+.
 
-use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Wire, Writer};
+use crate::{ApiKey, DecodeError, EncodeError, ErrorCode, Message, RawTaggedField, Reader, Response, Wire, Writer, schema};
 
 /// `WriteTxnMarkersResponse`. Api 27, versions 1-2, flexible 1+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -34,6 +34,9 @@ impl Message for WriteTxnMarkersResponse {
     const MIN_VERSION: i16 = 1;
     const MAX_VERSION: i16 = 2;
     const FLEXIBLE_FROM: i16 = 1;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("markers", schema::Type::Array(&schema::Type::Struct(WRITABLE_TXN_MARKER_RESULT)), 1, 2),
+    ];
 }
 
 impl Response for WriteTxnMarkersResponse {
@@ -126,3 +129,18 @@ impl Wire for WritableTxnMarkerPartitionResult {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const WRITABLE_TXN_MARKER_RESULT: &[schema::Field] = &[
+    schema::Field::new("producerId", schema::Type::I64, 1, 2),
+    schema::Field::new("topics", schema::Type::Array(&schema::Type::Struct(WRITABLE_TXN_MARKER_TOPIC_RESULT)), 1, 2),
+];
+
+const WRITABLE_TXN_MARKER_TOPIC_RESULT: &[schema::Field] = &[
+    schema::Field::new("name", schema::Type::String, 1, 2),
+    schema::Field::new("partitions", schema::Type::Array(&schema::Type::Struct(WRITABLE_TXN_MARKER_PARTITION_RESULT)), 1, 2),
+];
+
+const WRITABLE_TXN_MARKER_PARTITION_RESULT: &[schema::Field] = &[
+    schema::Field::new("partitionIndex", schema::Type::I32, 1, 2),
+    schema::Field::new("errorCode", schema::Type::I16, 1, 2),
+];

@@ -2,7 +2,7 @@
 
 //! `AbortTransactionRecord`. Record type 25, versions 0, flexible 0+.
 
-use crate::{DecodeError, EncodeError, Message, RawTaggedField, Reader, Wire, Writer};
+use crate::{DecodeError, EncodeError, Message, RawTaggedField, Reader, Wire, Writer, schema};
 
 /// `AbortTransactionRecord`. Record type 25, versions 0, flexible 0+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -43,4 +43,7 @@ impl Message for AbortTransactionRecord {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("reason", schema::Type::String, 0, 0).null(0, 0).tag(0).default("null"),
+    ];
 }

@@ -2,7 +2,7 @@
 
 //! `AccessControlEntryRecord`. Record type 18, versions 0, flexible 0+.
 
-use crate::{DecodeError, EncodeError, Message, RawTaggedField, Reader, Uuid, Wire, Writer};
+use crate::{DecodeError, EncodeError, Message, RawTaggedField, Reader, Uuid, Wire, Writer, schema};
 
 /// `AccessControlEntryRecord`. Record type 18, versions 0, flexible 0+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -62,4 +62,14 @@ impl Message for AccessControlEntryRecord {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("id", schema::Type::Uuid, 0, 0),
+        schema::Field::new("resourceType", schema::Type::I8, 0, 0),
+        schema::Field::new("resourceName", schema::Type::String, 0, 0),
+        schema::Field::new("patternType", schema::Type::I8, 0, 0),
+        schema::Field::new("principal", schema::Type::String, 0, 0),
+        schema::Field::new("host", schema::Type::String, 0, 0),
+        schema::Field::new("operation", schema::Type::I8, 0, 0),
+        schema::Field::new("permissionType", schema::Type::I8, 0, 0),
+    ];
 }

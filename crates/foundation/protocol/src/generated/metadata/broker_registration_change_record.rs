@@ -3,7 +3,7 @@
 //! `BrokerRegistrationChangeRecord`. Record type 17, versions 0-3, flexible 0+.
 
 use crate::message::require_default;
-use crate::{DecodeError, EncodeError, Message, RawTaggedField, Reader, Uuid, Wire, Writer};
+use crate::{DecodeError, EncodeError, Message, RawTaggedField, Reader, Uuid, Wire, Writer, schema};
 
 /// `BrokerRegistrationChangeRecord`. Record type 17, versions 0-3, flexible 0+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -70,4 +70,12 @@ impl Message for BrokerRegistrationChangeRecord {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 3;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("brokerId", schema::Type::I32, 0, 3),
+        schema::Field::new("brokerEpoch", schema::Type::I64, 0, 3),
+        schema::Field::new("fenced", schema::Type::I8, 0, 3).tag(0),
+        schema::Field::new("inControlledShutdown", schema::Type::I8, 1, 3).tag(1),
+        schema::Field::new("logDirs", schema::Type::Array(&schema::Type::Uuid), 2, 3).tag(2),
+        schema::Field::new("cordonedLogDirs", schema::Type::Array(&schema::Type::Uuid), 3, 3).null(3, 3).tag(3).default("null"),
+    ];
 }

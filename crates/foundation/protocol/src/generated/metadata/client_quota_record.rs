@@ -2,7 +2,7 @@
 
 //! `ClientQuotaRecord`. Record type 14, versions 0, flexible 0+.
 
-use crate::{DecodeError, EncodeError, Message, RawTaggedField, Reader, Wire, Writer};
+use crate::{DecodeError, EncodeError, Message, RawTaggedField, Reader, Wire, Writer, schema};
 
 /// `ClientQuotaRecord`. Record type 14, versions 0, flexible 0+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -46,6 +46,12 @@ impl Message for ClientQuotaRecord {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("entity", schema::Type::Array(&schema::Type::Struct(ENTITY_DATA)), 0, 0),
+        schema::Field::new("key", schema::Type::String, 0, 0),
+        schema::Field::new("value", schema::Type::F64, 0, 0),
+        schema::Field::new("remove", schema::Type::Bool, 0, 0),
+    ];
 }
 
 /// Part of [`ClientQuotaRecord`].
@@ -86,3 +92,8 @@ impl Wire for EntityData {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const ENTITY_DATA: &[schema::Field] = &[
+    schema::Field::new("entityType", schema::Type::String, 0, 0),
+    schema::Field::new("entityName", schema::Type::String, 0, 0).null(0, 0),
+];

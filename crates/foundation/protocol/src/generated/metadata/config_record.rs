@@ -2,7 +2,7 @@
 
 //! `ConfigRecord`. Record type 4, versions 0, flexible 0+.
 
-use crate::{DecodeError, EncodeError, Message, RawTaggedField, Reader, Wire, Writer};
+use crate::{DecodeError, EncodeError, Message, RawTaggedField, Reader, Wire, Writer, schema};
 
 /// `ConfigRecord`. Record type 4, versions 0, flexible 0+.
 #[derive(Clone, Debug, PartialEq)]
@@ -58,4 +58,10 @@ impl Message for ConfigRecord {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("resourceType", schema::Type::I8, 0, 0),
+        schema::Field::new("resourceName", schema::Type::String, 0, 0),
+        schema::Field::new("name", schema::Type::String, 0, 0),
+        schema::Field::new("value", schema::Type::String, 0, 0).null(0, 0),
+    ];
 }

@@ -2,7 +2,7 @@
 
 //! `DelegationTokenRecord`. Record type 10, versions 0, flexible 0+.
 
-use crate::{DecodeError, EncodeError, Message, RawTaggedField, Reader, Wire, Writer};
+use crate::{DecodeError, EncodeError, Message, RawTaggedField, Reader, Wire, Writer, schema};
 
 /// `DelegationTokenRecord`. Record type 10, versions 0, flexible 0+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -58,4 +58,13 @@ impl Message for DelegationTokenRecord {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("owner", schema::Type::String, 0, 0),
+        schema::Field::new("requester", schema::Type::String, 0, 0),
+        schema::Field::new("renewers", schema::Type::Array(&schema::Type::String), 0, 0),
+        schema::Field::new("issueTimestamp", schema::Type::I64, 0, 0),
+        schema::Field::new("maxTimestamp", schema::Type::I64, 0, 0),
+        schema::Field::new("expirationTimestamp", schema::Type::I64, 0, 0),
+        schema::Field::new("tokenId", schema::Type::String, 0, 0),
+    ];
 }

@@ -2,7 +2,7 @@
 
 //! `EndTransactionRecord`. Record type 24, versions 0, flexible 0+.
 
-use crate::{DecodeError, EncodeError, Message, RawTaggedField, Reader, Wire, Writer};
+use crate::{DecodeError, EncodeError, Message, RawTaggedField, Reader, Wire, Writer, schema};
 
 /// `EndTransactionRecord`. Record type 24, versions 0, flexible 0+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -30,4 +30,5 @@ impl Message for EndTransactionRecord {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[];
 }

@@ -2,7 +2,7 @@
 
 //! `FeatureLevelRecord`. Record type 12, versions 0, flexible 0+.
 
-use crate::{DecodeError, EncodeError, Message, RawTaggedField, Reader, Wire, Writer};
+use crate::{DecodeError, EncodeError, Message, RawTaggedField, Reader, Wire, Writer, schema};
 
 /// `FeatureLevelRecord`. Record type 12, versions 0, flexible 0+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -38,4 +38,8 @@ impl Message for FeatureLevelRecord {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("name", schema::Type::String, 0, 0),
+        schema::Field::new("featureLevel", schema::Type::I16, 0, 0),
+    ];
 }

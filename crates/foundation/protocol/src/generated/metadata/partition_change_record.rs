@@ -3,7 +3,7 @@
 //! `PartitionChangeRecord`. Record type 5, versions 0-2, flexible 0+.
 
 use crate::message::require_default;
-use crate::{DecodeError, EncodeError, Message, RawTaggedField, Reader, Uuid, Wire, Writer};
+use crate::{DecodeError, EncodeError, Message, RawTaggedField, Reader, Uuid, Wire, Writer, schema};
 
 /// `PartitionChangeRecord`. Record type 5, versions 0-2, flexible 0+.
 #[derive(Clone, Debug, PartialEq)]
@@ -114,4 +114,17 @@ impl Message for PartitionChangeRecord {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 2;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("partitionId", schema::Type::I32, 0, 2).default("-1"),
+        schema::Field::new("topicId", schema::Type::Uuid, 0, 2),
+        schema::Field::new("isr", schema::Type::Array(&schema::Type::I32), 0, 2).null(0, 2).tag(0).default("null"),
+        schema::Field::new("leader", schema::Type::I32, 0, 2).tag(1).default("-2"),
+        schema::Field::new("replicas", schema::Type::Array(&schema::Type::I32), 0, 2).null(0, 2).tag(2).default("null"),
+        schema::Field::new("removingReplicas", schema::Type::Array(&schema::Type::I32), 0, 2).null(0, 2).tag(3).default("null"),
+        schema::Field::new("addingReplicas", schema::Type::Array(&schema::Type::I32), 0, 2).null(0, 2).tag(4).default("null"),
+        schema::Field::new("leaderRecoveryState", schema::Type::I8, 0, 2).tag(5).default("-1"),
+        schema::Field::new("directories", schema::Type::Array(&schema::Type::Uuid), 1, 2).null(1, 2).tag(8).default("null"),
+        schema::Field::new("eligibleLeaderReplicas", schema::Type::Array(&schema::Type::I32), 2, 2).null(2, 2).tag(6).default("null"),
+        schema::Field::new("lastKnownElr", schema::Type::Array(&schema::Type::I32), 2, 2).null(2, 2).tag(7).default("null"),
+    ];
 }

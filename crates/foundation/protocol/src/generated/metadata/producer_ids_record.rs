@@ -2,7 +2,7 @@
 
 //! `ProducerIdsRecord`. Record type 15, versions 0, flexible 0+.
 
-use crate::{DecodeError, EncodeError, Message, RawTaggedField, Reader, Wire, Writer};
+use crate::{DecodeError, EncodeError, Message, RawTaggedField, Reader, Wire, Writer, schema};
 
 /// `ProducerIdsRecord`. Record type 15, versions 0, flexible 0+.
 #[derive(Clone, Debug, PartialEq)]
@@ -53,4 +53,9 @@ impl Message for ProducerIdsRecord {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("brokerId", schema::Type::I32, 0, 0),
+        schema::Field::new("brokerEpoch", schema::Type::I64, 0, 0).default("-1"),
+        schema::Field::new("nextProducerId", schema::Type::I64, 0, 0),
+    ];
 }

@@ -3,7 +3,7 @@
 //! `RegisterBrokerRecord`. Record type 0, versions 0-4, flexible 0+.
 
 use crate::message::require_default;
-use crate::{DecodeError, EncodeError, Message, RawTaggedField, Reader, Uuid, Wire, Writer};
+use crate::{DecodeError, EncodeError, Message, RawTaggedField, Reader, Uuid, Wire, Writer, schema};
 
 /// `RegisterBrokerRecord`. Record type 0, versions 0-4, flexible 0+.
 #[derive(Clone, Debug, PartialEq)]
@@ -106,6 +106,19 @@ impl Message for RegisterBrokerRecord {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 4;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("brokerId", schema::Type::I32, 0, 4),
+        schema::Field::new("isMigratingZkBroker", schema::Type::Bool, 2, 4),
+        schema::Field::new("incarnationId", schema::Type::Uuid, 0, 4),
+        schema::Field::new("brokerEpoch", schema::Type::I64, 0, 4),
+        schema::Field::new("endPoints", schema::Type::Array(&schema::Type::Struct(BROKER_ENDPOINT)), 0, 4),
+        schema::Field::new("features", schema::Type::Array(&schema::Type::Struct(BROKER_FEATURE)), 0, 4),
+        schema::Field::new("rack", schema::Type::String, 0, 4).null(0, 4),
+        schema::Field::new("fenced", schema::Type::Bool, 0, 4).default("true"),
+        schema::Field::new("inControlledShutdown", schema::Type::Bool, 1, 4),
+        schema::Field::new("logDirs", schema::Type::Array(&schema::Type::Uuid), 3, 4).tag(0),
+        schema::Field::new("cordonedLogDirs", schema::Type::Array(&schema::Type::Uuid), 4, 4).null(4, 4).tag(1).default("null"),
+    ];
 }
 
 /// Part of [`RegisterBrokerRecord`].
@@ -177,3 +190,16 @@ impl Wire for BrokerFeature {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const BROKER_ENDPOINT: &[schema::Field] = &[
+    schema::Field::new("name", schema::Type::String, 0, 4),
+    schema::Field::new("host", schema::Type::String, 0, 4),
+    schema::Field::new("port", schema::Type::U16, 0, 4),
+    schema::Field::new("securityProtocol", schema::Type::I16, 0, 4),
+];
+
+const BROKER_FEATURE: &[schema::Field] = &[
+    schema::Field::new("name", schema::Type::String, 0, 4),
+    schema::Field::new("minSupportedVersion", schema::Type::I16, 0, 4),
+    schema::Field::new("maxSupportedVersion", schema::Type::I16, 0, 4),
+];

@@ -2,7 +2,7 @@
 
 //! `RegisterControllerRecord`. Record type 27, versions 0, flexible 0+.
 
-use crate::{DecodeError, EncodeError, Message, RawTaggedField, Reader, Uuid, Wire, Writer};
+use crate::{DecodeError, EncodeError, Message, RawTaggedField, Reader, Uuid, Wire, Writer, schema};
 
 /// `RegisterControllerRecord`. Record type 27, versions 0, flexible 0+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -50,6 +50,13 @@ impl Message for RegisterControllerRecord {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("controllerId", schema::Type::I32, 0, 0),
+        schema::Field::new("incarnationId", schema::Type::Uuid, 0, 0),
+        schema::Field::new("zkMigrationReady", schema::Type::Bool, 0, 0),
+        schema::Field::new("endPoints", schema::Type::Array(&schema::Type::Struct(CONTROLLER_ENDPOINT)), 0, 0),
+        schema::Field::new("features", schema::Type::Array(&schema::Type::Struct(CONTROLLER_FEATURE)), 0, 0),
+    ];
 }
 
 /// Part of [`RegisterControllerRecord`].
@@ -121,3 +128,16 @@ impl Wire for ControllerFeature {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const CONTROLLER_ENDPOINT: &[schema::Field] = &[
+    schema::Field::new("name", schema::Type::String, 0, 0),
+    schema::Field::new("host", schema::Type::String, 0, 0),
+    schema::Field::new("port", schema::Type::U16, 0, 0),
+    schema::Field::new("securityProtocol", schema::Type::I16, 0, 0),
+];
+
+const CONTROLLER_FEATURE: &[schema::Field] = &[
+    schema::Field::new("name", schema::Type::String, 0, 0),
+    schema::Field::new("minSupportedVersion", schema::Type::I16, 0, 0),
+    schema::Field::new("maxSupportedVersion", schema::Type::I16, 0, 0),
+];

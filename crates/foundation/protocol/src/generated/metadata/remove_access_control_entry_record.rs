@@ -2,7 +2,7 @@
 
 //! `RemoveAccessControlEntryRecord`. Record type 19, versions 0, flexible 0+.
 
-use crate::{DecodeError, EncodeError, Message, RawTaggedField, Reader, Uuid, Wire, Writer};
+use crate::{DecodeError, EncodeError, Message, RawTaggedField, Reader, Uuid, Wire, Writer, schema};
 
 /// `RemoveAccessControlEntryRecord`. Record type 19, versions 0, flexible 0+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -34,4 +34,7 @@ impl Message for RemoveAccessControlEntryRecord {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("id", schema::Type::Uuid, 0, 0),
+    ];
 }

@@ -2,7 +2,7 @@
 
 //! `RemoveTopicRecord`. Record type 9, versions 0, flexible 0+.
 
-use crate::{DecodeError, EncodeError, Message, RawTaggedField, Reader, Uuid, Wire, Writer};
+use crate::{DecodeError, EncodeError, Message, RawTaggedField, Reader, Uuid, Wire, Writer, schema};
 
 /// `RemoveTopicRecord`. Record type 9, versions 0, flexible 0+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -34,4 +34,7 @@ impl Message for RemoveTopicRecord {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("topicId", schema::Type::Uuid, 0, 0),
+    ];
 }

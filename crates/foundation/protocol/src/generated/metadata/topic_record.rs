@@ -2,7 +2,7 @@
 
 //! `TopicRecord`. Record type 2, versions 0, flexible 0+.
 
-use crate::{DecodeError, EncodeError, Message, RawTaggedField, Reader, Uuid, Wire, Writer};
+use crate::{DecodeError, EncodeError, Message, RawTaggedField, Reader, Uuid, Wire, Writer, schema};
 
 /// `TopicRecord`. Record type 2, versions 0, flexible 0+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -38,4 +38,8 @@ impl Message for TopicRecord {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("name", schema::Type::String, 0, 0),
+        schema::Field::new("topicId", schema::Type::Uuid, 0, 0),
+    ];
 }

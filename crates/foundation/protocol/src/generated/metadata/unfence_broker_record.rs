@@ -2,7 +2,7 @@
 
 //! `UnfenceBrokerRecord`. Record type 8, versions 0, flexible 0+.
 
-use crate::{DecodeError, EncodeError, Message, RawTaggedField, Reader, Wire, Writer};
+use crate::{DecodeError, EncodeError, Message, RawTaggedField, Reader, Wire, Writer, schema};
 
 /// `UnfenceBrokerRecord`. Record type 8, versions 0, flexible 0+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -38,4 +38,8 @@ impl Message for UnfenceBrokerRecord {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("id", schema::Type::I32, 0, 0),
+        schema::Field::new("epoch", schema::Type::I64, 0, 0),
+    ];
 }

@@ -2,7 +2,7 @@
 
 //! `UnregisterBrokerRecord`. Record type 1, versions 0, flexible 0+.
 
-use crate::{DecodeError, EncodeError, Message, RawTaggedField, Reader, Wire, Writer};
+use crate::{DecodeError, EncodeError, Message, RawTaggedField, Reader, Wire, Writer, schema};
 
 /// `UnregisterBrokerRecord`. Record type 1, versions 0, flexible 0+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -38,4 +38,8 @@ impl Message for UnregisterBrokerRecord {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("brokerId", schema::Type::I32, 0, 0),
+        schema::Field::new("brokerEpoch", schema::Type::I64, 0, 0),
+    ];
 }

@@ -2,7 +2,7 @@
 
 //! `UnregisterControllerRecord`. Record type 29, versions 0, flexible 0+.
 
-use crate::{DecodeError, EncodeError, Message, RawTaggedField, Reader, Wire, Writer};
+use crate::{DecodeError, EncodeError, Message, RawTaggedField, Reader, Wire, Writer, schema};
 
 /// `UnregisterControllerRecord`. Record type 29, versions 0, flexible 0+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -34,4 +34,7 @@ impl Message for UnregisterControllerRecord {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("controllerId", schema::Type::I32, 0, 0),
+    ];
 }

@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 
-use crate::{DecodeError, EncodeError, Message, RawTaggedField, Reader, Wire, Writer};
+use crate::{DecodeError, EncodeError, Message, RawTaggedField, Reader, Wire, Writer, schema};
 
 /// `UserScramCredentialRecord`. Record type 11, versions 0, flexible 0+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -56,4 +56,12 @@ impl Message for UserScramCredentialRecord {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("name", schema::Type::String, 0, 0),
+        schema::Field::new("mechanism", schema::Type::I8, 0, 0),
+        schema::Field::new("salt", schema::Type::Bytes, 0, 0),
+        schema::Field::new("storedKey", schema::Type::Bytes, 0, 0),
+        schema::Field::new("serverKey", schema::Type::Bytes, 0, 0),
+        schema::Field::new("iterations", schema::Type::I32, 0, 0),
+    ];
 }

@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 
-use crate::{DecodeError, EncodeError, Message, RawTaggedField, Reader, Uuid, Wire, Writer};
+use crate::{DecodeError, EncodeError, Message, RawTaggedField, Reader, Uuid, Wire, Writer, schema};
 
 /// `RemoteLogSegmentMetadataRecord`. Record type 0, versions 0, flexible 0+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -85,6 +85,19 @@ impl Message for RemoteLogSegmentMetadataRecord {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("remoteLogSegmentId", schema::Type::Struct(REMOTE_LOG_SEGMENT_ID_ENTRY), 0, 0),
+        schema::Field::new("startOffset", schema::Type::I64, 0, 0),
+        schema::Field::new("endOffset", schema::Type::I64, 0, 0),
+        schema::Field::new("brokerId", schema::Type::I32, 0, 0),
+        schema::Field::new("maxTimestampMs", schema::Type::I64, 0, 0),
+        schema::Field::new("eventTimestampMs", schema::Type::I64, 0, 0),
+        schema::Field::new("segmentLeaderEpochs", schema::Type::Array(&schema::Type::Struct(SEGMENT_LEADER_EPOCH_ENTRY)), 0, 0),
+        schema::Field::new("segmentSizeInBytes", schema::Type::I32, 0, 0),
+        schema::Field::new("customMetadata", schema::Type::Bytes, 0, 0).null(0, 0).default("null"),
+        schema::Field::new("remoteLogSegmentState", schema::Type::I8, 0, 0),
+        schema::Field::new("txnIndexEmpty", schema::Type::Bool, 0, 0).tag(0),
+    ];
 }
 
 /// Part of [`RemoteLogSegmentMetadataRecord`].
@@ -177,3 +190,19 @@ impl Wire for SegmentLeaderEpochEntry {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const REMOTE_LOG_SEGMENT_ID_ENTRY: &[schema::Field] = &[
+    schema::Field::new("topicIdPartition", schema::Type::Struct(TOPIC_ID_PARTITION_ENTRY), 0, 0),
+    schema::Field::new("id", schema::Type::Uuid, 0, 0),
+];
+
+const TOPIC_ID_PARTITION_ENTRY: &[schema::Field] = &[
+    schema::Field::new("name", schema::Type::String, 0, 0),
+    schema::Field::new("id", schema::Type::Uuid, 0, 0),
+    schema::Field::new("partition", schema::Type::I32, 0, 0),
+];
+
+const SEGMENT_LEADER_EPOCH_ENTRY: &[schema::Field] = &[
+    schema::Field::new("leaderEpoch", schema::Type::I32, 0, 0),
+    schema::Field::new("offset", schema::Type::I64, 0, 0),
+];

@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 
-use crate::{DecodeError, EncodeError, Message, RawTaggedField, Reader, Uuid, Wire, Writer};
+use crate::{DecodeError, EncodeError, Message, RawTaggedField, Reader, Uuid, Wire, Writer, schema};
 
 /// `RemoteLogSegmentMetadataSnapshotRecord`. Record type 3, versions 0, flexible 0+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -85,6 +85,19 @@ impl Message for RemoteLogSegmentMetadataSnapshotRecord {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("segmentId", schema::Type::Uuid, 0, 0),
+        schema::Field::new("startOffset", schema::Type::I64, 0, 0),
+        schema::Field::new("endOffset", schema::Type::I64, 0, 0),
+        schema::Field::new("brokerId", schema::Type::I32, 0, 0),
+        schema::Field::new("maxTimestampMs", schema::Type::I64, 0, 0),
+        schema::Field::new("eventTimestampMs", schema::Type::I64, 0, 0),
+        schema::Field::new("segmentLeaderEpochs", schema::Type::Array(&schema::Type::Struct(SEGMENT_LEADER_EPOCH_ENTRY)), 0, 0),
+        schema::Field::new("segmentSizeInBytes", schema::Type::I32, 0, 0),
+        schema::Field::new("customMetadata", schema::Type::Bytes, 0, 0).null(0, 0).default("null"),
+        schema::Field::new("remoteLogSegmentState", schema::Type::I8, 0, 0),
+        schema::Field::new("txnIndexEmpty", schema::Type::Bool, 0, 0).tag(0),
+    ];
 }
 
 /// Part of [`RemoteLogSegmentMetadataSnapshotRecord`].
@@ -115,3 +128,8 @@ impl Wire for SegmentLeaderEpochEntry {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const SEGMENT_LEADER_EPOCH_ENTRY: &[schema::Field] = &[
+    schema::Field::new("leaderEpoch", schema::Type::I32, 0, 0),
+    schema::Field::new("offset", schema::Type::I64, 0, 0),
+];

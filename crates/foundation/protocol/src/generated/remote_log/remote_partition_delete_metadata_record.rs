@@ -2,7 +2,7 @@
 
 //! `RemotePartitionDeleteMetadataRecord`. Record type 2, versions 0, flexible 0+.
 
-use crate::{DecodeError, EncodeError, Message, RawTaggedField, Reader, Uuid, Wire, Writer};
+use crate::{DecodeError, EncodeError, Message, RawTaggedField, Reader, Uuid, Wire, Writer, schema};
 
 /// `RemotePartitionDeleteMetadataRecord`. Record type 2, versions 0, flexible 0+.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -46,6 +46,12 @@ impl Message for RemotePartitionDeleteMetadataRecord {
     const MIN_VERSION: i16 = 0;
     const MAX_VERSION: i16 = 0;
     const FLEXIBLE_FROM: i16 = 0;
+    const FIELDS: &'static [schema::Field] = &[
+        schema::Field::new("topicIdPartition", schema::Type::Struct(TOPIC_ID_PARTITION_ENTRY), 0, 0),
+        schema::Field::new("brokerId", schema::Type::I32, 0, 0),
+        schema::Field::new("eventTimestampMs", schema::Type::I64, 0, 0),
+        schema::Field::new("remotePartitionDeleteState", schema::Type::I8, 0, 0),
+    ];
 }
 
 /// Part of [`RemotePartitionDeleteMetadataRecord`].
@@ -80,3 +86,9 @@ impl Wire for TopicIdPartitionEntry {
         w.unknown_tags(f, &self.unknown_tagged_fields)
     }
 }
+
+const TOPIC_ID_PARTITION_ENTRY: &[schema::Field] = &[
+    schema::Field::new("name", schema::Type::String, 0, 0),
+    schema::Field::new("id", schema::Type::Uuid, 0, 0),
+    schema::Field::new("partition", schema::Type::I32, 0, 0),
+];
