@@ -34,5 +34,7 @@
 //! # Ok(()) }
 //! ```
 mod cluster;
+mod run;
 
 pub use cluster::{Cluster, ClusterBuilder, TestkitError};
+pub use run::run;
