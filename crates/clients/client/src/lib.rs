@@ -1,5 +1,20 @@
 //! Kafka's client in Rust: a producer, a consumer and the admin calls.
 //!
 //! Owns connections to brokers, what is known of the cluster, batches on their way and the membership of a group.
-//! Knows nothing of how a broker works. Entry: `Client`, `Producer`, `Consumer`, `Admin`. Driven by applications and by our tools.
+//! Knows nothing of how a broker works. Entry: [`Client`], `Producer`, `Consumer`, [`Admin`]. Driven by applications and by our tools.
 //! Tests: `tests/it/`, against a node of ours or, by `KLAMM_TEST_BOOTSTRAP`, any Kafka.
+
+mod admin;
+mod client;
+mod cluster;
+mod connection;
+mod error;
+mod properties;
+
+pub use admin::Admin;
+pub use client::{Client, ClientBuilder, Lane, Target};
+pub use cluster::{Broker, ClusterMetadata, CoordinatorKind, MetadataTopics, PartitionMetadata, TopicMetadata};
+pub use error::Error;
+pub use properties::Properties;
+
+pub use klamm_protocol::{ApiKey, ErrorCode, Uuid};

@@ -1,1 +1,4 @@
 //! Integration tests of the client; `KLAMM_TEST_BOOTSTRAP` names a broker to use instead of an embedded node.
+
+mod bed;
+mod cluster;

@@ -1,0 +1,64 @@
+//! What a test stands on: a node of its own, or the broker that the environment names.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use klamm_client::Client;
+use klamm_testkit::Cluster;
+
+/// The broker to test against instead of an embedded node.
+const BOOTSTRAP: &str = "KLAMM_TEST_BOOTSTRAP";
+
+/// A cluster that is there for one test.
+pub(crate) struct Bed {
+    bootstrap: String,
+    cluster: Option<Cluster>,
+}
+
+impl Bed {
+    /// An embedded node, unless the environment names a broker.
+    pub(crate) async fn start() -> Bed {
+        Bed::with(&[]).await
+    }
+
+    /// As [`Bed::start`], with settings of its own for an embedded node.
+    pub(crate) async fn with(settings: &[(&str, &str)]) -> Bed {
+        if let Ok(bootstrap) = std::env::var(BOOTSTRAP) {
+            return Bed {
+                bootstrap,
+                cluster: None,
+            };
+        }
+        let builder = settings
+            .iter()
+            .fold(Cluster::builder(), |builder, (key, value)| builder.set(*key, *value));
+        let cluster = builder.start().await.expect("the node starts");
+        Bed {
+            bootstrap: cluster.bootstrap(),
+            cluster: Some(cluster),
+        }
+    }
+
+    /// `host:port`.
+    pub(crate) fn bootstrap(&self) -> String {
+        self.bootstrap.clone()
+    }
+
+    /// The embedded node; `None` when the broker is another's, which a test must not stop.
+    pub(crate) fn embedded(&mut self) -> Option<&mut Cluster> {
+        self.cluster.as_mut()
+    }
+
+    /// A client with the defaults.
+    pub(crate) async fn client(&self) -> Client {
+        Client::connect(self.bootstrap()).await.expect("the cluster answers")
+    }
+}
+
+/// A name that no other test has, also on a broker that many runs share.
+pub(crate) fn fresh(prefix: &str) -> String {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("the clock is set");
+    format!("{prefix}-{}-{count}", since.as_millis() % 1_000_000_000)
+}
