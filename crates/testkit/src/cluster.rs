@@ -9,6 +9,8 @@ use klamm_config::{ConfigErrors, Origin, ServerConfig};
 use klamm_net::{Client, ConnectError};
 use tempfile::TempDir;
 
+use crate::Proxy;
+
 /// Why a cluster did not start or stop.
 #[derive(Debug, thiserror::Error)]
 pub enum TestkitError {
@@ -106,6 +108,14 @@ impl Cluster {
     /// Where clients connect.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// A proxy before this cluster, for tests of what clients do when things go wrong. It stays over restarts of the node.
+    ///
+    /// # Errors
+    /// When no port is to be had.
+    pub fn proxy(&self) -> io::Result<Proxy> {
+        Proxy::before(&self.bootstrap())
     }
 
     /// Where the controller listens; `None` while the node is down.

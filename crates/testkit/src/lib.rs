@@ -33,8 +33,13 @@
 //! assert_eq!(cluster.bootstrap(), bootstrap);
 //! # Ok(()) }
 //! ```
+//!
+//! [`Cluster::proxy`] puts a [`Proxy`] before it, which makes requests fail, connections drop and replies late, and shows what
+//! clients sent.
 mod cluster;
+mod proxy;
 mod run;
 
 pub use cluster::{Cluster, ClusterBuilder, TestkitError};
+pub use proxy::{AnyApi, Fault, On, Proxy, Requests, Seen};
 pub use run::run;

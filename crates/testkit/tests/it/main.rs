@@ -6,3 +6,4 @@ mod metadata;
 mod not_offered;
 mod nulls;
 mod producer_ids;
+mod proxy;
