@@ -130,6 +130,13 @@ impl BatchBuilder {
         self
     }
 
+    /// Asks for memory for a batch of so many bytes at once, header included, instead of bit by bit.
+    #[must_use]
+    pub fn capacity(mut self, bytes: usize) -> Self {
+        self.buffer.reserve_exact(bytes.saturating_sub(self.buffer.len()));
+        self
+    }
+
     /// Adds a record at the next offset and returns that offset. `timestamp` is in milliseconds, or -1.
     pub fn push(
         &mut self,

@@ -1,12 +1,13 @@
-//! What a broker may change in a batch in place. Everything else stays as the producer sent it.
+//! What may be changed in a batch in place: by a broker, or by the producer that sends it once more. Everything else
+//! stays as it was built.
 //!
 //! `batch` is one whole batch, header included. Base offset and leader epoch lie outside the checksum.
 
 use crate::attributes::{Attributes, TimestampType};
 use crate::batch::crc32c;
 use crate::header::{
-    ATTRIBUTES_AT, BASE_OFFSET_AT, BATCH_OVERHEAD, CRC_AT, LAST_OFFSET_DELTA_AT, LEADER_EPOCH_AT, MAGIC_AT, MAGIC_V2,
-    MAX_TIMESTAMP_AT, read_i32,
+    ATTRIBUTES_AT, BASE_OFFSET_AT, BASE_SEQUENCE_AT, BATCH_OVERHEAD, CRC_AT, LAST_OFFSET_DELTA_AT, LEADER_EPOCH_AT,
+    MAGIC_AT, MAGIC_V2, MAX_TIMESTAMP_AT, PRODUCER_EPOCH_AT, PRODUCER_ID_AT, read_i32,
 };
 
 /// Sets the offset of the first record.
@@ -47,6 +48,16 @@ pub fn set_max_timestamp(batch: &mut [u8], timestamp_type: TimestampType, max_ti
     seal(batch);
 }
 
+/// Gives the batch another producer id, epoch and first sequence number, and the checksum to them: for a producer that
+/// starts over with its sequence numbers before it sends the batch again (KIP-360).
+pub fn set_producer(batch: &mut [u8], producer_id: i64, producer_epoch: i16, base_sequence: i32) {
+    assert_is_batch(batch);
+    batch[PRODUCER_ID_AT..][..8].copy_from_slice(&producer_id.to_be_bytes());
+    batch[PRODUCER_EPOCH_AT..][..2].copy_from_slice(&producer_epoch.to_be_bytes());
+    batch[BASE_SEQUENCE_AT..][..4].copy_from_slice(&base_sequence.to_be_bytes());
+    seal(batch);
+}
+
 /// Computes the checksum and writes it into the header.
 pub(crate) fn seal(batch: &mut [u8]) {
     let crc = crc32c(&batch[ATTRIBUTES_AT..]);
@@ -58,4 +69,25 @@ fn assert_is_batch(batch: &[u8]) {
         batch.len() >= BATCH_OVERHEAD && batch[MAGIC_AT] == MAGIC_V2 as u8,
         "only a parsed batch is edited in place"
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Batch, BatchBuilder, Compression};
+
+    #[test]
+    fn another_producer_makes_the_batch_that_it_would_have_built() {
+        let build = |id, epoch, sequence| {
+            let mut builder = BatchBuilder::new(Compression::Lz4)
+                .capacity(500)
+                .producer(id, epoch, sequence);
+            builder.push(7, Some(b"k"), Some(b"v"), &[]).unwrap();
+            builder.build().to_vec()
+        };
+        let mut batch = build(1, 2, 3);
+        set_producer(&mut batch, i64::MAX, i16::MAX, i32::MAX);
+        assert_eq!(batch, build(i64::MAX, i16::MAX, i32::MAX));
+        Batch::parse(&batch).unwrap().verify_crc().unwrap();
+    }
 }

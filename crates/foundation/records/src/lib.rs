@@ -22,7 +22,9 @@ pub use batch::{Batch, BatchError, Batches, batches, crc32c};
 pub use builder::{BatchBuilder, BatchFull};
 pub use compression::{Codec, Compression, DecompressError, LevelOutOfRange, Scratch};
 pub use control::{ControlKeyError, ControlRecordType};
-pub use edit::{set_base_offset, set_last_offset, set_log_append_time, set_max_timestamp, set_partition_leader_epoch};
+pub use edit::{
+    set_base_offset, set_last_offset, set_log_append_time, set_max_timestamp, set_partition_leader_epoch, set_producer,
+};
 pub use header::{
     BATCH_OVERHEAD, BatchHeader, LOG_OVERHEAD, MAGIC_V2, NO_OFFSET, NO_PARTITION_LEADER_EPOCH, NO_PRODUCER_EPOCH,
     NO_PRODUCER_ID, NO_SEQUENCE, NO_TIMESTAMP,
