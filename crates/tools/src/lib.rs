@@ -20,9 +20,12 @@
 //!    (`tests/it/table.rs`). Then `cargo xtask docs`.
 mod call;
 mod completions;
+mod dump_log;
+pub mod connect;
 mod install;
 mod node;
 pub mod output;
+mod record_schemas;
 mod run;
 pub mod spec;
 mod start;
@@ -40,6 +43,7 @@ use output::Failure;
 const TOOLS: &[Tool] = &[
     start::TOOL,
     storage::TOOL,
+    dump_log::TOOL,
     install::TOOL,
     completions::COMPLETIONS,
     completions::MAN,

@@ -83,6 +83,11 @@ impl Matches {
         self.typed(name).collect()
     }
 
+    /// All flags as typed, in their order, with the value that each was given.
+    pub fn in_order(&self) -> impl Iterator<Item = (&'static str, Option<&str>)> {
+        self.given.iter().map(|(name, value)| (*name, value.as_deref()))
+    }
+
     /// The value of a flag of [`super::Kind::Int`].
     pub fn int(&self, name: &str) -> Option<i32> {
         self.number(name)

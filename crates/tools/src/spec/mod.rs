@@ -44,6 +44,8 @@ pub struct Tool {
     pub help_exit: u8,
     /// The exit code of the help that comes when nothing at all was typed, if it does: on stderr, unless it is 0.
     pub bare_help: Option<u8>,
+    /// What stands before the parser's complaints.
+    pub mistake_prefix: &'static str,
     /// Its own flags; `--help`, `--version` and `--json` come by themselves.
     pub flags: &'static [Flag],
     /// Flags of which only one may be given.
@@ -170,6 +172,7 @@ impl Tool {
         manners: Manners::Own,
         help_exit: 0,
         bare_help: None,
+        mistake_prefix: "",
         flags: &[],
         exclusive: &[],
         commands: &[],
@@ -199,6 +202,12 @@ impl Tool {
     /// What Klamm's own commands have in common: `..Tool::own()`.
     pub const fn own() -> Tool {
         Tool::EMPTY
+    }
+
+    /// Whether it or one of its sub-commands has the flag.
+    pub fn has_flag(&self, name: &str) -> bool {
+        let own = self.commands.iter().flat_map(|command| command.flags);
+        self.flags.iter().chain(own).any(|flag| flag.name == name)
     }
 
     /// The sub-command of this name.

@@ -67,7 +67,8 @@ impl<'a> Reader<'a> {
             true => name,
             false => name.char_indices().nth(1).map_or(name, |(end, _)| &name[..end]),
         };
-        Failure::kafka(format!("{told} is not a recognized option")).hint(unknown_hint(self.tool, None, name))
+        let prefix = self.tool.mistake_prefix;
+        Failure::kafka(format!("{prefix}{told} is not a recognized option")).hint(unknown_hint(self.tool, None, name))
     }
 
     fn give(&mut self, flag: &'static Flag, value: Option<&str>) -> Result<(), Failure> {
@@ -106,7 +107,7 @@ impl<'a> Reader<'a> {
     }
 
     fn mistake(&self, message: String) -> Failure {
-        Failure::kafka(message).hint(help_hint(self.tool, None))
+        Failure::kafka(format!("{}{message}", self.tool.mistake_prefix)).hint(help_hint(self.tool, None))
     }
 
     fn end(self) -> Result<Asked, Failure> {
