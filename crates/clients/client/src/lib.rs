@@ -11,10 +11,11 @@ mod connection;
 mod error;
 mod properties;
 
-pub use admin::Admin;
+pub use admin::*;
 pub use client::{Client, ClientBuilder, Lane, Target};
 pub use cluster::{Broker, ClusterMetadata, CoordinatorKind, MetadataTopics, PartitionMetadata, TopicMetadata};
 pub use error::Error;
 pub use properties::Properties;
 
+pub use klamm_assignors::TopicPartition;
 pub use klamm_protocol::{ApiKey, ErrorCode, Uuid};

@@ -3,7 +3,7 @@
 use std::marker::PhantomData;
 
 use klamm_protocol::messages::{ApiVersionsRequest, ApiVersionsResponse};
-use klamm_protocol::{ErrorCode, Request};
+use klamm_protocol::{ApiKey, ErrorCode, Request};
 
 use super::options::address;
 use super::{Bootstrap, Client, ControllerReply, InFlight, Lane, Recovery, RequestOptions, Retry, Target};
@@ -58,7 +58,7 @@ impl Client {
         Ok(response)
     }
 
-    pub(super) async fn offered(&self, to: Target) -> Result<ApiVersionsResponse, Error> {
+    pub(crate) async fn offered(&self, to: Target) -> Result<ApiVersionsResponse, Error> {
         let request = ApiVersionsRequest {
             client_software_name: "klamm-client".to_owned(),
             client_software_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -176,9 +176,33 @@ impl Client {
         }))
     }
 
-    /// The newest version of an API that both a node and this client know; connects if need be.
-    pub(crate) async fn version_for<R: Request>(&self, to: &Target, lane: Lane) -> Result<i16, Error> {
-        pick::<R>(&self.connection(to, lane).await?, i16::MAX)
+    /// Refuses what can only be said in a version that no node in reach has.
+    pub(crate) async fn require(&self, api: ApiKey, least: i16, what: &str) -> Result<(), Error> {
+        let mut retry = self.retry(api.name());
+        let connection = loop {
+            if let Some(connection) = retry
+                .step(Error::is_transport, self.any_connection(Lane::General))
+                .await?
+            {
+                break connection;
+            }
+        };
+        match connection.versions().highest(api) {
+            Some(highest) if highest >= least => Ok(()),
+            highest => Err(Error::Unsupported {
+                api,
+                address: connection.label().to_string(),
+                reason: match highest {
+                    Some(highest) => format!("{what} need version {least}, the broker has {highest}"),
+                    None => "the broker does not offer it".to_owned(),
+                },
+            }),
+        }
+    }
+
+    /// Whether the bootstrap addresses are those of controllers.
+    pub(crate) fn is_of_controllers(&self) -> bool {
+        self.core.options.bootstrap == Bootstrap::Controllers
     }
 
     async fn connection(&self, to: &Target, lane: Lane) -> Result<Connection, Error> {

@@ -73,10 +73,15 @@ impl Retry {
 
     /// The error for a call whose time is over.
     pub(crate) fn timed_out(&self) -> Error {
+        self.timed_out_after(self.last.clone())
+    }
+
+    /// The error for a part of a call whose time is over.
+    pub(crate) fn timed_out_after(&self, last: Option<Error>) -> Error {
         Error::TimedOut {
             what: self.what.to_owned(),
             after: self.after,
-            last: self.last.clone().map(Box::new),
+            last: last.map(Box::new),
         }
     }
 }

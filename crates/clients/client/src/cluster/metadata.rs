@@ -50,7 +50,7 @@ pub struct TopicMetadata {
     pub error: ErrorCode,
     /// Its partitions by rising index.
     pub partitions: Vec<PartitionMetadata>,
-    pub(super) as_of: Instant,
+    pub(crate) as_of: Instant,
 }
 
 /// A partition.

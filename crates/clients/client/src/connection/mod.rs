@@ -18,7 +18,6 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use klamm_protocol::messages::ApiVersionsResponse;
 use klamm_protocol::{Request, frame};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
@@ -153,10 +152,6 @@ impl Connection {
 
     pub(crate) fn versions(&self) -> &NodeVersions {
         &self.shared.versions
-    }
-
-    pub(crate) fn offered(&self) -> &ApiVersionsResponse {
-        self.shared.versions.offered()
     }
 
     /// Whether requests can no longer be handed over.

@@ -18,7 +18,6 @@ const LARGEST_REPLY: usize = 1 << 20;
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct NodeVersions {
     ranges: BTreeMap<i16, VersionRange>,
-    offered: ApiVersionsResponse,
 }
 
 impl NodeVersions {
@@ -29,12 +28,12 @@ impl NodeVersions {
         });
         NodeVersions {
             ranges: ranges.collect(),
-            offered,
         }
     }
 
-    pub(crate) fn offered(&self) -> &ApiVersionsResponse {
-        &self.offered
+    /// The highest version of an API that the broker has.
+    pub(crate) fn highest(&self, api: ApiKey) -> Option<i16> {
+        self.ranges.get(&api.id()).map(|range| range.max)
     }
 
     /// The highest version, up to `cap`, that both sides know. The reason, when there is none.

@@ -49,6 +49,11 @@ impl Bed {
         self.cluster.as_mut()
     }
 
+    /// Whether the node is ours.
+    pub(crate) fn is_embedded(&self) -> bool {
+        self.cluster.is_some()
+    }
+
     /// A client with the defaults.
     pub(crate) async fn client(&self) -> Client {
         Client::connect(self.bootstrap()).await.expect("the cluster answers")

@@ -1,4 +1,5 @@
 //! Integration tests of the client; `KLAMM_TEST_BOOTSTRAP` names a broker to use instead of an embedded node.
 
+mod admin;
 mod bed;
 mod cluster;
