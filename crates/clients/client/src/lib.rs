@@ -8,14 +8,19 @@ mod admin;
 mod client;
 mod cluster;
 mod connection;
+pub mod consumer;
 mod error;
+pub mod producer;
 mod properties;
 
 pub use admin::*;
 pub use client::{Client, ClientBuilder, Lane, Target};
 pub use cluster::{Broker, ClusterMetadata, CoordinatorKind, MetadataTopics, PartitionMetadata, TopicMetadata};
+pub use consumer::{CommitError, Consumer, ConsumerBuilder, ConsumerError, ConsumerRecord, Records};
 pub use error::Error;
+pub use producer::{Acks, Delivery, Producer, ProducerBuilder, Record, RecordMetadata, SendError};
 pub use properties::Properties;
 
 pub use klamm_assignors::TopicPartition;
 pub use klamm_protocol::{ApiKey, ErrorCode, Uuid};
+pub use klamm_records::{Codec, Compression};
