@@ -154,6 +154,19 @@ pub struct Headers<'a> {
 }
 
 impl<'a> Headers<'a> {
+    /// The headers as they lie in the record: what [`Headers::from_bytes`] reads again.
+    #[inline]
+    pub fn as_bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// Headers that were read before, from their bytes and their number, for those who keep a record's place rather than
+    /// the record. Iterating panics if they are not what [`Headers::as_bytes`] and `len` said.
+    #[inline]
+    pub fn from_bytes(bytes: &'a [u8], count: usize) -> Self {
+        Self { bytes, count }
+    }
+
     #[inline]
     fn parse(body: &mut &'a [u8]) -> Result<Self, RecordFault> {
         let count = read_varint(body)?;
