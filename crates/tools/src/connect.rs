@@ -14,7 +14,10 @@ pub fn properties(args: &Matches) -> Result<Properties, Failure> {
         properties.set("bootstrap.servers", args.get("bootstrap-server").unwrap_or_default());
         properties.remove("bootstrap.controllers");
     } else if declared("bootstrap-controller") {
-        properties.set("bootstrap.controllers", args.get("bootstrap-controller").unwrap_or_default());
+        properties.set(
+            "bootstrap.controllers",
+            args.get("bootstrap-controller").unwrap_or_default(),
+        );
         properties.remove("bootstrap.servers");
     }
     Ok(properties)
@@ -61,10 +64,16 @@ pub fn exception_words(error: &Error, call: &str) -> String {
     match error {
         Error::Broker { code, message } => exception(*code, message.as_deref()),
         Error::TimedOut { .. } | Error::Unreachable { .. } => {
-            format!("org.apache.kafka.common.errors.TimeoutException: {}", words(error, call))
+            format!(
+                "org.apache.kafka.common.errors.TimeoutException: {}",
+                words(error, call)
+            )
         }
         Error::Unsupported { .. } => {
-            format!("org.apache.kafka.common.errors.UnsupportedVersionException: {}", words(error, call))
+            format!(
+                "org.apache.kafka.common.errors.UnsupportedVersionException: {}",
+                words(error, call)
+            )
         }
         other => format!("org.apache.kafka.common.KafkaException: {other}"),
     }

@@ -18,18 +18,24 @@
 //!    `Failure::own`; add `.hint(…)`. [`output::exception`] writes an error as a Java exception's name and message.
 //! 4. `mod NAME;` below, `NAME::TOOL` in [`TOOLS`], and in `tests/it/` the tests with the flags of Kafka's tool as data
 //!    (`tests/it/table.rs`). Then `cargo xtask docs`.
+mod broker_api_versions;
 mod call;
 mod completions;
-mod dump_log;
+mod configs;
 pub mod connect;
+mod delete_records;
+mod dump_log;
+mod get_offsets;
 mod install;
 mod node;
 pub mod output;
+mod patterns;
 mod record_schemas;
 mod run;
 pub mod spec;
 mod start;
 mod storage;
+mod topics;
 
 pub use call::{Call, Outcome};
 pub use node::{Formatting, Node, StorageInfo};
@@ -43,6 +49,11 @@ use output::Failure;
 const TOOLS: &[Tool] = &[
     start::TOOL,
     storage::TOOL,
+    topics::TOOL,
+    configs::TOOL,
+    get_offsets::TOOL,
+    delete_records::TOOL,
+    broker_api_versions::TOOL,
     dump_log::TOOL,
     install::TOOL,
     completions::COMPLETIONS,

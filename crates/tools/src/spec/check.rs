@@ -53,6 +53,23 @@ pub fn invalid_set(matches: &Matches, used: &[&str], invalid: &[&str], more: &st
     }
 }
 
+/// That `--bootstrap-server` lists `host:port`.
+pub fn addresses(matches: &Matches) -> Result<(), Failure> {
+    let list = matches.get("bootstrap-server").unwrap_or_default();
+    let has_port = |address: &str| {
+        address
+            .rsplit_once(':')
+            .is_some_and(|(_, port)| port.parse::<u16>().is_ok())
+    };
+    match list.split(',').all(has_port) {
+        true => Ok(()),
+        false => Err(usage(
+            matches,
+            "Please provide valid host:port like host1:9091,host2:9092",
+        )),
+    }
+}
+
 /// A mistake in the command line, in Kafka's words, with where to read on.
 pub fn usage(matches: &Matches, message: impl Into<String>) -> Failure {
     Failure::kafka(message).hint(format!("`klamm {} --help` shows the options", matches.tool().name))
