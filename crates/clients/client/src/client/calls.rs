@@ -81,7 +81,7 @@ impl Client {
             let repeated = retry.is_repeated();
             let attempt = async {
                 if repeated && to != Target::Any {
-                    self.core.refresh_brokers(self).await?;
+                    Box::pin(self.core.refresh_brokers(self)).await?;
                 }
                 self.start(&to, options.clone(), &make).await?.response().await
             };
@@ -102,7 +102,7 @@ impl Client {
             let repeated = retry.is_repeated();
             let attempt = async {
                 if repeated {
-                    self.core.refresh_brokers(self).await?;
+                    Box::pin(self.core.refresh_brokers(self)).await?;
                 }
                 self.start(&Target::Controller, options.clone(), &make)
                     .await?
@@ -133,7 +133,11 @@ impl Client {
         // A connection can be closed between our getting hold of it and the request: idle for too long, or the broker
         // went down. The next one is new.
         loop {
-            let connection = self.connection(to, options.lane).await?;
+            let connection = match self.ready_connection(to, options.lane) {
+                Some(connection) => connection,
+                // Boxed, since it is large and seldom needed.
+                None => Box::pin(self.connection(to, options.lane)).await?,
+            };
             if let Some(in_flight) = self.send(&connection, &options, &make).await? {
                 return Ok(in_flight);
             }
@@ -147,7 +151,7 @@ impl Client {
         make: impl Fn(i16) -> R,
     ) -> Result<InFlight<R>, Error> {
         loop {
-            let connection = self.any_connection(options.lane).await?;
+            let connection = Box::pin(self.any_connection(options.lane)).await?;
             if let Some(in_flight) = self.send(&connection, &options, &make).await? {
                 return Ok(in_flight);
             }
@@ -205,6 +209,16 @@ impl Client {
         self.core.options.bootstrap == Bootstrap::Controllers
     }
 
+    /// The connection to a broker, if there is one now.
+    fn ready_connection(&self, to: &Target, lane: Lane) -> Option<Connection> {
+        let Target::Broker(node) = to else { return None };
+        let known = self.core.cluster.current();
+        let broker = known.brokers().get(node)?;
+        let connection = self.core.pool.ready(&Peer::Node(*node), lane)?;
+        let address = connection.address();
+        (address.host == broker.host && address.port == broker.port).then_some(connection)
+    }
+
     async fn connection(&self, to: &Target, lane: Lane) -> Result<Connection, Error> {
         match to {
             Target::Any => self.any_connection(lane).await,
@@ -228,7 +242,7 @@ impl Client {
             .map(|(id, address)| (Peer::Node(id), address.clone()))
             .collect();
         shuffle(&mut candidates);
-        candidates.sort_by_key(|(peer, _)| !core.pool.is_connected(peer, lane));
+        candidates.sort_by_key(|(peer, _)| core.pool.ready(peer, lane).is_none());
         if candidates.is_empty() || core.options.recovery == Recovery::Rebootstrap {
             let mut bootstrap = core.options.addresses.clone();
             bootstrap.retain(|address| !candidates.iter().any(|(_, known)| known == address));

@@ -20,11 +20,6 @@ pub(crate) struct InFlight<R> {
 }
 
 impl<R: Request> InFlight<R> {
-    /// The version that was sent.
-    pub(crate) fn version(&self) -> i16 {
-        self.version
-    }
-
     /// Waits for the reply.
     pub(crate) async fn response(self) -> Result<(i16, R::Response), Error> {
         let (version, label) = (self.version, self.label.clone());

@@ -145,7 +145,7 @@ impl Client {
     /// # Errors
     /// As [`Client::metadata`].
     pub async fn refresh_metadata(&self, topics: MetadataTopics) -> Result<Arc<ClusterMetadata>, Error> {
-        self.core.fetched(self, topics, false).await
+        Box::pin(self.core.fetched(self, topics, false)).await
     }
 
     /// As [`Client::refresh_metadata`], creating topics that don't exist when the broker has `auto.create.topics.enable`.
@@ -153,7 +153,7 @@ impl Client {
     /// # Errors
     /// As [`Client::metadata`].
     pub async fn refresh_metadata_creating(&self, topics: MetadataTopics) -> Result<Arc<ClusterMetadata>, Error> {
-        self.core.fetched(self, topics, true).await
+        Box::pin(self.core.fetched(self, topics, true)).await
     }
 
     /// The node that coordinates a group or a transactional id, from the cache or asked for. Brokers whose coordinator
@@ -162,7 +162,10 @@ impl Client {
     /// # Errors
     /// [`Error::Broker`] with what the broker answered; [`Error::TimedOut`].
     pub async fn coordinator(&self, kind: CoordinatorKind, key: &str) -> Result<i32, Error> {
-        self.find_coordinator(kind, key).await
+        match self.core.coordinators.get(kind, key) {
+            Some(node) => Ok(node),
+            None => Box::pin(self.find_coordinator(kind, key)).await,
+        }
     }
 
     /// Forgets who coordinates, because they said that they don't.

@@ -38,7 +38,7 @@ impl Coordinators {
         self.lock().remove(&(kind, key.to_owned()));
     }
 
-    fn get(&self, kind: CoordinatorKind, key: &str) -> Option<i32> {
+    pub(crate) fn get(&self, kind: CoordinatorKind, key: &str) -> Option<i32> {
         self.lock().get(&(kind, key.to_owned())).copied()
     }
 
@@ -77,7 +77,7 @@ impl Client {
             .collect();
         let mut failed = BTreeMap::new();
         if !missing.is_empty() {
-            for (key, found) in self.ask_coordinators(kind, &missing).await? {
+            for (key, found) in Box::pin(self.ask_coordinators(kind, &missing)).await? {
                 match found {
                     Ok(node) => cache.learn(kind, &key, node),
                     Err(error) => drop(failed.insert(key, error)),

@@ -41,7 +41,8 @@ impl Core {
             }
             other => other,
         };
-        self.fetched(client, missing, false).await
+        // Boxed, since it is large and seldom needed.
+        Box::pin(self.fetched(client, missing, false)).await
     }
 
     /// What the cluster says, asked after this call has begun.

@@ -111,14 +111,11 @@ impl Pool {
         }
     }
 
-    /// Whether there is a connection right now.
-    pub(crate) fn is_connected(&self, peer: &Peer, lane: Lane) -> bool {
-        let slot = lock(&self.slots).get(&(peer.clone(), lane)).cloned();
-        slot.is_some_and(|slot| {
-            lock(&slot.current)
-                .as_ref()
-                .is_some_and(|connection| !connection.is_closed())
-        })
+    /// The connection that there is right now.
+    pub(crate) fn ready(&self, peer: &Peer, lane: Lane) -> Option<Connection> {
+        let slot = lock(&self.slots).get(&(peer.clone(), lane)).cloned()?;
+        let current = lock(&slot.current);
+        current.as_ref().filter(|connection| !connection.is_closed()).cloned()
     }
 
     /// Keeps the connections that were made by address for the nodes that turned out to be there.
