@@ -1,14 +1,13 @@
 //! The LZ4 frame format.
 //!
-//! Written as Java's client does it: independent blocks of 64 KiB, no checksums but the descriptor's. Read with all that
-//! the format has except dictionaries: block checksums, content checksum, dependent blocks. What follows the first
-//! frame is ignored, as Kafka's reader does.
+//! Written as Java's client does it: independent blocks of 64 KiB, no checksums but the descriptor's. Read with what
+//! Kafka's reader takes: block checksums and a content checksum too, but no dictionaries and no dependent blocks, for a
+//! broker that stored such a frame would store what no Java consumer can read. What follows the first frame is ignored.
 
 mod high;
 
 use lz4_flex::block::{
-    CompressTable, DecompressError as BlockError, compress_into_with_table, decompress_into_with_dict,
-    get_maximum_output_size,
+    CompressTable, DecompressError as BlockError, compress_into_with_table, decompress_into, get_maximum_output_size,
 };
 use twox_hash::XxHash32;
 
@@ -28,8 +27,6 @@ const UNCOMPRESSED_BLOCK: u32 = 1 << 31;
 /// Input bytes per block that we write.
 const BLOCK_SIZE: usize = 64 * 1024;
 const BLOCK_SIZE_64K: u8 = 4 << 4;
-/// How far back a dependent block may reach.
-const WINDOW: usize = 64 * 1024;
 /// A byte of a block makes at most so many of the output.
 const MAX_EXPANSION: usize = 255;
 
@@ -65,6 +62,9 @@ impl Descriptor {
         }
         if flags & REFUSED_FLAGS != 0 {
             return Err(corrupt("reserved flags or a dictionary"));
+        }
+        if flags & INDEPENDENT_BLOCKS == 0 {
+            return Err(corrupt("blocks that depend on each other"));
         }
         let max_block_size = match block_size {
             0x40 | 0x50 | 0x60 | 0x70 => 1 << (2 * (block_size >> 4) + 8),
@@ -128,12 +128,7 @@ fn decompress_block(
     let allowed = descriptor.max_block_size.min(block.len().saturating_mul(MAX_EXPANSION));
     let room = allowed.min(limit - from);
     writable(out, from, room, limit);
-    let (before, after) = out.split_at_mut(from);
-    let window = match descriptor.has(INDEPENDENT_BLOCKS) {
-        true => &[][..],
-        false => &before[from.saturating_sub(WINDOW)..],
-    };
-    match decompress_into_with_dict(block, &mut after[..room], window) {
+    match decompress_into(block, &mut out[from..from + room]) {
         Ok(size) => Ok(from + size),
         Err(BlockError::OutputTooSmall { .. }) if room < allowed => Err(too_large(limit)),
         Err(_) => Err(corrupt("broken block")),

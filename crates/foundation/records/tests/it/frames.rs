@@ -19,7 +19,7 @@ fn compressed(codec: impl Into<Codec>, input: &[u8]) -> Vec<u8> {
 #[test]
 fn frames_of_other_writers() {
     for (name, compression) in [
-        ("lz4-dependent-blocks-all-checksums.bin", Compression::Lz4),
+        ("lz4-all-checksums.bin", Compression::Lz4),
         ("lz4-4-mib-blocks.bin", Compression::Lz4),
         ("zstd-two-frames-and-a-skippable.bin", Compression::Zstd),
         ("zstd-window-128-mib.bin", Compression::Zstd),
@@ -34,21 +34,35 @@ fn frames_of_other_writers() {
 }
 
 #[test]
+fn lz4_blocks_that_depend_on_each_other_are_refused_as_by_kafka() {
+    assert_eq!(
+        decompressed(
+            Compression::Lz4,
+            &golden("frames/lz4-dependent-blocks-all-checksums.bin")
+        ),
+        Err(DecompressError::Corrupt {
+            compression: Compression::Lz4,
+            reason: "blocks that depend on each other",
+        })
+    );
+}
+
+#[test]
 fn checksums_of_frames_are_verified() {
     let corrupt = |compression, reason| Err(DecompressError::Corrupt { compression, reason });
-    let mut bytes = golden("frames/lz4-dependent-blocks-all-checksums.bin");
+    let mut bytes = golden("frames/lz4-all-checksums.bin");
     *bytes.last_mut().unwrap() ^= 1;
     assert_eq!(
         decompressed(Compression::Lz4, &bytes),
         corrupt(Compression::Lz4, "content checksum mismatch")
     );
-    let mut bytes = golden("frames/lz4-dependent-blocks-all-checksums.bin");
+    let mut bytes = golden("frames/lz4-all-checksums.bin");
     bytes[14] ^= 1;
     assert_eq!(
         decompressed(Compression::Lz4, &bytes),
         corrupt(Compression::Lz4, "descriptor checksum mismatch")
     );
-    let mut bytes = golden("frames/lz4-dependent-blocks-all-checksums.bin");
+    let mut bytes = golden("frames/lz4-all-checksums.bin");
     bytes[30] ^= 1;
     assert_eq!(
         decompressed(Compression::Lz4, &bytes),
