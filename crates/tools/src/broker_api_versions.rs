@@ -40,7 +40,11 @@ async fn run(call: &mut Call) -> Outcome {
     properties.set_default("request.timeout.ms", "5000");
     properties.set_default("default.api.timeout.ms", "5000");
     let addresses = properties.get("bootstrap.servers").unwrap_or_default().to_owned();
-    let client = connect::client_of(properties)?;
+    let client = connect::client_of(properties).map_err(|failure| match check::addresses(&call.args) {
+        // Kafka's tool has a client of its own, which is franker.
+        Err(_) => Failure::kafka(format!("Invalid url in bootstrap.servers: {addresses}")),
+        Ok(()) => failure,
+    })?;
     let known = client
         .refresh_metadata(MetadataTopics::Brokers)
         .await

@@ -3,7 +3,7 @@
 
 use klamm_client::{Client, ClientBuilder, Error, Properties};
 
-use crate::output::{Failure, exception};
+use crate::output::{Failure, exception, sentence};
 use crate::spec::{COMMAND_CONFIG, Matches};
 
 /// The settings of `--command-config`, if given, with the addresses from the command line over them.
@@ -54,9 +54,22 @@ pub fn words(error: &Error, call: &str) -> String {
         Error::TimedOut { .. } | Error::Unreachable { .. } => {
             format!("Timed out waiting for a node assignment. Call: {call}")
         }
-        Error::Unsupported { api, .. } => format!("The node does not support {}", api.name()),
+        Error::Unsupported { api, .. } => format!("The node does not support {}", constant(api.name())),
+        Error::Broker { code, message: None } => sentence(*code).to_owned(),
         other => other.to_string(),
     }
+}
+
+/// `DescribeConfigs` is `DESCRIBE_CONFIGS` in Java.
+fn constant(name: &str) -> String {
+    let mut constant = String::new();
+    for letter in name.chars() {
+        if letter.is_ascii_uppercase() && !constant.is_empty() {
+            constant.push('_');
+        }
+        constant.push(letter.to_ascii_uppercase());
+    }
+    constant
 }
 
 /// The same behind the class of the exception: `org.apache.kafka.common.errors.TimeoutException: …`.

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::call::{Call, Outcome};
 use crate::connect::{self, exception_words};
 use crate::output::Failure;
-use crate::spec::{BOOTSTRAP_SERVER, COMMAND_CONFIG, Example, Flag, Group, Run, Tool};
+use crate::spec::{COMMAND_CONFIG, Example, Flag, Group, OPTIONAL_BOOTSTRAP_SERVER, Run, Tool, check};
 
 pub(crate) const TOOL: Tool = Tool {
     name: "delete-records",
@@ -20,8 +20,8 @@ pub(crate) const TOOL: Tool = Tool {
            before the offset are gone for good; -1 stands for all that there are. The exit code is 0 even if a partition could \
            not be done: its line says why.",
     flags: &[
-        BOOTSTRAP_SERVER,
-        Flag::file("offset-json-file", "FILE", "Which partitions, and up to which offset").required(),
+        OPTIONAL_BOOTSTRAP_SERVER.required_by_tool(),
+        Flag::file("offset-json-file", "FILE", "Which partitions, and up to which offset").required_by_tool(),
         COMMAND_CONFIG,
     ],
     examples: &[
@@ -46,10 +46,10 @@ struct Item {
 }
 
 async fn run(call: &mut Call) -> Outcome {
+    check::required(&call.args, &["bootstrap-server", "offset-json-file"])?;
     let path = call.args.get("offset-json-file").unwrap_or_default();
-    let text = std::fs::read_to_string(path).map_err(|error| {
-        Failure::own(format!("can't read `{path}`: {error}")).origin("`--offset-json-file` on the command line")
-    })?;
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| Failure::kafka(format!("Unable to read file {path}")).hint(error.to_string()))?;
     let before = parse(&text)?;
     let client = connect::client(&call.args)?;
     if !call.out.is_json() {
@@ -105,6 +105,14 @@ fn parse(text: &str) -> Result<Vec<(TopicPartition, i64)>, Failure> {
     let partitions = value
         .get("partitions")
         .ok_or_else(|| wrong("Missing partitions field".to_owned()))?;
+    for item in partitions.as_array().into_iter().flatten() {
+        let missing = ["topic", "partition", "offset"]
+            .into_iter()
+            .find(|field| item.get(field).is_none());
+        if let Some(field) = missing {
+            return Err(wrong(format!("No such field exists: `{field}`")));
+        }
+    }
     let items: Vec<Item> = Vec::deserialize(partitions).map_err(|error| wrong(error.to_string()))?;
     let mut before = BTreeMap::new();
     let mut twice = BTreeSet::new();
@@ -142,7 +150,10 @@ mod tests {
             message(twice),
             "Offset json file contains duplicate topic partitions: t-0"
         );
-        assert!(message(r#"{"partitions": [{"topic": "t"}]}"#).contains("partition"));
+        assert_eq!(
+            message(r#"{"partitions": [{"topic": "t"}]}"#),
+            "No such field exists: `partition`"
+        );
         assert!(parse(r#"{"partitions": []}"#).unwrap().is_empty());
     }
 }

@@ -23,6 +23,7 @@ mod call;
 mod completions;
 mod configs;
 pub mod connect;
+mod consumer_groups;
 mod delete_records;
 mod dump_log;
 mod get_offsets;
@@ -55,6 +56,7 @@ const TOOLS: &[Tool] = &[
     delete_records::TOOL,
     broker_api_versions::TOOL,
     dump_log::TOOL,
+    consumer_groups::TOOL,
     install::TOOL,
     completions::COMPLETIONS,
     completions::MAN,

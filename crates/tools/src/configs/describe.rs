@@ -1,5 +1,7 @@
 //! `--describe`.
 
+use std::collections::BTreeSet;
+
 use klamm_client::{Client, ConfigEntry, ConfigResourceKind, ConfigSource, DescribeConfigs, ListGroups};
 use serde_json::{Value, json};
 
@@ -31,6 +33,18 @@ async fn resources(call: &mut Call, client: &Client, kind: Kind, name: Option<&S
         None => all_names(call, client, kind).await?,
     };
     let all = call.args.has("all");
+    if let Some(name) = name.filter(|_| !all)
+        && !exists(call, client, kind, name).await?
+    {
+        let words = format!(
+            "The {} '{name}' doesn't exist and doesn't have dynamic config.",
+            kind.singular()
+        );
+        return match call.out.is_json() {
+            true => Ok(call.err.line(words)),
+            false => call.out.line(words),
+        };
+    }
     for name in names {
         if !call.out.is_json() {
             let whose = match (name.is_empty(), all) {
@@ -67,22 +81,34 @@ async fn all_names(call: &Call, client: &Client, kind: Kind) -> Result<Vec<Strin
                 .chain([String::new()])
                 .collect())
         }
-        Kind::ClientMetrics => {
-            let kinds = [ConfigResourceKind::ClientMetrics];
-            let found = admin
-                .list_config_resources(&kinds)
-                .await
-                .map_err(failed(call, "listConfigResources"))?;
-            Ok(found.into_iter().map(|resource| resource.name).collect())
-        }
+        Kind::ClientMetrics => with_settings(call, client, kind).await,
         _ => {
             let groups = admin
                 .list_groups(&ListGroups::default())
                 .await
                 .map_err(failed(call, "listGroups"))?;
-            Ok(groups.groups.into_iter().map(|group| group.group_id).collect())
+            let mut names: BTreeSet<String> = groups.groups.into_iter().map(|group| group.group_id).collect();
+            names.extend(with_settings(call, client, kind).await?);
+            Ok(names.into_iter().collect())
         }
     }
+}
+
+/// Those that exist by having settings.
+async fn with_settings(call: &Call, client: &Client, kind: Kind) -> Result<Vec<String>, Failure> {
+    let kinds: Vec<ConfigResourceKind> = kind.resource("").map(|resource| resource.kind).into_iter().collect();
+    let failed = failed(call, "listConfigResources");
+    let found = client.admin().list_config_resources(&kinds).await.map_err(failed)?;
+    Ok(found.into_iter().map(|resource| resource.name).collect())
+}
+
+/// Whether there is such a thing, or settings for it.
+async fn exists(call: &Call, client: &Client, kind: Kind, name: &str) -> Result<bool, Failure> {
+    if kind == Kind::Topic {
+        valid_name(name).map_err(wrong)?;
+    }
+    let names = all_names(call, client, kind).await?;
+    Ok(names.iter().any(|known| known == name))
 }
 
 /// The settings of one thing by rising name: all of them, or those that were changed while the cluster ran.

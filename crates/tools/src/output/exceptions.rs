@@ -4,8 +4,28 @@ use klamm_protocol::ErrorCode;
 
 /// As in a stack trace: `org.apache.kafka.common.errors.InvalidTopicException: The request …`.
 pub fn exception(code: ErrorCode, message: Option<&str>) -> String {
-    let message = message.unwrap_or_else(|| code.message());
+    let message = message.unwrap_or_else(|| sentence(code));
     format!("org.apache.kafka.common.errors.{}: {message}", exception_of(code))
+}
+
+/// What Java's client says of an error that came without words. Scripts look for these; the rest reads as our client has it.
+pub fn sentence(code: ErrorCode) -> &'static str {
+    match code {
+        ErrorCode::OFFSET_OUT_OF_RANGE => {
+            "The requested offset is not within the range of offsets maintained by the server."
+        }
+        ErrorCode::UNKNOWN_TOPIC_OR_PARTITION => "This server does not host this topic-partition.",
+        ErrorCode::UNKNOWN_TOPIC_ID => "This server does not host this topic ID.",
+        ErrorCode::TOPIC_ALREADY_EXISTS => "Topic with this name already exists.",
+        ErrorCode::COORDINATOR_NOT_AVAILABLE => "The coordinator is not available.",
+        ErrorCode::GROUP_ID_NOT_FOUND => "The group id does not exist.",
+        ErrorCode::NON_EMPTY_GROUP => "The group is not empty.",
+        ErrorCode::UNKNOWN_MEMBER_ID => "The coordinator is not aware of this member.",
+        ErrorCode::GROUP_SUBSCRIBED_TO_TOPIC => {
+            "Deleting offsets of a topic is forbidden while the consumer group is actively subscribed to it."
+        }
+        other => other.message(),
+    }
 }
 
 /// The simple name of the class, as `OffsetOutOfRangeException`.

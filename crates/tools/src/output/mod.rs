@@ -2,8 +2,10 @@
 
 mod exceptions;
 mod failure;
+mod java;
 mod out;
 
-pub use exceptions::{exception, exception_of};
+pub use exceptions::{exception, exception_of, sentence};
 pub use failure::Failure;
+pub use java::hash_map_order;
 pub use out::{Messages, Out, Streams};

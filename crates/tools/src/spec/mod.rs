@@ -24,6 +24,7 @@ pub(crate) use parse::nearest;
 pub use parse::{Asked, parse};
 
 use crate::call::{Call, Outcome};
+use crate::output::Failure;
 
 /// One tool: a row of the table.
 #[derive(Clone, Copy, Debug)]
@@ -46,6 +47,9 @@ pub struct Tool {
     pub bare_help: Option<u8>,
     /// What stands before the parser's complaints.
     pub mistake_prefix: &'static str,
+    /// How it tells that a value is none of its kind or one too many, which joptsimple finds out when the tool asks for it;
+    /// none if as all else.
+    pub value_mistake: Option<fn(String) -> Failure>,
     /// Its own flags; `--help`, `--version` and `--json` come by themselves.
     pub flags: &'static [Flag],
     /// Flags of which only one may be given.
@@ -173,6 +177,7 @@ impl Tool {
         help_exit: 0,
         bare_help: None,
         mistake_prefix: "",
+        value_mistake: None,
         flags: &[],
         exclusive: &[],
         commands: &[],

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::{chosen, exists, failed, told};
 use crate::call::{Call, Outcome};
-use crate::output::Failure;
+use crate::output::{Failure, hash_map_order};
 use crate::spec::Matches;
 
 /// What there is to say of one topic.
@@ -51,11 +51,7 @@ pub(super) async fn run(call: &mut Call, admin: &Admin) -> Outcome {
 async fn asked(args: &Matches, admin: &Admin) -> Result<Vec<TopicRef>, Failure> {
     let id = args.get("topic-id").map(|text| {
         let id: Result<Uuid, _> = text.parse();
-        id.map_err(|_| {
-            told(format_args!(
-                "`{text}` is not 16 bytes in base64, as the id of a topic is"
-            ))
-        })
+        id.map_err(|_| told(not_an_id(text)))
     });
     match id.transpose()?.filter(|id| *id != Uuid::ZERO) {
         None => {
@@ -76,6 +72,18 @@ async fn asked(args: &Matches, admin: &Admin) -> Result<Vec<TopicRef>, Failure> 
             }
         }
     }
+}
+
+/// Java's words.
+fn not_an_id(text: &str) -> String {
+    if text.len() > 24 {
+        let prefix: String = text.chars().take(24).collect();
+        return format!("Input string with prefix `{prefix}` is too long to be decoded as a base64 UUID");
+    }
+    format!(
+        "Input string `{text}` decoded as {} bytes, which is not equal to the expected 16 bytes of a base64-encoded UUID",
+        text.len() * 6 / 8
+    )
 }
 
 /// One topic that was listed a moment ago.
@@ -99,7 +107,9 @@ async fn configs(admin: &Admin, topics: &[TopicDescription]) -> Result<BTreeMap<
         .map_err(failed)?;
     let mut configs = BTreeMap::new();
     for (resource, outcome) in answers {
-        configs.insert(resource.name, outcome.map_err(failed)?);
+        // Kafka's tool keeps them in a `HashMap`.
+        let entries = hash_map_order(outcome.map_err(failed)?, |entry| &entry.name);
+        configs.insert(resource.name, entries);
     }
     Ok(configs)
 }

@@ -87,14 +87,14 @@ impl<'a> Reader<'a> {
             && convert(flag, value).is_err()
         {
             let message = format!("Cannot parse argument '{value}' of option {}", flag.name);
-            return Err(self.mistake(message));
+            return Err(self.value_mistake(message));
         }
         if flag.value != Value::No && !flag.repeats && self.matches.has(flag.name) {
             let message = format!(
                 "Found multiple arguments for option {}, but you asked for only one",
                 flag.name
             );
-            return Err(self.mistake(message));
+            return Err(self.value_mistake(message));
         }
         self.matches.give(flag, value.map(str::to_owned));
         Ok(())
@@ -104,6 +104,13 @@ impl<'a> Reader<'a> {
         let next = self.words.get(self.at)?;
         let is_value = !looks_like_an_option(next) && convert(flag, next).is_ok();
         is_value.then(|| self.next()).flatten()
+    }
+
+    fn value_mistake(&self, message: String) -> Failure {
+        match self.tool.value_mistake {
+            Some(told) => told(message).hint(help_hint(self.tool, None)),
+            None => self.mistake(message),
+        }
     }
 
     fn mistake(&self, message: String) -> Failure {

@@ -1,0 +1,174 @@
+//! Runs tools and keeps what they say.
+
+use std::ffi::OsString;
+use std::io::{self, Cursor, Write};
+use std::sync::{Arc, Mutex};
+
+use klamm_config::ServerConfig;
+use klamm_testkit::Cluster;
+use klamm_tools::output::{Failure, Streams};
+use klamm_tools::{Call, Formatting, Node, Outcome, StorageInfo};
+
+/// What a tool said and how it ended.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) code: u8,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+/// A node of ours with a runtime that it lives on.
+pub(crate) struct Bed {
+    runtime: tokio::runtime::Runtime,
+    cluster: Option<Cluster>,
+    address: String,
+}
+
+impl Bed {
+    pub(crate) fn start() -> Bed {
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        let runtime = builder.worker_threads(1).enable_all().build().unwrap();
+        let cluster = runtime.block_on(Cluster::start()).unwrap();
+        Bed {
+            address: cluster.bootstrap(),
+            runtime,
+            cluster: Some(cluster),
+        }
+    }
+
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// `klamm TOOL --bootstrap-server … REST`, split at blanks.
+    pub(crate) fn run(&self, line: &str) -> Ran {
+        let (tool, rest) = line.split_once(' ').unwrap_or((line, ""));
+        run(&format!("{tool} --bootstrap-server {} {rest}", self.address))
+    }
+
+    /// The same, with success and nothing on stderr; what it printed.
+    pub(crate) fn prints(&self, line: &str) -> String {
+        let ran = self.run(line);
+        assert_eq!((ran.code, &*ran.err), (0, ""), "{line}: {}", ran.out);
+        ran.out
+    }
+}
+
+impl Drop for Bed {
+    fn drop(&mut self) {
+        let _inside = self.runtime.enter();
+        drop(self.cluster.take());
+    }
+}
+
+/// `klamm LINE`, split at blanks.
+pub(crate) fn run(line: &str) -> Ran {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    run_as("klamm", &words)
+}
+
+pub(crate) fn run_words(words: &[&str]) -> Ran {
+    run_as("klamm", words)
+}
+
+/// With another name for the program.
+pub(crate) fn run_as(program: &str, words: &[&str]) -> Ran {
+    let (out, err) = (Kept::default(), Kept::default());
+    let code = run_with(program, words, Box::new(out.clone()), Box::new(err.clone()));
+    Ran {
+        code,
+        out: out.text(),
+        err: err.text(),
+    }
+}
+
+/// With a reader that has gone before anything was written; what was on stderr then.
+pub(crate) fn run_into_closed_pipe(line: &str) -> Ran {
+    let err = Kept::default();
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let code = run_with("klamm", &words, Box::new(Gone), Box::new(err.clone()));
+    Ran {
+        code,
+        out: String::new(),
+        err: err.text(),
+    }
+}
+
+fn run_with(program: &str, words: &[&str], output: Box<dyn Write + Send>, error: Box<dyn Write + Send>) -> u8 {
+    let argv = [program].into_iter().chain(words.iter().copied()).map(OsString::from);
+    let streams = Streams {
+        input: Box::new(Cursor::new(Vec::new())),
+        output,
+        error,
+        colour: false,
+    };
+    klamm_tools::run_in(argv, &NoNode, streams)
+}
+
+#[derive(Clone, Default)]
+struct Kept(Arc<Mutex<Vec<u8>>>);
+
+impl Kept {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+impl Write for Kept {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+struct Gone;
+
+impl Write for Gone {
+    fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+        Err(io::ErrorKind::BrokenPipe.into())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The binary's part; its tests are the binary's.
+struct NoNode;
+
+impl Node for NoNode {
+    fn start(&self, _: &mut Call) -> Outcome {
+        Err(Failure::own("no node here"))
+    }
+
+    fn storage_info(&self, _: &ServerConfig) -> StorageInfo {
+        StorageInfo {
+            lines: Vec::new(),
+            has_problems: false,
+        }
+    }
+
+    fn format(&self, _: &ServerConfig, _: Formatting, _: &mut dyn FnMut(&str)) -> Result<(), String> {
+        Err("no node here".to_owned())
+    }
+
+    fn random_uuid(&self) -> String {
+        "AAAAAAAAAAAAAAAAAAAAAQ".to_owned()
+    }
+}
+
+/// Ids of topics replaced by `ID`.
+pub(crate) fn without_ids(text: &str) -> String {
+    let lines = text.lines().map(|line| {
+        let cells = line.split('\t').map(|cell| match cell.starts_with("TopicId: ") {
+            true => "TopicId: ID",
+            false => cell,
+        });
+        cells.collect::<Vec<_>>().join("\t")
+    });
+    lines.map(|line| line + "\n").collect()
+}

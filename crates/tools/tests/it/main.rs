@@ -1,0 +1,11 @@
+//! The tools in this process, against an embedded node and against nothing.
+#![allow(clippy::unwrap_used, reason = "helpers of tests panic as tests do")]
+
+mod bed;
+mod configs;
+mod generated;
+mod manners;
+mod offsets;
+mod table;
+mod topics;
+mod unreachable;
