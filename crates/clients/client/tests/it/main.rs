@@ -3,3 +3,7 @@
 mod admin;
 mod bed;
 mod cluster;
+mod connection;
+mod consumer;
+mod fake;
+mod producer;
