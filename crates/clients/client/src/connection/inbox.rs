@@ -8,7 +8,11 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 /// Room for small replies; several of them come in one read.
 const ROOM: usize = 64 * 1024;
 
-/// Room is made at once for a reply up to this size; a larger one has to arrive before it takes up memory.
+/// With less room than this, a read is not worth its system call.
+const LITTLE: usize = 4 * 1024;
+
+/// Room is made at once for a reply up to this size. The memory for a larger one doubles as it arrives, so that a size alone
+/// takes up little.
 const TRUSTED: usize = 16 << 20;
 
 /// The bytes that arrived and belong to no reply yet.
@@ -31,7 +35,7 @@ impl Inbox {
 
     /// Reads once. Cancel safe: what was read is in the buffer.
     pub(super) async fn fill(&mut self, stream: &mut (impl AsyncRead + Unpin)) -> io::Result<usize> {
-        if self.buffer.capacity() == self.buffer.len() {
+        if self.buffer.capacity() - self.buffer.len() < LITTLE {
             self.buffer.reserve(ROOM);
         }
         stream.read_buf(&mut self.buffer).await
@@ -53,7 +57,8 @@ impl Inbox {
         let length = length.ok_or(InvalidSize(size))?;
         let missing = (4 + length).saturating_sub(self.buffer.len());
         if missing > 0 {
-            self.buffer.reserve(missing.min(TRUSTED));
+            // With room behind the reply, so that its end is not moved for the sake of the next one.
+            self.buffer.reserve(missing.min(TRUSTED.max(self.buffer.len())) + ROOM);
             return Ok(None);
         }
         self.buffer.advance(4);
@@ -88,6 +93,23 @@ mod tests {
         assert_eq!(filled(&[0, 0, 0, 11], 10).await.next(), Err(InvalidSize(11)));
         assert_eq!(filled(&[0xff; 4], 10).await.next(), Err(InvalidSize(-1)));
         assert_eq!(filled(&[0x7f, 0xff, 0xff], 10).await.next(), Ok(None));
+    }
+
+    #[tokio::test]
+    async fn a_reply_larger_than_all_buffers_arrives_whole() {
+        let length = TRUSTED + TRUSTED / 2;
+        let mut sent = (length as i32).to_be_bytes().to_vec();
+        sent.extend((0..length).map(|place| place as u8));
+        sent.extend([0, 0, 0, 1, 42]);
+        let mut inbox = Inbox::new(usize::MAX);
+        let (mut stream, mut replies) = (&sent[..], Vec::new());
+        while inbox.fill(&mut stream).await.expect("memory can be read") > 0 {
+            while let Some(reply) = inbox.next().expect("sizes are right") {
+                replies.push(reply);
+            }
+        }
+        assert_eq!(replies.iter().map(Bytes::len).collect::<Vec<_>>(), [length, 1]);
+        assert!(replies[0].iter().enumerate().all(|(place, byte)| *byte == place as u8));
     }
 
     #[tokio::test]

@@ -9,6 +9,9 @@ use klamm_testkit::Cluster;
 /// The broker to test against instead of an embedded node.
 const BOOTSTRAP: &str = "KLAMM_TEST_BOOTSTRAP";
 
+/// Its controllers; tests that need them are passed over without.
+const CONTROLLERS: &str = "KLAMM_TEST_CONTROLLERS";
+
 /// A cluster that is there for one test.
 pub(crate) struct Bed {
     bootstrap: String,
@@ -49,9 +52,12 @@ impl Bed {
         self.cluster.as_mut()
     }
 
-    /// Whether the node is ours.
-    pub(crate) fn is_embedded(&self) -> bool {
-        self.cluster.is_some()
+    /// Where the controllers are: those of the node, or those that the environment names.
+    pub(crate) fn controllers(&self) -> Option<String> {
+        match &self.cluster {
+            Some(cluster) => cluster.controller_address().map(|address| address.to_string()),
+            None => std::env::var(CONTROLLERS).ok(),
+        }
     }
 
     /// A client with the defaults.

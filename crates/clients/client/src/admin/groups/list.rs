@@ -88,7 +88,7 @@ impl Admin {
     /// The groups of every broker. ListGroups 0-5.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] when brokers can't filter as asked. A broker that does not answer is in
+    /// [`Error::Unsupported`] when brokers can't filter as asked, or are controllers. A broker that does not answer is in
     /// [`ListedGroups::errors`].
     pub async fn list_groups(&self, filter: &ListGroups) -> Result<ListedGroups, Error> {
         if !filter.types.is_empty() {
@@ -123,6 +123,7 @@ impl Admin {
                             .map(|group| (group.group_id.clone(), GroupListing::new(group)));
                         groups.extend(listed);
                     }
+                    Err(error @ Error::Unsupported { .. }) => return Err(error),
                     Err(error) if is_loading(&error) => loading.push((broker, error)),
                     Err(error) => errors.push((broker, error)),
                 }
