@@ -5,6 +5,7 @@ mod compat;
 mod docs;
 mod test;
 mod tidy;
+mod tools;
 mod tour;
 
 use std::path::{Path, PathBuf};
@@ -17,6 +18,7 @@ const USAGE: &str = "usage: cargo xtask <task>
   docs               write the pages of docs/ that are rendered from the code
   test               everything that has to hold: tidy, format, lints, docs, tests, real clients
   tidy               check the edges between crates, file sizes and other rules
+  tools [FILE]…      compare our command line tools with Apache Kafka's, against both brokers
   tour               run the README's tour and compare what it prints";
 
 fn main() -> ExitCode {
@@ -29,6 +31,7 @@ fn main() -> ExitCode {
         ["docs"] => docs(),
         ["test"] => verdict(test::run(&root())),
         ["tidy"] => verdict(tidy::check(&root())),
+        ["tools", files @ ..] => verdict(tools::run(&root(), files).unwrap_or_else(|error| vec![error])),
         ["tour"] => verdict(tour::run(&root()).unwrap_or_else(|error| vec![error])),
         _ => {
             eprintln!("{USAGE}");

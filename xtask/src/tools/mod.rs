@@ -1,0 +1,76 @@
+//! `cargo xtask tools [FILE]…`: the same command lines with Apache Kafka's tools and with ours, each against Apache Kafka and
+//! against a node of ours. All four have to say the same, word for word, and end with the same exit code.
+//!
+//! The command lines stand in `tests/tools/script/`, differences that stay in `tests/tools/allowed.txt`. Apache Kafka's tools
+//! run in one JVM (`tests/tools/Driver.java`), ours each in a process of its own. What is random or measured is replaced
+//! before the comparison (`transcript`); what the two Apaches say to each other is the reference (`verdict`).
+//! `KLAMM_BINARY` names a binary that is there already; without it one is built.
+
+mod apache;
+mod broker;
+mod cell;
+mod script;
+mod transcript;
+mod verdict;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use self::broker::Broker;
+use self::cell::{Cell, Side};
+use self::script::Script;
+use self::transcript::Transcript;
+
+/// The four: whose tools, and whose broker they talk to. The first is the reference.
+const CELLS: [(Side, Side); 4] = [
+    (Side::Apache, Side::Apache),
+    (Side::Apache, Side::Klamm),
+    (Side::Klamm, Side::Apache),
+    (Side::Klamm, Side::Klamm),
+];
+
+/// Runs the named files of the script, or all; returns what differs.
+pub(crate) fn run(root: &Path, only: &[&str]) -> Result<Vec<String>, String> {
+    let script = Arc::new(Script::read(&root.join("tests/tools/script"), only)?);
+    let allowed = verdict::Allowed::read(&root.join("tests/tools/allowed.txt"))?;
+    let klamm = match std::env::var_os("KLAMM_BINARY") {
+        Some(binary) => binary.into(),
+        None => {
+            crate::cargo(root, &["build", "--package", "klamm"])?;
+            crate::target_dir(root).join("debug/klamm")
+        }
+    };
+    let work = crate::target_dir(root).join("tools");
+    let apache = Arc::new(apache::Apache::prepare(root, &work)?);
+    println!(
+        "{} invocations in {} files, four times",
+        script.steps.len(),
+        script.files
+    );
+
+    let driver = Arc::new(apache.driver(root, &work)?);
+    let mut cells = Vec::new();
+    for (tools, broker) in CELLS {
+        let dir = work.join(format!("{tools}-tools-{broker}-broker"));
+        let (apache, klamm) = (Arc::clone(&apache), klamm.clone());
+        let (script, driver) = (Arc::clone(&script), Arc::clone(&driver));
+        cells.push(std::thread::spawn(move || -> Result<Vec<Transcript>, String> {
+            let broker = Broker::start(broker, &dir, &klamm, &apache)?;
+            let cell = Cell::open(tools, &dir, &broker, &klamm, &driver)?;
+            let transcripts = script.steps.iter().map(|step| cell.run(step)).collect();
+            broker.stop();
+            transcripts
+        }));
+    }
+    let mut transcripts = Vec::new();
+    for (cell, (tools, broker)) in cells.into_iter().zip(CELLS) {
+        let transcript = cell.join().map_err(|_| "a cell panicked")?;
+        transcripts.push(transcript.map_err(|error| format!("{tools} tools, {broker} broker: {error}"))?);
+    }
+    let report = work.join("report.txt");
+    std::fs::write(&report, verdict::report(&script, &transcripts))
+        .map_err(|error| format!("{}: {error}", report.display()))?;
+    println!("all that was said: {}", report.display());
+    let all = only.is_empty();
+    Ok(verdict::compare(&script, &transcripts, allowed, all))
+}

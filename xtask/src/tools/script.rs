@@ -1,0 +1,164 @@
+//! The script: command lines in the order in which they run, with what they read.
+//!
+//! ```text
+//! # a comment
+//! @ records.json                                  a file in the working directory, of the lines that follow
+//! | {"partitions": []}
+//! $ delete-records --bootstrap-server $B --offset-json-file $D/records.json
+//! | a line of standard input                      (\t, \n and \\ as usual)
+//! : sorted                                        an order that is not promised
+//! ```
+//!
+//! `$B` and `$C` are the broker's and the controller's addresses, `$D` the working directory, `$L` the broker's log directory.
+
+use std::path::Path;
+
+/// How the output of a step is compared, besides what is always replaced.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Manner {
+    /// Lines come in any order.
+    pub(super) sorted: bool,
+    /// Numbers are measured: `N`.
+    pub(super) numbers: bool,
+    /// A help text, in words of each: only the exit code and the streams that were written to count.
+    pub(super) help: bool,
+}
+
+/// One thing to run.
+#[derive(Debug)]
+pub(super) struct Step {
+    /// `FILE:LINE` of the script.
+    pub(super) at: String,
+    /// The command line as written.
+    pub(super) line: String,
+    /// Its words, placeholders still in them.
+    pub(super) words: Vec<String>,
+    pub(super) stdin: Option<String>,
+    /// Files to write first, by name.
+    pub(super) files: Vec<(String, String)>,
+    pub(super) manner: Manner,
+}
+
+/// All steps.
+#[derive(Debug)]
+pub(super) struct Script {
+    pub(super) steps: Vec<Step>,
+    pub(super) files: usize,
+}
+
+impl Script {
+    /// Reads `*.txt` of a directory in the order of their names, or only those that are named.
+    pub(super) fn read(dir: &Path, only: &[&str]) -> Result<Script, String> {
+        let entries = std::fs::read_dir(dir).map_err(|error| format!("{}: {error}", dir.display()))?;
+        let mut paths: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
+        let name = |path: &Path| path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        paths.retain(|path| only.is_empty() || only.iter().any(|only| name(path).ends_with(only)));
+        paths.sort();
+        let mut steps = Vec::new();
+        for path in &paths {
+            let text = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
+            steps.extend(parse(&name(path), &text)?);
+        }
+        match steps.is_empty() {
+            true => Err(format!("no steps in {}", dir.display())),
+            false => Ok(Script {
+                steps,
+                files: paths.len(),
+            }),
+        }
+    }
+}
+
+/// What `| ` lines belong to.
+enum Target {
+    Nothing,
+    File,
+    Stdin,
+}
+
+fn parse(file: &str, text: &str) -> Result<Vec<Step>, String> {
+    let mut steps: Vec<Step> = Vec::new();
+    let mut files: Vec<(String, String)> = Vec::new();
+    let mut target = Target::Nothing;
+    for (number, line) in (1..).zip(text.lines()) {
+        let at = format!("{file}:{number}");
+        let (mark, rest) = line.split_at_checked(2).unwrap_or((line, ""));
+        match mark.trim_end() {
+            "" | "#" | "##" => {}
+            "@" => {
+                files.push((rest.trim().to_owned(), String::new()));
+                target = Target::File;
+            }
+            "$" => {
+                steps.push(Step {
+                    words: words(rest).ok_or_else(|| format!("{at}: an open quote"))?,
+                    at,
+                    line: rest.to_owned(),
+                    stdin: None,
+                    files: std::mem::take(&mut files),
+                    manner: Manner::default(),
+                });
+                target = Target::Stdin;
+            }
+            "|" => match (&target, files.last_mut(), steps.last_mut()) {
+                (Target::File, Some((_, content)), _) => *content += &(rest.to_owned() + "\n"),
+                (Target::Stdin, _, Some(step)) => *step.stdin.get_or_insert_default() += &(unescape(rest) + "\n"),
+                _ => return Err(format!("{at}: a line of what?")),
+            },
+            ":" => {
+                let manner = &mut steps.last_mut().ok_or_else(|| format!("{at}: of which step?"))?.manner;
+                for word in rest.split_whitespace() {
+                    match word {
+                        "sorted" => manner.sorted = true,
+                        "numbers" => manner.numbers = true,
+                        "help" => manner.help = true,
+                        other => return Err(format!("{at}: unknown manner `{other}`")),
+                    }
+                }
+            }
+            other => return Err(format!("{at}: unknown mark `{other}`")),
+        }
+    }
+    Ok(steps)
+}
+
+fn unescape(text: &str) -> String {
+    text.replace("\\t", "\t").replace("\\n", "\n").replace("\\\\", "\\")
+}
+
+/// Splits at spaces; single quotes hold words together, and may be empty. `None` when one is left open.
+fn words(line: &str) -> Option<Vec<String>> {
+    let (mut words, mut word, mut quoted) = (Vec::new(), None::<String>, false);
+    for c in line.chars() {
+        match c {
+            '\'' => {
+                quoted = !quoted;
+                word.get_or_insert_default();
+            }
+            c if c.is_whitespace() && !quoted => words.extend(word.take()),
+            c => word.get_or_insert_default().push(c),
+        }
+    }
+    words.extend(word);
+    (!quoted).then_some(words)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_have_words_files_input_and_manners() {
+        let text = "# c\n@ f.json\n| {\n| }\n$ topics --x 'a b' ''\n| one\\ttwo\n|\n: sorted numbers\n\n$ topics\n";
+        let steps = parse("t", text).unwrap();
+        assert_eq!(steps.len(), 2);
+        assert_eq!(steps[0].words, ["topics", "--x", "a b", ""]);
+        assert_eq!(steps[0].files, [("f.json".to_owned(), "{\n}\n".to_owned())]);
+        assert_eq!(steps[0].stdin.as_deref(), Some("one\ttwo\n\n"));
+        assert!(steps[0].manner.sorted && steps[0].manner.numbers && !steps[0].manner.help);
+        assert_eq!((steps[1].at.as_str(), steps[1].stdin.as_deref()), ("t:10", None));
+        for wrong in ["| x", "$ a 'b", "? x", ": sorted", "$ a\n: wild"] {
+            assert!(parse("t", wrong).is_err(), "{wrong}");
+        }
+    }
+}

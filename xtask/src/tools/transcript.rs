@@ -1,0 +1,283 @@
+//! What a step printed and how it ended, as lines to compare: `exit 0`, `| standard output`, `! standard error`.
+//!
+//! Replaced is what no two runs share: addresses, directories, random ids, times. Left out is what differs by design: the
+//! table of options after an error, stack frames, and our `hint:` and `from:` lines. A Java exception that a tool did not
+//! catch is marked `~`: our tools say the same in their own words, behind `error: `.
+
+use std::time::Duration;
+
+use super::script::Manner;
+
+/// Texts of a cell and their placeholders. Longer texts come before those that they contain.
+#[derive(Debug)]
+pub(super) struct Replacements(pub(super) Vec<(String, &'static str)>);
+
+impl Replacements {
+    /// Puts the cell's own texts in place of `$B` and its like.
+    pub(super) fn fill(&self, text: &str) -> String {
+        self.0
+            .iter()
+            .fold(text.to_owned(), |text, (own, name)| text.replace(name, own))
+    }
+
+    /// The other way.
+    pub(super) fn hide(&self, text: &str) -> String {
+        self.0
+            .iter()
+            .fold(text.to_owned(), |text, (own, name)| text.replace(own, name))
+    }
+}
+
+/// What a step printed and how it ended.
+#[derive(Clone, Debug)]
+pub(super) struct Transcript {
+    pub(super) lines: Vec<String>,
+    pub(super) took: Duration,
+}
+
+impl Transcript {
+    pub(super) fn of(exit: &str, out: &str, err: &str, manner: Manner, took: Duration) -> Transcript {
+        let mut lines = vec![format!("exit {exit}")];
+        for (mark, text) in [('|', out), ('!', err)] {
+            if manner.help {
+                lines.extend((!text.trim().is_empty()).then(|| format!("{mark} (help)")));
+                continue;
+            }
+            let mut printed: Vec<String> = essence(text).iter().map(|line| format!("{mark}{line}")).collect();
+            printed.iter_mut().for_each(|line| *line = steady(line, manner.numbers));
+            if manner.sorted {
+                printed.sort();
+            }
+            lines.extend(printed);
+        }
+        Transcript { lines, took }
+    }
+
+    /// The lines for a comparison of our tools with Apache Kafka's: errors in words of each are the same.
+    pub(super) fn in_any_words(&self, reference: &Transcript) -> Vec<String> {
+        let said = |line: &str| {
+            let mut exceptions = reference.lines.iter().filter_map(|line| line.split_once('~'));
+            exceptions.any(|(mark, words)| line == format!("{mark} {words}"))
+        };
+        let plain = |line: &String| match line {
+            line if line.starts_with("!~") || line.starts_with("! error: ") || said(line) => "! (error)".to_owned(),
+            line => line.clone(),
+        };
+        self.lines.iter().map(plain).collect()
+    }
+}
+
+/// The lines of a text without help and stack frames. A line begins with a space, or with `~` if it is an exception's.
+fn essence(text: &str) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    let mut all = text.lines().peekable();
+    let (mut in_usage, mut in_trace) = (false, false);
+    while let Some(line) = all.next() {
+        if line.starts_with("Option ") && line.contains("Description") {
+            break; // the table of options goes to the end
+        }
+        in_usage = (in_usage && !line.contains(": error: ")) || line.starts_with("usage: ");
+        let ours = line.starts_with("  hint: ") || line.starts_with("  from: ");
+        if in_usage || ours {
+            continue;
+        }
+        in_trace = line.starts_with("\tat ")
+            || line.starts_with("\t... ")
+            || line.starts_with("Caused by: ")
+            || (in_trace && (line.starts_with('\t') || line.trim().is_empty()));
+        if in_trace {
+            continue;
+        }
+        if all.peek().is_some_and(|next| next.starts_with("\tat ")) {
+            let exception = line.strip_prefix("Exception in thread \"main\" ").unwrap_or(line);
+            let told = lines.last().is_some_and(|last| {
+                let last = last.trim();
+                !last.is_empty() && (exception.contains(last) || last.contains(exception))
+            });
+            if !told {
+                lines.push(format!("~{exception}"));
+            }
+        } else {
+            lines.push(format!(" {line}"));
+        }
+    }
+    while lines.last().is_some_and(|line| line.trim().is_empty()) {
+        lines.pop();
+    }
+    lines
+}
+
+/// What stands behind these words is random or counted.
+const LABELS: &[(&str, &str)] = &[("TopicId: ", "$ID"), (" crc: ", "$CRC"), ("\tEpoch: ", "$N")];
+
+/// A line without what is random or measured.
+fn steady(line: &str, numbers: bool) -> String {
+    let chars: Vec<char> = line.chars().collect();
+    let mut text = String::new();
+    let mut at = 0;
+    while at < chars.len() {
+        let rest = &chars[at..];
+        let fresh = at == 0 || !is_word(chars[at - 1]);
+        if let Some(length) = date(rest).filter(|_| fresh) {
+            text += "$DATE";
+            at += length;
+        } else if let Some(length) = uuid(rest) {
+            text += "$UUID";
+            at += length;
+        } else if fresh && is_word(rest[0]) {
+            let word: String = rest.iter().take_while(|c| is_word(**c)).collect();
+            at += word.chars().count();
+            text += &match LABELS.iter().find(|(label, _)| text.ends_with(label)) {
+                Some((_, value)) => (*value).to_owned(),
+                None => steady_word(&word),
+            };
+        } else {
+            text.push(rest[0]);
+            at += 1;
+        }
+    }
+    if numbers { without_numbers(&text) } else { text }
+}
+
+fn is_word(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '_' || c == '-'
+}
+
+fn steady_word(word: &str) -> String {
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if is_id(word) {
+        return "$ID".to_owned();
+    }
+    if word.len() == 13 && word.starts_with('1') && is_number(word) {
+        return "$MS".to_owned();
+    }
+    // Kafka's tools make up groups such as console-consumer-12345; with a UUID behind it is handled piece by piece.
+    match word.rsplit_once('-') {
+        Some((stem, number)) if stem.ends_with("-consumer") && is_number(number) => format!("{stem}-$N"),
+        _ if word.len() > 36 && uuid(&word.chars().skip(word.len() - 36).collect::<Vec<_>>()).is_some() => {
+            format!("{}$UUID", &word[..word.len() - 36])
+        }
+        _ => word.to_owned(),
+    }
+}
+
+/// Whether a word is 16 random bytes in base 64. Words of letters alone change between capitals and small ones less often.
+fn is_id(word: &str) -> bool {
+    let letters_alone = word.bytes().all(|byte| byte.is_ascii_alphabetic());
+    let changes = word
+        .as_bytes()
+        .windows(2)
+        .filter(|pair| pair[0].is_ascii_uppercase() != pair[1].is_ascii_uppercase());
+    let has_capitals = word.bytes().any(|byte| byte.is_ascii_uppercase());
+    word.len() == 22 && has_capitals && (!letters_alone || changes.count() >= 9)
+}
+
+/// The length of a UUID at the start.
+fn uuid(chars: &[char]) -> Option<usize> {
+    let fits = |(index, c): (usize, &char)| match index {
+        8 | 13 | 18 | 23 => *c == '-',
+        _ => c.is_ascii_hexdigit(),
+    };
+    (chars.len() >= 36 && chars[..36].iter().enumerate().all(fits)).then_some(36)
+}
+
+/// The length of a date with a time at the start: `2026-11-21 15:03:22:123`, `2026-11-21T15:03:22.123Z`.
+fn date(chars: &[char]) -> Option<usize> {
+    let pattern = "0000-00-00 00:00:00";
+    let fits = |(wanted, c): (char, &char)| match wanted {
+        '0' => c.is_ascii_digit(),
+        ' ' => matches!(c, ' ' | 'T'),
+        other => *c == other,
+    };
+    if chars.len() < pattern.len() || !pattern.chars().zip(chars).all(fits) {
+        return None;
+    }
+    let after = &chars[pattern.len()..];
+    let fraction = match after {
+        [':' | '.' | ',', digits @ ..] => 1 + digits.iter().take_while(|c| c.is_ascii_digit()).count(),
+        _ => 0,
+    };
+    let fraction = if fraction == 1 { 0 } else { fraction }; // a comma of the sentence
+    Some(pattern.len() + fraction + usize::from(after.get(fraction) == Some(&'Z')))
+}
+
+/// `N` for every number, one space for many.
+fn without_numbers(line: &str) -> String {
+    let mut text = String::new();
+    let mut last = ' ';
+    for c in line.chars() {
+        let digit = c.is_ascii_digit();
+        let in_number = text.ends_with('N') && (last.is_ascii_digit() || last == '.');
+        if digit && !in_number {
+            text.push('N');
+        } else if !(digit || c == '.' && in_number || c == ' ' && last == ' ') {
+            text.push(c);
+        }
+        last = c;
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(out: &str, err: &str) -> Vec<String> {
+        Transcript::of("1", out, err, Manner::default(), Duration::ZERO).lines
+    }
+
+    #[test]
+    fn ids_and_times_are_replaced_and_names_are_not() {
+        for (line, steadied) in [
+            ("TopicId: fTUOVCSnRliP0gAHsQO8-Q x", "TopicId: $ID x"),
+            ("lastOffset: 3 crc: 1234567 x", "lastOffset: 3 crc: $CRC x"),
+            ("AlterShareGroupOffsets(91): 0", "AlterShareGroupOffsets(91): 0"),
+            ("UnknownServerException: x", "UnknownServerException: x"),
+            ("CreateTime:1732201402123 a", "CreateTime:$MS a"),
+            ("2026-11-21 15:03:22:123, 5", "$DATE, 5"),
+            ("at 2026-11-21T15:03:22.123Z.", "at $DATE."),
+            ("console-consumer-71234 x", "console-consumer-$N x"),
+            (
+                "console-consumer-2f0b7c1e-0000-4000-8000-123456789abc",
+                "console-consumer-$UUID",
+            ),
+            ("retention.ms=86400000", "retention.ms=86400000"),
+        ] {
+            assert_eq!(steady(line, false), steadied);
+        }
+        assert_eq!(
+            steady("12 records,  3.50 MB/sec in 7 ms", true),
+            "N records, N MB/sec in N ms"
+        );
+    }
+
+    #[test]
+    fn help_frames_and_hints_are_left_out() {
+        let trace =
+            "it is wrong\njava.lang.IllegalArgumentException: it is wrong\n\tat a.B.c(B.java:1)\n\t... 2 more\n\n";
+        assert_eq!(lines("", trace), ["exit 1", "! it is wrong"]);
+        let trace =
+            "Exception in thread \"main\" a.b.CException: no\n\tat a.B.c(B.java:1)\nCaused by: x\n\tat y\nafter\n";
+        assert_eq!(lines("", trace), ["exit 1", "!~a.b.CException: no", "! after"]);
+        assert_eq!(
+            lines("", "Missing x\nOption      Description\n------\n--a  b\n"),
+            ["exit 1", "! Missing x"]
+        );
+        assert_eq!(
+            lines("", "usage: t [-h]\n   {a,b} ...\nt: error: too few\n"),
+            ["exit 1", "! t: error: too few"]
+        );
+        assert_eq!(lines("a\n\n", "x\n  hint: y\n"), ["exit 1", "| a", "! x"]);
+    }
+
+    #[test]
+    fn an_exception_and_our_own_words_for_it_are_the_same() {
+        let theirs = Transcript::of("1", "", "a.BException: no\n\tat x\n", Manner::default(), Duration::ZERO);
+        for ours in ["error: not so\n  hint: do\n", "a.BException: no\n"] {
+            let ours = Transcript::of("1", "", ours, Manner::default(), Duration::ZERO);
+            assert_eq!(ours.in_any_words(&theirs), theirs.in_any_words(&theirs));
+        }
+        let other = Transcript::of("1", "", "something\n", Manner::default(), Duration::ZERO);
+        assert_ne!(other.in_any_words(&theirs), theirs.in_any_words(&theirs));
+    }
+}
