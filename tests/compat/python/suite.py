@@ -5,6 +5,7 @@ A feature is a function that raises when the node answers otherwise than Apache 
 waits for the runner's `done`: by then the node serves again, on the same data and port.
 """
 
+import functools
 import os
 import random
 import sys
@@ -17,8 +18,15 @@ FEATURES = []
 
 
 def feature(function):
-    """Registers a feature; they run in the order of the file."""
-    FEATURES.append(function)
+    """Registers what sees to a feature of features.txt, by its name; they run in the order of the file."""
+    FEATURES.append((function.__name__, function))
+    return function
+
+
+def produce_features(function):
+    """Registers a function of a codec's name for each codec."""
+    for codec in ["none", "gzip", "snappy", "lz4", "zstd"]:
+        FEATURES.append(("produce_" + codec.replace("none", "uncompressed"), functools.partial(function, codec)))
     return function
 
 
@@ -27,7 +35,7 @@ def name(base):
     return "%s-%s" % (base, RUN)
 
 
-def until(what, condition, seconds=30.0):
+def until(what, condition, seconds=60.0):
     """Waits for a condition with a bound; its value is returned."""
     deadline = time.monotonic() + seconds
     while True:
@@ -38,6 +46,15 @@ def until(what, condition, seconds=30.0):
         time.sleep(0.02)
 
 
+def refused(kind, action):
+    """The error of this kind that the action ends with."""
+    try:
+        action()
+    except kind as error:
+        return error
+    raise AssertionError("this should have failed")
+
+
 def restart():
     """Stops and starts the node; returns when it serves again."""
     print("restart", flush=True)
@@ -45,17 +62,17 @@ def restart():
     assert answer == "done", "the runner answered %r" % answer
 
 
-def run():
+def run(call=lambda function: function()):
     failed = 0
     only = sys.argv[2:]
-    for function in FEATURES:
-        if only and function.__name__ not in only:
+    for called, function in FEATURES:
+        if only and called not in only:
             continue
         try:
-            function()
-            print("ok " + function.__name__, flush=True)
+            call(function)
+            print("ok " + called, flush=True)
         except BaseException as error:  # a row for each, whatever happened
             failed += 1
             traceback.print_exc()
-            print("FAIL %s: %s: %s" % (function.__name__, type(error).__name__, str(error).replace("\n", " ")), flush=True)
+            print("FAIL %s: %s: %s" % (called, type(error).__name__, str(error).replace("\n", " ")), flush=True)
     sys.exit(1 if failed else 0)
