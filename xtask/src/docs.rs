@@ -10,6 +10,7 @@ const PAGES: &[Page] = &[
     ("docs/reference/configuration.md", |_| {
         Ok(klamm_config::reference::markdown())
     }),
+    ("docs/reference/tools.md", tools),
 ];
 
 /// Writes the pages that are stale and returns them.
@@ -31,17 +32,17 @@ pub(crate) fn run(root: &Path) -> Result<Vec<PathBuf>, String> {
 
 /// The broker renders this one in a process of its own: xtask would have to be built with all of it otherwise.
 fn apis(root: &Path) -> Result<String, String> {
-    let mut command = crate::cargo_command(
-        root,
-        &[
-            "run",
-            "--quiet",
-            "--package",
-            "klamm-broker",
-            "--example",
-            "api_reference",
-        ],
-    );
+    printed_by(root, "klamm-broker", "api_reference")
+}
+
+/// The tools too.
+fn tools(root: &Path) -> Result<String, String> {
+    printed_by(root, "klamm-tools", "tool_reference")
+}
+
+/// What an example of a package prints.
+fn printed_by(root: &Path, package: &str, example: &str) -> Result<String, String> {
+    let mut command = crate::cargo_command(root, &["run", "--quiet", "--package", package, "--example", example]);
     let output = command
         .stderr(std::process::Stdio::inherit())
         .output()

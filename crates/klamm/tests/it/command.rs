@@ -3,3 +3,4 @@ mod errors;
 mod process;
 mod start;
 mod storage;
+mod tools;

@@ -40,10 +40,11 @@ async fn resources(call: &mut Call, client: &Client, kind: Kind, name: Option<&S
             "The {} '{name}' doesn't exist and doesn't have dynamic config.",
             kind.singular()
         );
-        return match call.out.is_json() {
-            true => Ok(call.err.line(words)),
-            false => call.out.line(words),
-        };
+        if call.out.is_json() {
+            call.err.line(words);
+            return Ok(());
+        }
+        return call.out.line(words);
     }
     for name in names {
         if !call.out.is_json() {

@@ -5,21 +5,27 @@ use std::collections::BTreeMap;
 use klamm_client::{Admin, Error, ErrorCode, TopicPartition};
 use serde_json::json;
 
-use super::partitions::{Scope, failed_describing, of_topics, scopes};
-use super::table::Table;
-use super::{failed, groups as meant};
+use super::partitions::{Scope, of_topics, scopes};
+use super::table::{MISSING, Table};
+use super::{failed_words, groups as meant};
 use crate::call::{Call, Outcome};
-use crate::connect::exception_words;
+use crate::connect::{self, exception_words};
 
 pub(super) async fn groups(call: &mut Call, admin: &Admin) -> Outcome {
     let groups = meant(call, admin).await?;
-    let deleted = admin.delete_groups(&groups).await;
-    let deleted = deleted.map_err(|error| failed(&error, "deleteConsumerGroups"))?;
+    let deleted = match admin.delete_groups(&groups).await {
+        Ok(deleted) => deleted,
+        // Nothing is known of any: each is told.
+        Err(error) => groups.into_iter().map(|group| (group, Err(error.clone()))).collect(),
+    };
     let failed: Vec<(&str, String)> = deleted
         .iter()
         .filter_map(|(group, outcome)| {
             let error = outcome.as_ref().err()?;
-            Some((group.as_str(), exception_words(error, "deleteConsumerGroups")))
+            Some((
+                group.as_str(),
+                exception_words(error, "deleteConsumerGroups(api=FIND_COORDINATOR)"),
+            ))
         })
         .collect();
     let done: Vec<&str> = deleted
@@ -54,8 +60,7 @@ pub(super) async fn groups(call: &mut Call, admin: &Admin) -> Outcome {
 pub(super) async fn offsets(call: &mut Call, admin: &Admin) -> Outcome {
     let groups = call.args.all("group");
     let [group] = groups[..] else {
-        return Err(crate::spec::check::usage(
-            &call.args,
+        return Err(failed_words(
             "Found multiple arguments for option group, but you asked for only one",
         ));
     };
@@ -69,8 +74,11 @@ pub(super) async fn offsets(call: &mut Call, admin: &Admin) -> Outcome {
             Scope::Partitions(known) => partitions.extend(known),
         }
     }
-    let described = of_topics(admin, &topics).await;
-    for (topic, found) in described.map_err(|error| failed_describing(&error))? {
+    let described = match of_topics(admin, &topics).await {
+        Ok(described) => described,
+        Err(error) => topics.into_iter().map(|topic| (topic, Err(error.clone()))).collect(),
+    };
+    for (topic, found) in described {
         match found {
             Ok(found) => partitions.extend(found),
             Err(error) => drop(results.insert(TopicPartition::new(topic, -1), Err(error))),
@@ -120,13 +128,12 @@ fn report(
         None => call.out.line(format_args!(
             "Request succeeded for deleting offsets from group {group}."
         ))?,
-        Some(error) => call.out.line(format_args!("\nError: {}", words(group, error)))?,
+        Some(error) => call.out.line(format_args!("\nError: {}", words(error)))?,
     }
     let mut table = Table::new(&[("TOPIC", 15), ("PARTITION", 10), ("STATUS", 15)]);
-    // As wide as Kafka's, which does not count what is in it.
     for (partition, outcome) in results {
         let number = match partition.partition {
-            -1 => "Not Provided".to_owned(),
+            -1 => MISSING.to_owned(),
             number => number.to_string(),
         };
         table.row(vec![partition.topic.to_string(), number, status(outcome)]);
@@ -134,23 +141,25 @@ fn report(
     table.print(&mut call.out)
 }
 
-fn words(group: &str, error: &Error) -> String {
-    match error.code() {
-        Some(ErrorCode::INVALID_GROUP_ID) => format!("'{group}' is not valid."),
-        Some(ErrorCode::GROUP_ID_NOT_FOUND) => format!("'{group}' does not exist."),
-        Some(ErrorCode::GROUP_AUTHORIZATION_FAILED) => format!("Access to '{group}' is not authorized."),
-        Some(ErrorCode::NON_EMPTY_GROUP) => {
-            format!("Deleting offsets of a consumer group '{group}' is forbidden if the group is not empty.")
+fn words(error: &Error) -> String {
+    match error {
+        Error::TimedOut { .. } | Error::Unreachable { .. } => {
+            "Encountered some unknown error: REQUEST_TIMED_OUT".to_owned()
         }
-        Some(
-            ErrorCode::GROUP_SUBSCRIBED_TO_TOPIC
-            | ErrorCode::TOPIC_AUTHORIZATION_FAILED
-            | ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
-        ) => "Encountered some partition-level error, see the follow-up details.".to_owned(),
-        Some(code) => format!("Encountered some unknown error: {}", code.name()),
-        None => format!(
-            "Encountered some unknown error: {}",
-            exception_words(error, "deleteConsumerGroupOffsets")
-        ),
+        _ => match error.code() {
+            Some(
+                ErrorCode::INVALID_GROUP_ID
+                | ErrorCode::GROUP_ID_NOT_FOUND
+                | ErrorCode::GROUP_AUTHORIZATION_FAILED
+                | ErrorCode::NON_EMPTY_GROUP,
+            ) => connect::words(error, "deleteConsumerGroupOffsets"),
+            Some(
+                ErrorCode::GROUP_SUBSCRIBED_TO_TOPIC
+                | ErrorCode::TOPIC_AUTHORIZATION_FAILED
+                | ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+            ) => "Encountered some partition-level error, see the follow-up details.".to_owned(),
+            Some(code) => format!("Encountered some unknown error: {}", code.name()),
+            None => format!("Encountered some unknown error: {error}"),
+        },
     }
 }

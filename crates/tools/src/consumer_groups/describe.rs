@@ -33,7 +33,7 @@ pub(super) async fn run(call: &mut Call, admin: &Admin) -> Outcome {
 
 /// Descriptions of consumer groups; the first that has none ends the command.
 pub(super) async fn describe(admin: &Admin, groups: &[String]) -> Result<Vec<GroupDescription>, Failure> {
-    let wrong = |error: &klamm_client::Error| failed(error, "describeConsumerGroups");
+    let wrong = |error: &klamm_client::Error| failed(error, "describeConsumerGroups(api=FIND_COORDINATOR)");
     let described = admin.describe_groups(groups).await.map_err(|error| wrong(&error))?;
     let mut found = Vec::new();
     for (_, description) in described {

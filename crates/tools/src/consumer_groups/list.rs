@@ -1,9 +1,9 @@
 //! `--list`.
 
-use klamm_client::{Admin, GroupState, GroupType, ListGroups};
+use klamm_client::{Admin, Error, GroupState, GroupType, ListGroups};
 use serde_json::json;
 
-use super::{failed, failed_inside, table::Table};
+use super::{failed, failed_inside, is_unanswered, table::Table};
 use crate::call::{Call, Outcome};
 use crate::output::Failure;
 use crate::spec::check;
@@ -22,15 +22,30 @@ pub(super) async fn ids(admin: &Admin) -> Result<Vec<String>, Failure> {
     let listed = admin
         .list_groups(&filter())
         .await
-        .map_err(|error| failed_inside(&error, "listGroups"))?;
+        .map_err(|error| failed_listing(&error, failed_inside))?;
     if let Some((_, error)) = listed.errors.first() {
-        return Err(failed_inside(error, "listGroups"));
+        return Err(failed_listing(error, failed_inside));
     }
     let groups = listed
         .groups
         .into_iter()
         .filter(|group| is_consumer(&group.protocol_type));
     Ok(groups.map(|group| group.group_id).collect())
+}
+
+/// Java's client says this call's timeout in words of its own.
+fn failed_listing(error: &Error, failed: fn(&Error, &str) -> Failure) -> Failure {
+    let failure = failed(error, "listGroups");
+    match is_unanswered(error) {
+        true => failure.reworded(|words| match words.find("org.apache.kafka") {
+            Some(at) => {
+                let before = &words[..at];
+                format!("{before}org.apache.kafka.common.KafkaException: Failed to find brokers to send ListGroups")
+            }
+            None => words.to_owned(),
+        }),
+        false => failure,
+    }
 }
 
 pub(super) async fn run(call: &mut Call, admin: &Admin) -> Outcome {
@@ -53,9 +68,9 @@ pub(super) async fn run(call: &mut Call, admin: &Admin) -> Outcome {
     let listed = admin
         .list_groups(&wanted)
         .await
-        .map_err(|error| failed(&error, "listGroups"))?;
+        .map_err(|error| failed_listing(&error, failed))?;
     if let Some((_, error)) = listed.errors.first() {
-        return Err(failed(error, "listGroups"));
+        return Err(failed_listing(error, failed));
     }
     let groups = listed
         .groups

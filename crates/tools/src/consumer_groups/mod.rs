@@ -154,9 +154,11 @@ async fn run(call: &mut Call) -> Outcome {
     if action == Some("validate-regex") {
         return validate_regex(call);
     }
-    check::addresses(&call.args)?;
     let timeout = u64::try_from(call.args.long("timeout").unwrap_or_default()).unwrap_or_default();
-    let client = connect::client(&call.args)?;
+    let client = connect::client(&call.args).map_err(|failure| {
+        let words = |words: &str| format!("{FAILED}{words}");
+        failure.reworded(words).on_stdout().code(0)
+    })?;
     let admin = client.admin().with_timeout(Duration::from_millis(timeout));
     match action {
         Some("list") => list::run(call, &admin).await,
@@ -303,6 +305,9 @@ async fn groups(call: &Call, admin: &Admin) -> Result<Vec<String>, Failure> {
     Ok(groups)
 }
 
+/// What stands before an error of the cluster.
+const FAILED: &str = "\nError: Executing consumer group command failed due to ";
+
 /// The command came to nothing: told on stdout, with success, as by Kafka's tool. `call` is the name of the call in Java.
 fn failed(error: &Error, call: &str) -> Failure {
     let failure = failed_words(&exception_words(error, call));
@@ -313,21 +318,18 @@ fn failed(error: &Error, call: &str) -> Failure {
 }
 
 fn failed_words(words: &str) -> Failure {
-    Failure::kafka(format!(
-        "\nError: Executing consumer group command failed due to {words}"
-    ))
-    .on_stdout()
-    .code(0)
+    Failure::kafka(format!("{FAILED}{words}")).on_stdout().code(0)
 }
 
 /// As [`failed`], where Kafka's tool shows one exception inside another.
 fn failed_inside(error: &Error, call: &str) -> Failure {
-    let failure = failed_words(&format!(
-        "java.util.concurrent.ExecutionException: {}",
-        exception_words(error, call)
-    ));
-    match connect::hint(error) {
-        Some(hint) => failure.hint(hint),
-        None => failure,
-    }
+    failed(error, call).reworded(|words| {
+        let words = words.strip_prefix(FAILED).unwrap_or(words);
+        format!("{FAILED}java.util.concurrent.ExecutionException: {words}")
+    })
+}
+
+/// Whether no broker answered.
+fn is_unanswered(error: &Error) -> bool {
+    matches!(error, Error::TimedOut { .. } | Error::Unreachable { .. })
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use klamm_client::{Admin, CommittedOffset, Error, GroupOffsets, IsolationLevel, OffsetSpec, TopicPartition, TopicRef};
 
-use super::{failed, failed_inside};
+use super::failed_inside;
 use crate::output::Failure;
 use crate::spec::{Matches, check};
 
@@ -69,7 +69,7 @@ pub(super) async fn committed(
     admin: &Admin,
     group: &str,
 ) -> Result<BTreeMap<TopicPartition, CommittedOffset>, Failure> {
-    let wrong = |error: &Error| failed_inside(error, "listConsumerGroupOffsets");
+    let wrong = |error: &Error| failed_inside(error, "listConsumerGroupOffsets(api=FIND_COORDINATOR)");
     let answers = admin
         .list_group_offsets(&[GroupOffsets::of(group)], false)
         .await
@@ -116,9 +116,4 @@ pub(super) async fn log_ends(
         true => Ok(BTreeMap::new()),
         false => offsets(admin, partitions, OffsetSpec::Latest).await,
     }
-}
-
-/// The failure of a call as a whole.
-pub(super) fn failed_describing(error: &Error) -> Failure {
-    failed(error, "describeTopics")
 }

@@ -1,6 +1,6 @@
 //! `--reset-offsets`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use klamm_client::{Admin, CommittedOffset, ErrorCode, GroupState, OffsetSpec, TopicPartition};
 use serde_json::json;
@@ -10,6 +10,7 @@ use super::partitions::{Scope, committed, of_topics, offsets, scopes};
 use super::table::Table;
 use super::{SCENARIOS, failed_inside, failed_words, groups, names, time};
 use crate::call::{Call, Outcome};
+use crate::connect;
 use crate::output::Failure;
 use crate::spec::check;
 
@@ -20,14 +21,14 @@ pub(super) async fn run(call: &mut Call, admin: &Admin) -> Outcome {
     let groups = groups(call, admin).await?;
     let file = from_file(call)?;
     let described = admin.describe_groups(&groups).await;
-    let described = described.map_err(|error| failed_inside(&error, "describeConsumerGroups"))?;
+    let described = described.map_err(|error| failed_inside(&error, "describeConsumerGroups(api=FIND_COORDINATOR)"))?;
     let mut plans = Vec::new();
     for (group, description) in described {
         let state = match description {
             Ok(description) => description.state,
             // A group begins with its first offsets.
             Err(error) if error.code() == Some(ErrorCode::GROUP_ID_NOT_FOUND) => GroupState::Dead,
-            Err(error) => return Err(failed_inside(&error, "describeConsumerGroups")),
+            Err(error) => return Err(failed_inside(&error, "describeConsumerGroups(api=FIND_COORDINATOR)")),
         };
         if !matches!(state, GroupState::Empty | GroupState::Dead) {
             let message = format!(
@@ -50,7 +51,7 @@ pub(super) async fn run(call: &mut Call, admin: &Admin) -> Outcome {
 }
 
 async fn execute(admin: &Admin, group: &str, plan: &Plan) -> Outcome {
-    let wrong = |error: &klamm_client::Error| failed_inside(error, "alterConsumerGroupOffsets");
+    let wrong = |error: &klamm_client::Error| failed_inside(error, "alterConsumerGroupOffsets(api=FIND_COORDINATOR)");
     let offsets: Vec<(TopicPartition, CommittedOffset)> = plan
         .iter()
         .map(|(partition, offset)| (partition.clone(), CommittedOffset::new(*offset)))
@@ -199,13 +200,47 @@ async fn partitions(call: &Call, admin: &Admin, group: &str) -> Result<Vec<Topic
             Scope::Partitions(known) => partitions.extend(known),
         }
     }
+    check_partitions(admin, &partitions).await?;
     let described = of_topics(admin, &topics).await;
-    for (_, found) in described.map_err(|error| failed_inside(&error, "describeTopics"))? {
-        partitions.extend(found.map_err(|error| failed_inside(&error, "describeTopics"))?);
+    for (_, found) in described.map_err(|error| failed_plainly(&error))? {
+        partitions.extend(found.map_err(|error| failed_plainly(&error))?);
     }
     partitions.sort();
     partitions.dedup();
     Ok(partitions)
+}
+
+fn failed_plainly(error: &klamm_client::Error) -> Failure {
+    failed_words(&connect::words(error, "describeTopics"))
+}
+
+/// Partitions that were named have to be there: a group must not get offsets of others.
+async fn check_partitions(admin: &Admin, named: &[TopicPartition]) -> Outcome {
+    let topics: BTreeSet<String> = named.iter().map(|partition| partition.topic.to_string()).collect();
+    let topics: Vec<String> = topics.into_iter().collect();
+    let described = of_topics(admin, &topics)
+        .await
+        .map_err(|error| failed_plainly(&error))?;
+    let mut known = BTreeSet::new();
+    for (_, found) in described {
+        // An unknown topic is told by the call that follows, in its words.
+        match found {
+            Ok(partitions) => known.extend(partitions),
+            Err(_) => return Ok(()),
+        }
+    }
+    let missing: Vec<String> = named
+        .iter()
+        .filter(|partition| !known.contains(partition))
+        .map(ToString::to_string)
+        .collect();
+    match missing.is_empty() {
+        true => Ok(()),
+        false => Err(failed_words(&format!(
+            "The partitions \"{}\" do not exist",
+            missing.join(", ")
+        ))),
+    }
 }
 
 fn known(offsets: BTreeMap<TopicPartition, Option<i64>>) -> Result<Plan, Failure> {
@@ -290,8 +325,11 @@ fn from_file(call: &Call) -> Result<Option<Vec<Planned>>, Failure> {
         return Ok(None);
     };
     let origin = "`--from-file` on the command line";
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| failed_words(&format!("can't read `{path}`: {error}")).origin(origin))?;
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        failed_words(&format!("java.io.IOException: Unable to read file {path}"))
+            .origin(origin)
+            .hint(error.to_string())
+    })?;
     let lines = csv::read(&text).map_err(|(line, why)| {
         failed_words(&format!("line {line} of `{path}`: {why}"))
             .origin(origin)

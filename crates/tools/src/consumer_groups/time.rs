@@ -7,7 +7,8 @@ pub(super) fn datetime(text: &str) -> Result<i64, String> {
     let Some((date, time)) = text.split_once('T') else {
         return Err("Error parsing timestamp. It does not contain a 'T' according to ISO8601 format".to_owned());
     };
-    parse(date, time).ok_or_else(|| format!("Unparseable date: \"{text}\""))
+    let zone = if time.contains(['Z', '+', '-']) { "" } else { "Z" };
+    parse(date, time).ok_or_else(|| format!("Unparseable date: \"{text}{zone}\""))
 }
 
 fn parse(date: &str, time: &str) -> Option<i64> {

@@ -28,7 +28,7 @@ pub(crate) const TOOL: Tool = Tool {
     long: "Exactly one of `--create`, `--list`, `--describe`, `--alter` and `--delete` says what to do. Settings of a topic that \
            exists are changed with `klamm configs`. Except for `--create`, `--topic` is a regular expression for the whole name, \
            in which a comma is as good as `|`: `--delete --topic 'test-.*'` deletes them all.",
-    value_mistake: Some(|message| told(message)),
+    value_mistake: Some(told),
     flags: &[
         OPTIONAL_BOOTSTRAP_SERVER.required_by_tool(),
         COMMAND_CONFIG,

@@ -96,3 +96,13 @@ fn names_are_unique() {
     names.dedup();
     assert_eq!(names.len(), all);
 }
+
+#[test]
+fn the_reference_is_what_the_table_says() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reference/tools.md");
+    let written = std::fs::read_to_string(path).unwrap();
+    assert!(
+        written == klamm_tools::spec::markdown(),
+        "docs/reference/tools.md is stale: run `cargo xtask docs`"
+    );
+}
