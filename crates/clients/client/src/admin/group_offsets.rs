@@ -67,7 +67,7 @@ impl CommittedOffset {
 }
 
 /// The committed offsets of one group; `None` where there is none.
-type Committed = Vec<(TopicPartition, Result<Option<CommittedOffset>, Error>)>;
+type Committed = Each<TopicPartition, Option<CommittedOffset>>;
 
 /// OffsetFetch asks for many groups at once since this version (KIP-709).
 const MANY: i16 = 8;
@@ -180,7 +180,7 @@ struct CommitOffsets {
 
 impl GroupCall for CommitOffsets {
     type Request = OffsetCommitRequest;
-    type Item = Vec<(TopicPartition, Result<(), Error>)>;
+    type Item = Each<TopicPartition>;
     const WHAT: &'static str = "OffsetCommit";
     /// The next version names topics by their ids.
     const NEWEST: i16 = 9;
@@ -238,7 +238,7 @@ struct DeleteOffsets {
 
 impl GroupCall for DeleteOffsets {
     type Request = OffsetDeleteRequest;
-    type Item = Vec<(TopicPartition, Result<(), Error>)>;
+    type Item = Each<TopicPartition>;
     const WHAT: &'static str = "OffsetDelete";
     const TOGETHER: usize = 1;
 
@@ -249,17 +249,12 @@ impl GroupCall for DeleteOffsets {
                 name: name.to_string(),
                 partitions: indexes
                     .into_iter()
-                    .map(|partition_index| OffsetDeleteRequestPartition {
-                        partition_index,
-                        ..Default::default()
-                    })
+                    .map(|partition_index| OffsetDeleteRequestPartition { partition_index })
                     .collect(),
-                ..Default::default()
             });
         OffsetDeleteRequest {
             group_id: groups.first().cloned().unwrap_or_default(),
             topics: topics.collect(),
-            ..Default::default()
         }
     }
 
@@ -286,10 +281,7 @@ impl GroupCall for DeleteOffsets {
 }
 
 /// A group that has moved says so in each of its partitions.
-fn of_the_group(
-    groups: &[String],
-    partitions: Vec<(TopicPartition, Result<(), Error>)>,
-) -> Vec<(String, Result<Vec<(TopicPartition, Result<(), Error>)>, Error>)> {
+fn of_the_group(groups: &[String], partitions: Each<TopicPartition>) -> Each<String, Each<TopicPartition>> {
     let mut errors = partitions.iter().filter_map(|(_, result)| result.as_ref().err());
     let moved = errors.find(|error| super::groups::has_moved(error)).cloned();
     let answer = moved.map_or(Ok(partitions), Err);

@@ -95,7 +95,7 @@ impl Admin {
         let mut rest = names;
         loop {
             let make = |_| DescribeTopicPartitionsRequest {
-                topics: rest.iter().map(topic_request).collect(),
+                topics: rest.iter().map(|name| topic_request(name)).collect(),
                 response_partition_limit: PAGE,
                 cursor: cursor.clone(),
                 ..Default::default()
@@ -167,9 +167,9 @@ impl Admin {
     }
 }
 
-fn topic_request(name: &String) -> TopicRequest {
+fn topic_request(name: &str) -> TopicRequest {
     TopicRequest {
-        name: name.clone(),
+        name: name.to_owned(),
         ..Default::default()
     }
 }
