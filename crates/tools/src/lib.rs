@@ -23,6 +23,7 @@ mod call;
 mod completions;
 mod configs;
 pub mod connect;
+mod console_consumer;
 mod consumer_groups;
 mod delete_records;
 mod dump_log;
@@ -56,6 +57,7 @@ const TOOLS: &[Tool] = &[
     delete_records::TOOL,
     broker_api_versions::TOOL,
     dump_log::TOOL,
+    console_consumer::TOOL,
     consumer_groups::TOOL,
     install::TOOL,
     completions::COMPLETIONS,

@@ -226,8 +226,7 @@ fn check_voters(call: &Call, server: &ServerConfig) -> Outcome {
         return Err(Failure::kafka(
             "Because controller.quorum.voters is not set on this controller, you must specify one of the following: \
              --standalone, --initial-controllers, or --no-initial-controllers.",
-        )
-        .hint("`--standalone` is right for a cluster with one controller"));
+        ));
     }
     Ok(())
 }
