@@ -37,6 +37,10 @@ pub(super) async fn create(call: &mut Call, admin: &Admin) -> Outcome {
         topic = topic.replicas(placed);
     }
     topic.configs.extend(configs);
+    if name.is_empty() {
+        // Java's client asks no broker for it.
+        return Err(told("The given topic name '' cannot be represented in a request."));
+    }
     match created(admin, topic).await {
         Ok(()) if call.out.is_json() => call.out.json(&json!({"created": name})),
         Ok(()) => call.out.line(format_args!("Created topic {name}.")),
