@@ -20,7 +20,7 @@ pub(super) struct Manner {
     pub(super) sorted: bool,
     /// Numbers are measured: `N`.
     pub(super) numbers: bool,
-    /// A help text, in words of each: only the exit code and the streams that were written to count.
+    /// A help text, in words of each, ours on stdout when it was asked for: only the exit code counts.
     pub(super) help: bool,
 }
 
