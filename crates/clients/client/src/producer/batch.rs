@@ -122,12 +122,17 @@ impl Batch {
         }
     }
 
-    /// The same records as several batches of at most `limit` bytes before compression, but at least one record.
+    /// The same records as several batches of at most `limit` bytes before compression, and about half of this one, but at
+    /// least one record.
     pub(super) fn split(&self, limit: usize, codec: Codec, scratch: &mut Scratch) -> Vec<Batch> {
         let Body::Sealed { bytes, .. } = &self.body else {
             return Vec::new();
         };
         let whole = Wire::parse(bytes).expect("sealed by this producer");
+        let uncompressed = whole
+            .decompressed(scratch, usize::MAX)
+            .expect("compressed by this producer");
+        let limit = limit.min(uncompressed.len() / 2 + klamm_records::BATCH_OVERHEAD);
         let records = whole.records(scratch, usize::MAX).expect("compressed by this producer");
         let mut pieces: Vec<Batch> = Vec::new();
         let share = self.reserved / self.records.max(1) as usize;
@@ -144,6 +149,10 @@ impl Batch {
             piece.created = self.created;
             add(&mut piece).expect("made to fit");
             pieces.push(piece);
+        }
+        let left_over = self.reserved - pieces.iter().map(|piece| piece.reserved).sum::<usize>();
+        if let Some(piece) = pieces.first_mut() {
+            piece.reserved += left_over;
         }
         pieces
     }
@@ -221,6 +230,11 @@ mod tests {
             let mut pieces = batch.split(1000, codec.into(), &mut scratch);
             assert!(pieces.len() > 5 && pieces.iter().all(|piece| piece.size() <= 1000));
             assert_eq!(pieces.iter().map(Batch::records).sum::<u32>(), 50);
+            assert_eq!(pieces.iter().map(|piece| piece.reserved).sum::<usize>(), batch.reserved);
+            assert!(
+                batch.split(usize::MAX, codec.into(), &mut scratch).len() > 1,
+                "smaller in any case"
+            );
             let mut timestamps = Vec::new();
             for piece in &mut pieces {
                 let bytes = piece.sealed(None, &mut scratch);

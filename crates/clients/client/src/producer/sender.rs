@@ -64,7 +64,7 @@ impl Sender {
     pub(super) fn new(shared: Arc<Shared>) -> Sender {
         Sender {
             changes: shared.client.core.cluster.changes(),
-            identity: IdentitySource::new(shared.options.idempotent),
+            identity: IdentitySource::new(),
             refresh: Refresh::new(shared.options.metadata_max_age),
             shared,
             begun: Instant::now(),

@@ -24,11 +24,11 @@ pub(super) struct IdentitySource {
 }
 
 impl IdentitySource {
-    /// `idempotent` producers ask when they first send.
-    pub(super) fn new(idempotent: bool) -> IdentitySource {
+    /// Nothing is asked until there is a record to send.
+    pub(super) fn new() -> IdentitySource {
         IdentitySource {
             current: None,
-            wanted: idempotent,
+            wanted: false,
             asking: None,
             failures: 0,
             not_before: None,
@@ -50,9 +50,10 @@ impl IdentitySource {
         self.wanted = true;
     }
 
-    /// When to ask again after a failure.
+    /// When to ask.
     pub(super) fn due(&self) -> Option<Instant> {
-        self.not_before.filter(|_| self.wanted && self.asking.is_none())
+        let asks = self.wanted && self.asking.is_none();
+        asks.then(|| self.not_before.unwrap_or_else(Instant::now))
     }
 
     pub(super) fn ask(&mut self, now: Instant, client: &Client) {
@@ -116,6 +117,7 @@ impl Sender {
 
 async fn init_producer_id(client: Client) -> Result<Identity, Error> {
     let request = InitProducerIdRequest {
+        transactional_id: None,
         transaction_timeout_ms: i32::MAX,
         producer_id: -1,
         producer_epoch: -1,

@@ -159,6 +159,7 @@ impl Sender {
             sending.newest = NEWEST_WITH_NAMES;
         }
         let request = ProduceRequest {
+            transactional_id: None,
             acks: options.acks.number(),
             timeout_ms: options.request_timeout.as_millis() as i32,
             topic_data: topics,
