@@ -2,8 +2,8 @@
 
 use std::io::{self, Write};
 
-use klamm_client::consumer::{ConsumerRecord, TimestampType};
 use klamm_client::Properties;
+use klamm_client::consumer::{ConsumerRecord, TimestampType};
 
 use crate::record_schemas::{self, OFFSETS, RecordType, SHARE_STATE, TRANSACTIONS};
 
@@ -19,12 +19,20 @@ pub(crate) enum Formatter {
     Coordinator(&'static [RecordType], &'static [i16]),
 }
 
-const PACKAGES: &[&str] = &["org.apache.kafka.tools.consumer.", "kafka.tools.", "org.apache.kafka.tools.consumer.group.share.", ""];
+const PACKAGES: &[&str] = &[
+    "org.apache.kafka.tools.consumer.",
+    "kafka.tools.",
+    "org.apache.kafka.tools.consumer.group.share.",
+    "",
+];
 
 impl Formatter {
     /// The formatter of this class, short or with a package; `None` if there is no such.
     pub(crate) fn of(class: &str, properties: &Properties) -> Result<Option<Self>, String> {
-        let short = PACKAGES.iter().find_map(|package| class.strip_prefix(package)).unwrap_or(class);
+        let short = PACKAGES
+            .iter()
+            .find_map(|package| class.strip_prefix(package))
+            .unwrap_or(class);
         Ok(Some(match short {
             "DefaultMessageFormatter" => Self::Text(Text::new(properties)?),
             "LoggingMessageFormatter" => Self::Logging(Text::new(properties)?),
@@ -38,7 +46,12 @@ impl Formatter {
     }
 
     /// Prints one record; `log` takes what is for stderr.
-    pub(crate) fn write(&self, record: &ConsumerRecord, out: &mut impl Write, log: &mut impl FnMut(String)) -> io::Result<()> {
+    pub(crate) fn write(
+        &self,
+        record: &ConsumerRecord,
+        out: &mut impl Write,
+        log: &mut impl FnMut(String),
+    ) -> io::Result<()> {
         match self {
             Self::Text(text) => text.write(record, out),
             Self::Logging(text) => {
@@ -107,9 +120,13 @@ enum Deserializer {
 
 impl Deserializer {
     fn of(class: &str) -> Option<Self> {
-        let short = class.strip_prefix("org.apache.kafka.common.serialization.").unwrap_or(class);
+        let short = class
+            .strip_prefix("org.apache.kafka.common.serialization.")
+            .unwrap_or(class);
         Some(match short {
-            "StringDeserializer" | "ByteArrayDeserializer" | "BytesDeserializer" | "ByteBufferDeserializer" => Self::Bytes,
+            "StringDeserializer" | "ByteArrayDeserializer" | "BytesDeserializer" | "ByteBufferDeserializer" => {
+                Self::Bytes
+            }
             "ShortDeserializer" => Self::Short,
             "IntegerDeserializer" => Self::Integer,
             "LongDeserializer" => Self::Long,
@@ -178,7 +195,11 @@ pub(crate) struct Text {
 
 impl Text {
     fn new(properties: &Properties) -> Result<Self, String> {
-        let flag = |key, default| properties.get(key).map_or(default, |value| value.trim().eq_ignore_ascii_case("true"));
+        let flag = |key, default| {
+            properties
+                .get(key)
+                .map_or(default, |value| value.trim().eq_ignore_ascii_case("true"))
+        };
         let text = |key, default: &str| properties.get(key).unwrap_or(default).as_bytes().to_vec();
         let deserializer = |key| match properties.get(key) {
             None => Ok(Deserializer::Bytes),
@@ -204,7 +225,15 @@ impl Text {
 
     fn write(&self, record: &ConsumerRecord, out: &mut impl Write) -> io::Result<()> {
         // From the last column on there is a line's end instead of a separator.
-        let columns = [self.timestamp, self.partition, self.offset, self.epoch, self.headers, self.key, self.value];
+        let columns = [
+            self.timestamp,
+            self.partition,
+            self.offset,
+            self.epoch,
+            self.headers,
+            self.key,
+            self.value,
+        ];
         let last = columns.iter().rposition(|on| *on);
         for (column, _) in columns.iter().enumerate().filter(|(_, on)| **on) {
             match column {
@@ -217,7 +246,11 @@ impl Text {
                 5 => self.write_data(record.key(), self.key_deserializer, out)?,
                 _ => self.write_data(record.value(), self.value_deserializer, out)?,
             }
-            let separator = if Some(column) == last { &self.line_separator } else { &self.key_separator };
+            let separator = if Some(column) == last {
+                &self.line_separator
+            } else {
+                &self.key_separator
+            };
             out.write_all(separator)?;
         }
         Ok(())

@@ -14,7 +14,7 @@ use crate::call::{Call, Outcome};
 use crate::output::Failure;
 use crate::spec::{Example, Flag, Group, OPTIONAL_BOOTSTRAP_SERVER, Run, Tool};
 use options::Options;
-pub(crate) use source::{Source, Wanted, read_ahead, signal};
+pub(crate) use source::{Begin, Source, Wanted, read_ahead, signal};
 
 const FORMATTER: &str = "org.apache.kafka.tools.consumer.DefaultMessageFormatter";
 
@@ -83,15 +83,13 @@ pub(crate) const TOOL: Tool = Tool {
 fn run(call: &mut Call) -> Outcome {
     let options = Options::read(call)?;
     // Records are fetched on a thread of their own while this one prints.
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build();
     let runtime = runtime.map_err(|error| Failure::own(format!("can't start: {error}")))?;
     let mut count = 0u64;
-    let ended = runtime.block_on(async {
-        tokio::select! {
-            ended = consume(call, &options, &mut count) => ended,
-            code = signal() => Err(Failure::told(code)),
-        }
-    });
+    let ended = runtime.block_on(consume(call, &options, &mut count));
     runtime.shutdown_background();
     let flushed = call.out.flush();
     call.err.line(format_args!("Processed a total of {count} messages"));
@@ -102,13 +100,20 @@ fn run(call: &mut Call) -> Outcome {
 }
 
 async fn consume(call: &mut Call, options: &Options, count: &mut u64) -> Outcome {
-    let source = Source::open(call, options.properties.clone(), &options.wanted).await?;
-    let outcome = print(call, options, &source, count).await;
+    let source = Source::new(options.properties.clone(), &options.wanted).await?;
+    let outcome = tokio::select! {
+        outcome = print(call, options, &source, count) => outcome,
+        code = signal() => Err(Failure::told(code)),
+    };
     source.close().await;
     outcome
 }
 
 async fn print(call: &mut Call, options: &Options, source: &Source, count: &mut u64) -> Outcome {
+    if !source.reach(call, options.timeout).await? {
+        tell_end(call, "org.apache.kafka.common.errors.TimeoutException");
+        return Ok(());
+    }
     while options.max_messages.is_none_or(|max| *count < max) {
         let records = match read_ahead(source, &mut call.out, options.timeout).await? {
             Ok(Some(records)) => records,
@@ -143,7 +148,8 @@ async fn print(call: &mut Call, options: &Options, source: &Source, count: &mut 
 
 /// Kafka's tool ends with success whatever it ends of.
 fn tell_end(call: &mut Call, reason: &str) {
-    call.err.line("ERROR Error processing message, terminating consumer process: ");
+    call.err
+        .line("ERROR Error processing message, terminating consumer process: ");
     call.err.line(reason);
 }
 
@@ -153,15 +159,17 @@ fn write(call: &mut Call, options: &Options, record: &ConsumerRecord) -> io::Res
         return call.out.write_all(b"\n");
     }
     let err = &mut call.err;
-    options.formatter.write(record, &mut call.out, &mut |line| err.line(line))
+    options
+        .formatter
+        .write(record, &mut call.out, &mut |line| err.line(line))
 }
 
 /// A record as JSON; bytes that are no text are shown as the nearest text.
 pub(crate) fn json(record: &ConsumerRecord) -> serde_json::Value {
     let text = |bytes: Option<&[u8]>| bytes.map(|bytes| String::from_utf8_lossy(bytes).into_owned());
-    let headers = record.headers().map(|header| {
-        serde_json::json!({ "key": text(Some(header.key)), "value": text(header.value) })
-    });
+    let headers = record
+        .headers()
+        .map(|header| serde_json::json!({ "key": text(Some(header.key)), "value": text(header.value) }));
     serde_json::json!({
         "topic": record.topic(),
         "partition": record.partition(),

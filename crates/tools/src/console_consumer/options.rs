@@ -70,10 +70,16 @@ fn check_flags(args: &Matches) -> Result<(), Failure> {
             return Err(check::usage(args, "The topic is required when partition is specified."));
         }
         if args.has("from-beginning") && args.has("offset") {
-            return Err(check::usage(args, "Options from-beginning and offset cannot be specified together."));
+            return Err(check::usage(
+                args,
+                "Options from-beginning and offset cannot be specified together.",
+            ));
         }
     } else if args.has("offset") {
-        return Err(check::usage(args, "The partition is required when offset is specified."));
+        return Err(check::usage(
+            args,
+            "The partition is required when offset is specified.",
+        ));
     }
     for (one, other) in [
         ("property", "formatter-property"),
@@ -114,7 +120,10 @@ fn group(args: &Matches, file: &Properties, given: &Properties) -> Result<Option
     }
     let group = groups.first().map(|group| (*group).to_owned());
     if group.is_some() && args.has("partition") {
-        return Err(check::usage(args, "Options group and partition cannot be specified together."));
+        return Err(check::usage(
+            args,
+            "Options group and partition cannot be specified together.",
+        ));
     }
     Ok(group)
 }
@@ -155,7 +164,10 @@ fn offset_reset(args: &Matches, properties: &mut Properties) -> Result<Begin, Fa
 
 fn formatter(args: &Matches) -> Result<Formatter, Failure> {
     let mut properties = connect::file(args, "formatter-config")?;
-    for (flag, key) in [("key-deserializer", "key.deserializer"), ("value-deserializer", "value.deserializer")] {
+    for (flag, key) in [
+        ("key-deserializer", "key.deserializer"),
+        ("value-deserializer", "value.deserializer"),
+    ] {
         if let Some(class) = args.get(flag).filter(|class| !class.is_empty()) {
             properties.set(key, class);
         }

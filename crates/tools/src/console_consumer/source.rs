@@ -43,6 +43,8 @@ const FETCH_MAX_BYTES: &str = "8388608";
 const MAX_POLL_RECORDS: &str = "5000";
 /// How often topics and partitions that came into being are looked for.
 const METADATA_MAX_AGE: &str = "30000";
+/// How long no broker may answer before that is said.
+const REACH: Duration = Duration::from_secs(3);
 /// How long a poll waits when nothing says otherwise.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -61,16 +63,17 @@ enum Topics {
 }
 
 impl Source {
-    /// Connects and begins to read.
-    pub(crate) async fn open(call: &mut Call, mut properties: Properties, wanted: &Wanted) -> Result<Self, Failure> {
+    /// Makes the consumer, which connects in the background.
+    pub(crate) async fn new(mut properties: Properties, wanted: &Wanted) -> Result<Self, Failure> {
         properties.set_default("fetch.max.bytes", FETCH_MAX_BYTES);
         properties.set_default("max.poll.records", MAX_POLL_RECORDS);
         properties.set_default("metadata.max.age.ms", METADATA_MAX_AGE);
         let client = connect::client_of(properties.clone())?;
         let pattern = match &wanted.pattern {
-            Some(pattern) => Some(Regex::new(&format!("^(?:{pattern})$")).map_err(|error| {
-                Failure::own(format!("`{pattern}` is no regular expression: {error}"))
-            })?),
+            Some(pattern) => Some(
+                Regex::new(&format!("^(?:{pattern})$"))
+                    .map_err(|error| Failure::own(format!("`{pattern}` is no regular expression: {error}")))?,
+            ),
             None => None,
         };
         let builder = Consumer::builder(&client);
@@ -92,25 +95,29 @@ impl Source {
             topics,
             partitions: Mutex::new(0),
         };
-        source.reach(call).await?;
         if let (Some(topic), Some(partition)) = (&wanted.topic, wanted.partition) {
             source.begin(TopicPartition::new(topic.as_str(), partition), wanted.begin)?;
         }
         Ok(source)
     }
 
-    /// Waits for a broker, saying so if it takes long.
-    async fn reach(&self, call: &mut Call) -> Result<(), Failure> {
-        let client = self.client.with_api_timeout(Duration::from_secs(5));
+    /// Waits for a broker, saying so if it takes long. False: none was there within `timeout`.
+    pub(crate) async fn reach(&self, call: &mut Call, timeout: Option<Duration>) -> Result<bool, Failure> {
+        let begun = Instant::now();
+        let each = timeout.unwrap_or(REACH).min(REACH);
+        let client = self.client.with_api_timeout(each);
         let mut told = false;
         loop {
+            if timeout.is_some_and(|timeout| told && begun.elapsed() >= timeout) {
+                return Ok(false);
+            }
             let asked = match &self.topics {
                 Some(Topics::Named(topic)) => client.refresh_metadata_creating(MetadataTopics::names([topic])).await,
                 Some(Topics::Matching(_)) => client.refresh_metadata(MetadataTopics::All).await,
                 None => client.refresh_metadata(MetadataTopics::Brokers).await,
             };
             match asked {
-                Ok(_) => return Ok(()),
+                Ok(_) => return Ok(true),
                 Err(error) if error.is_retriable() => {
                     if !told {
                         let hint = connect::hint(&error).unwrap_or_else(|| error.to_string());
@@ -138,7 +145,10 @@ impl Source {
         let Some(topics) = &self.topics else { return Ok(()) };
         let known = self.client.known_metadata();
         let partitions = partitions(topics, &known);
-        let mut count = self.partitions.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut count = self
+            .partitions
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         if partitions.len() != *count {
             *count = partitions.len();
             self.consumer.assign(partitions)?;
@@ -153,7 +163,10 @@ impl Source {
             // The topic is not there yet.
             tokio::time::sleep(timeout.min(Duration::from_millis(200))).await;
             if let Some(Topics::Named(topic)) = &self.topics {
-                let _ = self.client.refresh_metadata_creating(MetadataTopics::names([topic])).await;
+                let _ = self
+                    .client
+                    .refresh_metadata_creating(MetadataTopics::names([topic]))
+                    .await;
             }
             return Ok(Records::default());
         }
@@ -179,7 +192,12 @@ fn partitions(topics: &Topics, known: &ClusterMetadata) -> Vec<TopicPartition> {
         Topics::Matching(pattern) => !topic.is_internal && pattern.is_match(&topic.name),
     });
     wanted
-        .flat_map(|topic| topic.partitions.iter().map(|partition| TopicPartition::new(topic.name.clone(), partition.index)))
+        .flat_map(|topic| {
+            topic
+                .partitions
+                .iter()
+                .map(|partition| TopicPartition::new(topic.name.clone(), partition.index))
+        })
         .collect()
 }
 
@@ -211,7 +229,8 @@ pub(crate) async fn read_ahead(
 
 /// Waits for SIGINT or SIGTERM and says with which code to end.
 pub(crate) async fn signal() -> u8 {
-    let (Ok(mut interrupt), Ok(mut terminate)) = (listen(SignalKind::interrupt()), listen(SignalKind::terminate())) else {
+    let (Ok(mut interrupt), Ok(mut terminate)) = (listen(SignalKind::interrupt()), listen(SignalKind::terminate()))
+    else {
         return std::future::pending().await;
     };
     tokio::select! {

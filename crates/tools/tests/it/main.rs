@@ -3,6 +3,7 @@
 
 mod bed;
 mod configs;
+mod console_consumer;
 mod generated;
 mod manners;
 mod offsets;
