@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use klamm_client::{
-    AlterConfig, Client, ClientBuilder, ConfigResource, DescribeConfigs, Error, ErrorCode, MetadataTopics, NewTopic,
-};
+use klamm_client::{AlterConfig, Client, ClientBuilder, ConfigResource, Error, ErrorCode, MetadataTopics, NewTopic};
 use klamm_protocol::messages::MetadataRequest;
 
+use crate::admin::config_is;
 use crate::bed::{Bed, fresh};
 
 fn assert_send<T: Send>(value: T) -> T {
@@ -170,20 +169,11 @@ async fn controllers_answer_for_the_quorum() {
     let resource = ConfigResource::topic(&name);
     let changes = vec![AlterConfig::set("retention.ms", "60000")];
     let changed = admin
-        .incremental_alter_configs(&[(resource.clone(), changes)], false)
+        .incremental_alter_configs(&[(resource, changes)], false)
         .await
         .expect("answered");
     assert!(changed[0].1.is_ok(), "{changed:?}");
-    let described = admin
-        .describe_configs(&[resource], DescribeConfigs::default())
-        .await
-        .expect("answered");
-    let entries = described[0].1.as_ref().expect("described");
-    assert!(
-        entries
-            .iter()
-            .any(|entry| entry.name == "retention.ms" && entry.value.as_deref() == Some("60000"))
-    );
+    config_is(&admin, &name, "retention.ms", "60000", true).await;
 
     let error = client
         .metadata(MetadataTopics::All)
