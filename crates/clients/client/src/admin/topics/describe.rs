@@ -62,6 +62,19 @@ impl Admin {
     /// # Errors
     /// Per topic: UNKNOWN_TOPIC_OR_PARTITION, UNKNOWN_TOPIC_ID, INVALID_TOPIC_EXCEPTION.
     pub async fn describe_topics(&self, topics: &[TopicRef]) -> Result<Each<TopicRef, TopicDescription>, Error> {
+        self.describe_topics_by(PAGE, topics).await
+    }
+
+    /// The same, asking for at most this many partitions at once; brokers have a limit of their own
+    /// (`max.request.partition.size.limit`). Makes no difference to the answer.
+    ///
+    /// # Errors
+    /// As [`Admin::describe_topics`].
+    pub async fn describe_topics_by(
+        &self,
+        partitions: i32,
+        topics: &[TopicRef],
+    ) -> Result<Each<TopicRef, TopicDescription>, Error> {
         let mut names = Vec::new();
         let mut ids = Vec::new();
         for topic in topics {
@@ -74,7 +87,7 @@ impl Admin {
         names.dedup();
         let mut answers = BTreeMap::new();
         if !names.is_empty() {
-            match self.describe_in_pages(&names).await {
+            match self.describe_in_pages(&names, partitions).await {
                 Err(Error::Unsupported { .. }) => self.describe_by_metadata(&names, &[], &mut answers).await?,
                 described => answers = described?,
             }
@@ -89,6 +102,7 @@ impl Admin {
     async fn describe_in_pages(
         &self,
         names: &[String],
+        partitions: i32,
     ) -> Result<BTreeMap<TopicRef, Result<TopicDescription, Error>>, Error> {
         let mut answers: BTreeMap<TopicRef, Result<TopicDescription, Error>> = BTreeMap::new();
         let mut cursor: Option<Cursor> = None;
@@ -96,7 +110,7 @@ impl Admin {
         loop {
             let make = |_| DescribeTopicPartitionsRequest {
                 topics: rest.iter().map(|name| topic_request(name)).collect(),
-                response_partition_limit: PAGE,
+                response_partition_limit: partitions,
                 cursor: cursor.clone(),
                 ..Default::default()
             };
