@@ -3,6 +3,7 @@
 mod codegen;
 mod compat;
 mod docs;
+mod peer;
 mod test;
 mod tidy;
 mod tools;
@@ -16,6 +17,7 @@ const USAGE: &str = "usage: cargo xtask <task>
   codegen [--check]  write the protocol's code from its schema; --check only says whether it is stale
   compat [CLIENT]…   run the suites of real clients (java, librdkafka, kafka-python) against a node
   docs               write the pages of docs/ that are rendered from the code
+  peer               compare a node's answers with Apache Kafka's, API by API
   test               everything that has to hold: tidy, format, lints, docs, tests, real clients
   tidy               check the edges between crates, file sizes and other rules
   tools [FILE]…      compare our command line tools with Apache Kafka's, against both brokers
@@ -29,6 +31,7 @@ fn main() -> ExitCode {
         ["codegen", "--check"] => codegen(true),
         ["compat", clients @ ..] => verdict(compat::run(&root(), clients).unwrap_or_else(|error| vec![error])),
         ["docs"] => docs(),
+        ["peer"] => verdict(peer::run(&root()).unwrap_or_else(|error| vec![error])),
         ["test"] => verdict(test::run(&root())),
         ["tidy"] => verdict(tidy::check(&root())),
         ["tools", files @ ..] => verdict(tools::run(&root(), files).unwrap_or_else(|error| vec![error])),

@@ -26,6 +26,7 @@ pub(crate) fn run(root: &Path) -> Vec<String> {
         }),
         ("the README's tour", |root| none(crate::tour::run(root)?)),
         ("real clients", |root| none(crate::compat::run(root, &[])?)),
+        ("Apache Kafka's answers", |root| none(crate::peer::run(root)?)),
     ];
     let start = Instant::now();
     for (name, step) in steps {

@@ -1,6 +1,6 @@
 //! What all handlers of a node share.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
 use klamm_metadata::MetadataImage;
@@ -10,6 +10,7 @@ use crate::clock::Clock;
 use crate::config::NodeConfig;
 use crate::coordinators::GroupCoordinators;
 use crate::fetch_sessions::FetchSessions;
+use crate::loggers::Loggers;
 use crate::metrics::Metrics;
 use crate::partitions::Partitions;
 use crate::producer_ids::ProducerIds;
@@ -38,6 +39,8 @@ pub struct Node {
     pub producer_ids: ProducerIds,
     /// Topics that are created because they were asked for.
     pub auto_topics: AutoTopics,
+    /// The levels of what is logged; set by whoever owns the process and its logs.
+    pub loggers: OnceLock<Loggers>,
     pub(crate) fetch_sessions: FetchSessions,
     pub(crate) image: Arc<ArcSwap<MetadataImage>>,
 }

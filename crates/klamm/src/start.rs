@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::thread::available_parallelism;
 
-use klamm_broker::{Server, Standalone, StartError, Unformatted};
+use klamm_broker::{Loggers, Server, Standalone, StartError, Unformatted};
 use klamm_config::{Origin, Properties, ServerConfig};
 use klamm_tools::Outcome;
 use klamm_tools::output::Failure;
@@ -44,10 +44,20 @@ pub(crate) fn run(args: &Matches) -> Outcome {
 fn serve_as_told(args: &Matches) -> Result<(), Report> {
     let arguments = StartArguments::of(args);
     let filter = log_filter(args.get("log-level").unwrap_or_default())?;
-    tracing_subscriber::fmt()
+    let directives = filter.to_string();
+    let logs = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
-        .init();
+        .with_filter_reloading();
+    let reload = logs.reload_handle();
+    logs.init();
+    // Whoever asks to change levels by request is told only of those that there are, so that the text is good.
+    let loggers = Loggers::new(&directives, move |text| {
+        let reloaded = EnvFilter::try_new(text).map(|filter| reload.reload(filter));
+        if !matches!(reloaded, Ok(Ok(()))) {
+            warn!("the log levels can't be changed to {text}");
+        }
+    });
     let config = configuration(&arguments)?;
     // A node is told to format only when nobody wrote down what it should be.
     let unformatted = if arguments.config.is_some() {
@@ -61,7 +71,7 @@ fn serve_as_told(args: &Matches) -> Result<(), Report> {
         .enable_all()
         .build();
     let runtime = runtime.map_err(|error| Report::new(format_args!("can't start: {error}")))?;
-    runtime.block_on(serve(config, unformatted, arguments.config.as_deref()))
+    runtime.block_on(serve(config, unformatted, arguments.config.as_deref(), loggers))
 }
 
 /// A level for all, or levels by module. A word that is no level would pass for a module's name elsewhere; not here.
@@ -83,7 +93,12 @@ fn log_filter(text: &str) -> Result<EnvFilter, Report> {
     })
 }
 
-async fn serve(config: ServerConfig, unformatted: Unformatted, file: Option<&Path>) -> Result<(), Report> {
+async fn serve(
+    config: ServerConfig,
+    unformatted: Unformatted,
+    file: Option<&Path>,
+    loggers: Loggers,
+) -> Result<(), Report> {
     let cannot_watch = |error| Report::new(format_args!("can't watch for signals: {error}"));
     let mut terminate = signal(SignalKind::terminate()).map_err(cannot_watch)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(cannot_watch)?;
@@ -93,6 +108,8 @@ async fn serve(config: ServerConfig, unformatted: Unformatted, file: Option<&Pat
         _ = terminate.recv() => return Ok(()),
         _ = interrupt.recv() => return Ok(()),
     };
+    let set = server.node().loggers.set(loggers);
+    set.expect("only here");
     greet(&server);
     tokio::select! {
         _ = terminate.recv() => {}

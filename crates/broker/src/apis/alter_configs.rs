@@ -5,11 +5,12 @@
 
 use klamm_controller::{Controller, ControllerError};
 use klamm_metadata::{ConfigResource, ConfigResourceType};
+use klamm_protocol::Listener;
 use klamm_protocol::messages::alter_configs_request::AlterConfigsResource;
 use klamm_protocol::messages::alter_configs_response::AlterConfigsResourceResponse;
 use klamm_protocol::messages::{AlterConfigsRequest, AlterConfigsResponse};
 
-use super::dynamic_configs::{Outcome, alter, check_keys_distinct, check_resource, check_values, row_error};
+use super::dynamic_configs::{Next, Outcome, alter, check_keys_distinct, check_resource, check_values, row_error};
 use crate::request::RequestContext;
 
 pub(crate) async fn handle(cx: &RequestContext<'_>, request: AlterConfigsRequest) -> AlterConfigsResponse {
@@ -23,14 +24,20 @@ pub(crate) async fn handle(cx: &RequestContext<'_>, request: AlterConfigsRequest
         let alter = move |controller: &Controller, _now_ms: i64| controller.alter_configs(&rest);
         let deadline_ms = cx.node.request_deadline_ms();
         let written = cx.node.controller.write("alter configs", deadline_ms, alter).await?;
-        let outcome = |row: AlterConfigsResourceResponse| Outcome {
-            kind: row.resource_type,
-            name: row.resource_name,
-            error: row_error(row.error_code, row.error_message),
+        let outcome = |row: AlterConfigsResourceResponse| {
+            let error = row_error(row.error_code, row.error_message);
+            Outcome::new(row.resource_type, row.resource_name, error)
         };
         Ok(written.responses.into_iter().map(outcome).collect())
     };
-    let outcomes = alter(request.resources, key, |resource| check(cx, resource), write).await;
+    let outcomes = alter(
+        cx.listener.kind,
+        request.resources,
+        key,
+        |resource| check(cx, resource),
+        write,
+    )
+    .await;
     let row = |outcome: Outcome| AlterConfigsResourceResponse {
         error_code: outcome.error.as_ref().map(|error| error.code).unwrap_or_default(),
         error_message: outcome.error.and_then(|error| error.message),
@@ -48,7 +55,10 @@ fn key(resource: &AlterConfigsResource) -> (i8, &str) {
     (resource.resource_type, &resource.resource_name)
 }
 
-fn check(cx: &RequestContext<'_>, resource: &AlterConfigsResource) -> Result<(), ControllerError> {
+fn check(cx: &RequestContext<'_>, resource: &AlterConfigsResource) -> Result<Next, ControllerError> {
+    if cx.listener.kind == Listener::Controller {
+        return Ok(Next::ToController); // the controller checks alone, as Kafka's does
+    }
     check_keys_distinct(resource.configs.iter().map(|config| config.name.as_str()))?;
     let without_value = resource.configs.iter().filter(|config| config.value.is_none());
     check_values(without_value.map(|config| config.name.as_str()))?;

@@ -22,7 +22,15 @@ pub(crate) async fn handle(cx: &RequestContext<'_>, request: ApiVersionsRequest)
             ..Default::default()
         };
     }
-    if means_another_node(cx, &request) {
+    // A cluster and a node are named together or not at all.
+    if request.cluster_id.is_some() != (request.node_id >= 0) {
+        return ApiVersionsResponse {
+            error_code: ErrorCode::INVALID_REQUEST,
+            ..Default::default()
+        };
+    }
+    // Controllers are found by other ways than brokers.
+    if cx.listener.kind == Listener::Broker && means_another_node(cx, &request) {
         return ApiVersionsResponse {
             error_code: ErrorCode::REBOOTSTRAP_REQUIRED,
             ..Default::default()

@@ -1,6 +1,8 @@
 //! DeleteGroups (key 42), v0-3, flexible from v2. KIP-229; messages from v3.
 //! Errors per group: NON_EMPTY_GROUP, GROUP_ID_NOT_FOUND, and the coordinator's.
 
+use std::collections::BTreeSet;
+
 use klamm_group_coordinator::GroupRequest;
 use klamm_protocol::messages::delete_groups_response::DeletableGroupResult;
 use klamm_protocol::messages::{DeleteGroupsRequest, DeleteGroupsResponse};
@@ -10,7 +12,9 @@ use crate::request::RequestContext;
 
 pub(crate) async fn handle(cx: &RequestContext<'_>, request: DeleteGroupsRequest) -> DeleteGroupsResponse {
     let mut response = DeleteGroupsResponse::default();
-    for group_id in request.groups_names {
+    // A group that is named twice is deleted and answered once.
+    let groups: BTreeSet<String> = request.groups_names.into_iter().collect();
+    for group_id in groups {
         let delete = GroupRequest::DeleteGroups(vec![group_id.clone()]);
         match cx
             .node

@@ -3,8 +3,11 @@
 //! replicas. Segments that lie wholly below are deleted by retention.
 //! Errors per partition: unknown, not leader, beyond the high watermark, internal or compact-only topic, storage.
 
+use std::collections::BTreeMap;
+
 use klamm_log::DeleteRecordsError;
 use klamm_protocol::ErrorCode;
+use klamm_protocol::messages::delete_records_request::DeleteRecordsTopic;
 use klamm_protocol::messages::delete_records_response::{DeleteRecordsPartitionResult, DeleteRecordsTopicResult};
 use klamm_protocol::messages::{DeleteRecordsRequest, DeleteRecordsResponse};
 
@@ -16,7 +19,13 @@ use crate::topics::is_internal;
 const HIGH_WATERMARK: i64 = -1;
 
 pub(crate) async fn handle(cx: &RequestContext<'_>, request: DeleteRecordsRequest) -> DeleteRecordsResponse {
-    let topics = request.topics.iter().map(|topic| DeleteRecordsTopicResult {
+    // Of a topic that is named twice the last mention counts.
+    let asked: BTreeMap<&str, &DeleteRecordsTopic> = request
+        .topics
+        .iter()
+        .map(|topic| (topic.name.as_str(), topic))
+        .collect();
+    let topics = asked.into_values().map(|topic| DeleteRecordsTopicResult {
         name: topic.name.clone(),
         partitions: topic
             .partitions

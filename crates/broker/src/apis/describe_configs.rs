@@ -3,7 +3,7 @@
 //! Errors per resource: UNKNOWN_TOPIC_OR_PARTITION, INVALID_TOPIC_EXCEPTION, INVALID_REQUEST.
 
 use klamm_config::describe::{self, Entry, Synonym};
-use klamm_controller::{ControllerError, is_valid_topic_name};
+use klamm_controller::{ControllerError, reason_invalid};
 use klamm_metadata::{ConfigResource, ConfigResourceType};
 use klamm_protocol::ErrorCode;
 use klamm_protocol::messages::describe_configs_request::DescribeConfigsResource;
@@ -13,7 +13,11 @@ use klamm_protocol::messages::describe_configs_response::{
 use klamm_protocol::messages::{DescribeConfigsRequest, DescribeConfigsResponse};
 
 use super::dynamic_configs::{invalid_request, layers, overrides};
+use crate::loggers::Loggers;
 use crate::request::RequestContext;
+
+/// The source of a logger's level.
+const LOGGER_SOURCE: i8 = 6;
 
 pub(crate) async fn handle(cx: &RequestContext<'_>, request: DescribeConfigsRequest) -> DescribeConfigsResponse {
     let result = |resource: &DescribeConfigsResource| {
@@ -22,12 +26,16 @@ pub(crate) async fn handle(cx: &RequestContext<'_>, request: DescribeConfigsRequ
             Err(error) => (Vec::new(), Some(error)),
         };
         let entry = |entry| described(entry, request.include_synonyms, request.include_documentation);
+        let configs = match error {
+            None if resource.resource_type == ConfigResourceType::BROKER_LOGGER.0 => loggers(cx, resource),
+            _ => entries.into_iter().map(entry).collect(),
+        };
         DescribeConfigsResult {
             error_code: error.as_ref().map(|error| error.code).unwrap_or_default(),
             error_message: error.map_or(Some(String::new()), |error| error.message),
             resource_type: resource.resource_type,
             resource_name: resource.resource_name.clone(),
-            configs: entries.into_iter().map(entry).collect(),
+            configs,
             ..Default::default()
         }
     };
@@ -44,11 +52,16 @@ fn entries(cx: &RequestContext<'_>, resource: &DescribeConfigsResource) -> Resul
     let resource = ConfigResource::new(ConfigResourceType(resource.resource_type), name);
     let own = overrides(&cx.image, &resource);
     match resource.resource_type {
-        ConfigResourceType::TOPIC if !is_valid_topic_name(name) => Err(ErrorCode::INVALID_TOPIC_EXCEPTION.into()),
-        ConfigResourceType::TOPIC if cx.image.topics().by_name(name).is_none() => {
-            Err(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION.into())
+        ConfigResourceType::TOPIC => {
+            if let Some(reason) = reason_invalid(name) {
+                let message = format!("Topic name is invalid: {reason}");
+                return Err(ControllerError::new(ErrorCode::INVALID_TOPIC_EXCEPTION, message));
+            }
+            if cx.image.topics().by_name(name).is_none() {
+                return Err(ControllerError::new(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, ""));
+            }
+            Ok(describe::topic(&layers, own, keys))
         }
-        ConfigResourceType::TOPIC => Ok(describe::topic(&layers, own, keys)),
         ConfigResourceType::BROKER if name.is_empty() => Ok(describe::all_brokers(&layers, keys)),
         ConfigResourceType::BROKER => {
             check_broker_id(cx, name, " or empty string,")?;
@@ -57,8 +70,7 @@ fn entries(cx: &RequestContext<'_>, resource: &DescribeConfigsResource) -> Resul
         ConfigResourceType::BROKER_LOGGER if name.is_empty() => Err(invalid_request("Broker id must not be empty")),
         ConfigResourceType::BROKER_LOGGER => {
             check_broker_id(cx, name, "")?;
-            // No logger's level can be told or changed by name.
-            Ok(Vec::new())
+            Ok(Vec::new()) // loggers are no settings: see `loggers`
         }
         ConfigResourceType::CLIENT_METRICS if name.is_empty() => {
             Err(invalid_request("Client metrics subscription name must not be empty"))
@@ -68,6 +80,22 @@ fn entries(cx: &RequestContext<'_>, resource: &DescribeConfigsResource) -> Resul
         ConfigResourceType::GROUP => Ok(describe::group(&layers, own, keys)),
         other => Err(invalid_request(format!("Unsupported resource type: {other}"))),
     }
+}
+
+/// The levels of this node's loggers (KIP-412).
+fn loggers(cx: &RequestContext<'_>, resource: &DescribeConfigsResource) -> Vec<DescribeConfigsResourceResult> {
+    let asked = |name: &str| {
+        let keys = resource.configuration_keys.as_ref().filter(|keys| !keys.is_empty());
+        keys.is_none_or(|keys| keys.iter().any(|key| key == name))
+    };
+    let all = cx.node.loggers.get().map(Loggers::all).unwrap_or_default();
+    let row = |(name, level): (&str, &str)| DescribeConfigsResourceResult {
+        name: name.to_owned(),
+        value: Some(level.to_owned()),
+        config_source: LOGGER_SOURCE,
+        ..Default::default()
+    };
+    all.into_iter().filter(|(name, _)| asked(name)).map(row).collect()
 }
 
 /// A broker knows only its own configuration: clients ask each for its own.

@@ -1,7 +1,7 @@
 //! DescribeProducers (key 61), v0, flexible from v0. KIP-664.
 //! Tells the idempotent and transactional producers that a partition's log remembers.
 
-use klamm_controller::is_valid_topic_name;
+use klamm_controller::{is_valid_topic_name, reason_invalid};
 use klamm_log::ActiveProducer;
 use klamm_protocol::ErrorCode;
 use klamm_protocol::messages::describe_producers_response::{PartitionResponse, ProducerState, TopicResponse};
@@ -42,6 +42,7 @@ fn describe(cx: &RequestContext<'_>, topic: &str, partition_index: i32) -> Parti
             partition.check_leader(None).map_err(|error| leader_code(&error))?;
             Ok(partition.log().active_producers())
         });
+    let topic_is_known = cx.image.topics().by_name(topic).is_some();
     match producers {
         Ok(producers) => PartitionResponse {
             active_producers: producers.into_iter().map(state).collect(),
@@ -49,9 +50,20 @@ fn describe(cx: &RequestContext<'_>, topic: &str, partition_index: i32) -> Parti
         },
         Err(error_code) => PartitionResponse {
             error_code,
-            error_message: Some(error_code.message().to_owned()),
+            error_message: message(topic, topic_is_known, error_code),
             ..response
         },
+    }
+}
+
+/// What is said beside the code: nothing of a partition that a topic does not have.
+fn message(topic: &str, topic_is_known: bool, error_code: ErrorCode) -> Option<String> {
+    match error_code {
+        ErrorCode::INVALID_TOPIC_EXCEPTION => {
+            reason_invalid(topic).map(|reason| format!("Topic name is invalid: {reason}"))
+        }
+        ErrorCode::UNKNOWN_TOPIC_OR_PARTITION if topic_is_known => None,
+        other => Some(other.message().to_owned()),
     }
 }
 

@@ -31,6 +31,9 @@ pub(crate) async fn handle(
     describe(&cx.image, &cx.listener.name, &request, limit)
 }
 
+/// What stands for operations that nobody looked up.
+const NOT_TOLD: i32 = i32::MIN;
+
 fn describe(
     image: &MetadataImage,
     listener: &str,
@@ -44,7 +47,10 @@ fn describe(
         cursor.partition_index < 0 || (!asked.is_empty() && !asked.contains(cursor.topic_name.as_str()))
     };
     if cursor.filter(leads_nowhere).is_some() {
-        let failed = |name: &str| failed_topic(name, ErrorCode::INVALID_REQUEST);
+        let failed = |name: &str| DescribeTopicPartitionsResponseTopic {
+            topic_authorized_operations: NOT_TOLD,
+            ..failed_topic(name, ErrorCode::INVALID_REQUEST)
+        };
         return DescribeTopicPartitionsResponse {
             topics: asked.into_iter().map(failed).collect(),
             ..Default::default()

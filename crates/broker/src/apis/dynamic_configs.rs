@@ -1,6 +1,6 @@
 //! What the APIs about configuration share.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use klamm_config::alter::{AlterError, validate_broker};
 use klamm_config::{BrokerLayers, Config, Overrides};
@@ -32,15 +32,14 @@ pub(super) fn invalid_request(message: impl Into<String>) -> ControllerError {
 }
 
 /// Whether `new` may become the dynamic configuration of `resource`, as far as only this broker can tell: what a broker is
-/// configured with has to go with the rest of its own configuration. The controller checks what all can tell; what is sent to
-/// its own listener may concern any broker.
+/// configured with has to go with the rest of its own configuration. The controller checks what all can tell.
 pub(super) fn check_resource(
     cx: &RequestContext<'_>,
     resource: &ConfigResource,
     new: impl FnOnce(&Overrides) -> Result<Overrides, ControllerError>,
-) -> Result<(), ControllerError> {
+) -> Result<Next, ControllerError> {
     if cx.listener.kind == Listener::Controller {
-        return Ok(());
+        return Ok(Next::ToController);
     }
     match resource.resource_type {
         ConfigResourceType::BROKER => {
@@ -50,10 +49,12 @@ pub(super) fn check_resource(
             }
             let new = new(overrides(&cx.image, resource))?;
             let layers = layers(&cx.node.config.server.config, &cx.image, cx.node.id);
-            validate_broker(&layers, for_one, &new).map_err(alter_error)
+            validate_broker(&layers, for_one, &new).map_err(alter_error)?;
+            Ok(Next::ToController)
         }
-        ConfigResourceType::BROKER_LOGGER => Err(invalid_request("Levels of loggers can't be changed by request.")),
-        ConfigResourceType::TOPIC | ConfigResourceType::CLIENT_METRICS | ConfigResourceType::GROUP => Ok(()),
+        ConfigResourceType::TOPIC | ConfigResourceType::CLIENT_METRICS | ConfigResourceType::GROUP => {
+            Ok(Next::ToController)
+        }
         ConfigResourceType(other) => Err(invalid_request(format!("Unknown resource type {other}"))),
     }
 }
@@ -83,7 +84,7 @@ pub(super) fn alter_error(error: AlterError) -> ControllerError {
 
 /// A key that is named more than once.
 pub(super) fn check_keys_distinct<'a>(keys: impl Iterator<Item = &'a str>) -> Result<(), ControllerError> {
-    let mut seen = std::collections::BTreeSet::new();
+    let mut seen = BTreeSet::new();
     for key in keys {
         if !seen.insert(key) {
             return Err(invalid_request("Error due to duplicate config keys"));
@@ -97,14 +98,38 @@ pub(super) struct Outcome {
     pub(super) kind: i8,
     pub(super) name: String,
     pub(super) error: Option<ControllerError>,
+    passed_on: bool,
+}
+
+impl Outcome {
+    pub(super) fn new(kind: i8, name: String, error: Option<ControllerError>) -> Self {
+        Outcome {
+            kind,
+            name,
+            error,
+            passed_on: false,
+        }
+    }
+}
+
+/// What is left to do for a resource that was looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// The controller changes it.
+    ToController,
+    /// Nothing: this broker has changed it.
+    Done,
 }
 
 /// Has those resources changed that pass `check` and are named once; `write` takes them to the controller. Tells what became of
 /// each, in the order of the request.
+///
+/// On a controller's listener the controller checks alone, as Kafka's does: nothing here is known of other brokers.
 pub(super) async fn alter<R, W>(
+    on: Listener,
     resources: Vec<R>,
     key: fn(&R) -> (i8, &str),
-    check: impl Fn(&R) -> Result<(), ControllerError>,
+    check: impl Fn(&R) -> Result<Next, ControllerError>,
     write: impl FnOnce(Vec<R>) -> W,
 ) -> Vec<Outcome>
 where
@@ -116,22 +141,23 @@ where
     }
     let checked = resources.iter().map(|resource| match named[&key(resource)] {
         1 => check(resource),
+        _ if on == Listener::Controller => Ok(Next::ToController),
         _ => Err(invalid_request("Each resource must appear at most once.")),
     });
     let checked: Vec<_> = checked.collect();
     let outcome = |resource: &R, error| {
         let (kind, name) = key(resource);
-        Outcome {
-            kind,
-            name: name.to_owned(),
-            error,
-        }
+        Outcome::new(kind, name.to_owned(), error)
     };
     let mut outcomes: Vec<_> = resources.iter().map(|resource| outcome(resource, None)).collect();
     let mut left = Vec::new();
     for ((resource, checked), outcome) in resources.into_iter().zip(checked).zip(&mut outcomes) {
         match checked {
-            Ok(()) => left.push(resource),
+            Ok(Next::ToController) => {
+                outcome.passed_on = true;
+                left.push(resource);
+            }
+            Ok(Next::Done) => {}
             Err(error) => outcome.error = Some(error),
         }
     }
@@ -146,9 +172,13 @@ where
         }
         Err(error) => Some(error),
     };
-    for outcome in outcomes.iter_mut().filter(|outcome| outcome.error.is_none()) {
+    for outcome in outcomes.iter_mut().filter(|outcome| outcome.passed_on) {
         let own = errors.remove(&(outcome.kind, outcome.name.clone()));
         outcome.error = own.flatten().or_else(|| for_all.clone());
+    }
+    if on == Listener::Controller {
+        let mut told = BTreeSet::new();
+        outcomes.retain(|outcome| told.insert((outcome.kind, outcome.name.clone())));
     }
     outcomes
 }
@@ -178,26 +208,23 @@ mod tests {
     async fn outcomes(names: Vec<&'static str>) -> Vec<(String, Option<ErrorCode>)> {
         let check = |name: &&'static str| match *name {
             "unfit" => Err(invalid_request("no")),
-            _ => Ok(()),
+            "own" => Ok(Next::Done),
+            _ => Ok(Next::ToController),
         };
         let write = |left: Vec<&'static str>| async move {
-            let row = |name: &str| Outcome {
-                kind: 2,
-                name: name.to_owned(),
-                error: row_error(
-                    match name {
-                        "bad" => ErrorCode::INVALID_CONFIG,
-                        _ => ErrorCode::NONE,
-                    },
-                    None,
-                ),
+            let row = |name: &str| {
+                let code = match name {
+                    "bad" => ErrorCode::INVALID_CONFIG,
+                    _ => ErrorCode::NONE,
+                };
+                Outcome::new(2, name.to_owned(), row_error(code, None))
             };
             match left.contains(&"nobody") {
                 true => Err(ErrorCode::NOT_CONTROLLER.into()),
                 false => Ok(left.into_iter().map(row).collect()),
             }
         };
-        let told = alter(names, |name| (2, name), check, write).await;
+        let told = alter(Listener::Broker, names, |name| (2, name), check, write).await;
         told.into_iter()
             .map(|outcome| (outcome.name, outcome.error.map(|error| error.code)))
             .collect()
@@ -205,7 +232,7 @@ mod tests {
 
     #[tokio::test]
     async fn each_resource_has_its_own_outcome_in_the_order_of_the_request() {
-        let told = outcomes(vec!["twice", "bad", "good", "twice", "unfit"]).await;
+        let told = outcomes(vec!["twice", "bad", "good", "twice", "unfit", "own"]).await;
         let refused = Some(ErrorCode::INVALID_REQUEST);
         let expected = [
             ("twice", refused),
@@ -213,16 +240,17 @@ mod tests {
             ("good", None),
             ("twice", refused),
             ("unfit", refused),
+            ("own", None),
         ];
         assert_eq!(told, expected.map(|(name, code)| (name.to_owned(), code)));
     }
 
     #[tokio::test]
     async fn what_the_controller_cannot_do_holds_for_all_that_was_left_to_it() {
-        let told = outcomes(vec!["nobody", "unfit", "good"]).await;
+        let told = outcomes(vec!["nobody", "unfit", "good", "own"]).await;
         let codes: Vec<_> = told.into_iter().map(|(_, code)| code).collect();
         let passed_on = Some(ErrorCode::NOT_CONTROLLER);
-        assert_eq!(codes, [passed_on, Some(ErrorCode::INVALID_REQUEST), passed_on]);
+        assert_eq!(codes, [passed_on, Some(ErrorCode::INVALID_REQUEST), passed_on, None]);
     }
 
     #[tokio::test]

@@ -4,6 +4,8 @@
 //! Records are not read into memory: the response names regions of segment files. The first batch found is whole even if it is
 //! larger than the limits (KIP-74), so that a consumer always gets on.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,6 +27,7 @@ use crate::request::RequestContext;
 /// What differs between versions.
 struct Flags {
     by_topic_id: bool,
+    tells_leader: bool,
     tells_endpoints: bool,
 }
 
@@ -32,6 +35,8 @@ impl Flags {
     fn of(version: i16) -> Self {
         Flags {
             by_topic_id: version >= 13,
+            // It may be said from v12 on; Kafka says it together with the endpoints.
+            tells_leader: version >= 16,
             tells_endpoints: version >= 16,
         }
     }
@@ -61,6 +66,9 @@ struct Found {
 
 pub(crate) async fn handle(cx: &RequestContext<'_>, request: FetchRequest) -> FetchResponse {
     let flags = Flags::of(cx.api_version);
+    if !(0..=1).contains(&request.isolation_level) {
+        return refused(request, ErrorCode::INVALID_REQUEST);
+    }
     let sessions = &cx.node.fetch_sessions;
     let limits = limits(cx, &request);
     let session = SessionRequest {
@@ -82,7 +90,7 @@ pub(crate) async fn handle(cx: &RequestContext<'_>, request: FetchRequest) -> Fe
     let targets: Vec<Target> = context
         .asks
         .iter()
-        .map(|(key, _)| target(cx, key, from_replica))
+        .map(|(key, _)| target(cx, key, &flags, from_replica))
         .collect();
     let mut round = read(&context.asks, &targets, &limits);
     if let Some(deadline) = limits.deadline
@@ -104,6 +112,9 @@ pub(crate) async fn handle(cx: &RequestContext<'_>, request: FetchRequest) -> Fe
             }
             None => Records::Bytes(Bytes::new()),
         });
+        if !flags.tells_leader {
+            data.current_leader = LeaderIdAndEpoch::default();
+        }
     }
     let session_id = match sessions.finish(context, &mut responses, cx.node.clock.now_ms()) {
         Ok(session_id) => session_id,
@@ -116,7 +127,8 @@ pub(crate) async fn handle(cx: &RequestContext<'_>, request: FetchRequest) -> Fe
         }
     };
     let named = responses.iter().map(|(_, data)| data.current_leader.leader_id);
-    let node_endpoints = match flags.tells_endpoints {
+    // Replicas know the brokers already.
+    let node_endpoints = match flags.tells_endpoints && !from_replica {
         true => leader_endpoints(cx, named).into_iter().map(node_endpoint).collect(),
         false => Vec::new(),
     };
@@ -124,6 +136,31 @@ pub(crate) async fn handle(cx: &RequestContext<'_>, request: FetchRequest) -> Fe
         session_id,
         responses: by_topic(responses),
         node_endpoints,
+        ..Default::default()
+    }
+}
+
+/// The same error for the whole request, and for each partition where the version has no place for that.
+fn refused(request: FetchRequest, error_code: ErrorCode) -> FetchResponse {
+    let partition = |partition_index| PartitionData {
+        partition_index,
+        aborted_transactions: Some(Vec::new()),
+        records: Some(Records::Bytes(Bytes::new())),
+        ..failed(error_code)
+    };
+    let topics = request.topics.into_iter().map(|topic| FetchableTopicResponse {
+        topic: topic.topic,
+        topic_id: topic.topic_id,
+        partitions: topic
+            .partitions
+            .iter()
+            .map(|asked| partition(asked.partition))
+            .collect(),
+        ..Default::default()
+    });
+    FetchResponse {
+        error_code,
+        responses: topics.filter(|topic| topic.topic_id == Uuid::ZERO).collect(),
         ..Default::default()
     }
 }
@@ -147,7 +184,8 @@ fn limits(cx: &RequestContext<'_>, request: &FetchRequest) -> Limits {
 
 fn asks(request: FetchRequest) -> (Vec<(Key, Ask)>, Vec<Key>) {
     let mut asks = Vec::new();
-    for topic in request.topics {
+    let mut places: HashMap<(usize, i32), usize> = HashMap::new();
+    for (topic_place, topic) in request.topics.into_iter().enumerate() {
         let name: Arc<str> = topic.topic.into();
         for partition in topic.partitions {
             let key = Key {
@@ -161,7 +199,14 @@ fn asks(request: FetchRequest) -> (Vec<(Key, Ask)>, Vec<Key>) {
                 current_leader_epoch: partition.current_leader_epoch,
                 last_fetched_epoch: partition.last_fetched_epoch,
             };
-            asks.push((key, ask));
+            // Of a partition that is named twice the last mention counts.
+            match places.entry((topic_place, partition.partition)) {
+                Entry::Vacant(place) => {
+                    place.insert(asks.len());
+                    asks.push((key, ask));
+                }
+                Entry::Occupied(place) => asks[*place.get()] = (key, ask),
+            }
         }
     }
     let mut forgotten = Vec::new();
@@ -180,12 +225,14 @@ fn asks(request: FetchRequest) -> (Vec<(Key, Ask)>, Vec<Key>) {
 /// Where a partition of the request is.
 enum Target {
     Here(Arc<Partition>),
+    /// Led here, but no business of the replica that asks.
+    NotForReplicas(Arc<Partition>),
     Refused(ErrorCode),
 }
 
-fn target(cx: &RequestContext<'_>, key: &Key, from_replica: bool) -> Target {
-    if from_replica {
-        return Target::Refused(ErrorCode::NOT_LEADER_OR_FOLLOWER); // no other broker holds replicas of ours
+fn target(cx: &RequestContext<'_>, key: &Key, flags: &Flags, from_replica: bool) -> Target {
+    if flags.by_topic_id && key.topic_id == Uuid::ZERO {
+        return Target::Refused(ErrorCode::UNKNOWN_TOPIC_ID);
     }
     let topics = cx.image.topics();
     let by_id = key.topic_id != Uuid::ZERO;
@@ -202,6 +249,8 @@ fn target(cx: &RequestContext<'_>, key: &Key, from_replica: bool) -> Target {
         Some(Hosted::Online(partition)) if by_id && partition.topic_id() != key.topic_id => {
             Target::Refused(ErrorCode::UNKNOWN_TOPIC_ID)
         }
+        // No other broker holds replicas of ours.
+        Some(Hosted::Online(partition)) if from_replica => Target::NotForReplicas(partition),
         Some(Hosted::Online(partition)) => Target::Here(partition),
         Some(Hosted::Offline) => Target::Refused(ErrorCode::KAFKA_STORAGE_ERROR),
         None if topics.partition(name, key.partition).is_some() => Target::Refused(ErrorCode::NOT_LEADER_OR_FOLLOWER),
@@ -221,8 +270,15 @@ fn read(asks: &[(Key, Ask)], targets: &[Target], limits: &Limits) -> Round {
         let max_bytes = ask.max_bytes.max(0).unsigned_abs().min(left);
         let found = match target {
             Target::Here(partition) => read_partition(partition, ask, max_bytes, limits.isolation, round.bytes == 0),
+            Target::NotForReplicas(partition) => Found {
+                data: not_leader(partition),
+                region: None,
+            },
             Target::Refused(code) => Found {
-                data: failed(*code),
+                data: PartitionData {
+                    aborted_transactions: Some(Vec::new()),
+                    ..failed(*code)
+                },
                 region: None,
             },
         };
@@ -241,7 +297,7 @@ fn read(asks: &[(Key, Ask)], targets: &[Target], limits: &Limits) -> Round {
 }
 
 fn read_partition(partition: &Partition, ask: &Ask, max_bytes: u32, isolation: Isolation, first: bool) -> Found {
-    let current_epoch = Some(ask.current_leader_epoch);
+    let current_epoch = known_epoch(ask);
     if ask.last_fetched_epoch >= 0 {
         match divergence(partition, ask) {
             Ok(None) => {}
@@ -286,6 +342,11 @@ fn read_partition(partition: &Partition, ask: &Ask, max_bytes: u32, isolation: I
     }
 }
 
+/// The leader epoch that the client knows: of all negative ones none.
+fn known_epoch(ask: &Ask) -> Option<i32> {
+    Some(ask.current_leader_epoch).filter(|epoch| *epoch >= 0)
+}
+
 /// The transactions whose records a read-committed consumer leaves out. Those beyond what it gets this time do no harm.
 fn aborted(partition: &Partition, from: i64, read: &FetchData) -> Result<Vec<AbortedTransaction>, ErrorCode> {
     let log = partition.log();
@@ -305,7 +366,7 @@ fn aborted(partition: &Partition, from: i64, read: &FetchData) -> Result<Vec<Abo
 
 /// Whether the log parted ways with what the client last fetched, and where (KIP-595).
 fn divergence(partition: &Partition, ask: &Ask) -> Result<Option<PartitionData>, ErrorCode> {
-    if let Err(error) = partition.check_leader(Some(ask.current_leader_epoch)) {
+    if let Err(error) = partition.check_leader(known_epoch(ask)) {
         return Err(code(&FetchError::Leader(error)));
     }
     let log = partition.log();
@@ -339,7 +400,7 @@ async fn wait(asks: &[(Key, Ask)], targets: &[Target], limits: &Limits, deadline
             .iter()
             .filter_map(|target| match target {
                 Target::Here(partition) => Some(partition.add_waiter(&waiter)),
-                Target::Refused(_) => None,
+                Target::NotForReplicas(_) | Target::Refused(_) => None,
             })
             .collect();
         let round = read(asks, targets, limits);
@@ -362,15 +423,27 @@ fn failed(error_code: ErrorCode) -> PartitionData {
     }
 }
 
+/// NOT_LEADER_OR_FOLLOWER, with who leads.
+fn not_leader(partition: &Partition) -> PartitionData {
+    PartitionData {
+        current_leader: leader_of(partition),
+        ..failed(ErrorCode::NOT_LEADER_OR_FOLLOWER)
+    }
+}
+
+fn leader_of(partition: &Partition) -> LeaderIdAndEpoch {
+    let (leader_id, leader_epoch) = partition.leader();
+    LeaderIdAndEpoch {
+        leader_id,
+        leader_epoch,
+        ..Default::default()
+    }
+}
+
 fn refusal(partition: &Partition, error: &FetchError) -> PartitionData {
     let mut data = failed(code(error));
     if let FetchError::Leader(LeaderError::NotLeader(_) | LeaderError::Epoch(LeaderEpochError::Fenced { .. })) = error {
-        let (leader_id, leader_epoch) = partition.leader();
-        data.current_leader = LeaderIdAndEpoch {
-            leader_id,
-            leader_epoch,
-            ..Default::default()
-        };
+        data.current_leader = leader_of(partition);
     }
     data
 }

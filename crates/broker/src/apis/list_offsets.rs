@@ -21,7 +21,11 @@ const LATEST_TIERED: i64 = -5;
 const EARLIEST_PENDING_UPLOAD: i64 = -6;
 
 pub(crate) async fn handle(cx: &RequestContext<'_>, request: ListOffsetsRequest) -> ListOffsetsResponse {
-    let read_committed = request.isolation_level == 1;
+    let read_committed = match request.isolation_level {
+        0 => Ok(false),
+        1 => Ok(true),
+        _ => Err(ErrorCode::INVALID_REQUEST),
+    };
     let has_leader_epoch = cx.api_version >= 4;
     let mut asked: HashMap<(&str, i32), usize> = HashMap::new();
     for topic in &request.topics {
@@ -34,7 +38,7 @@ pub(crate) async fn handle(cx: &RequestContext<'_>, request: ListOffsetsRequest)
         let mut partitions = Vec::with_capacity(topic.partitions.len());
         for ask in &topic.partitions {
             let found = match asked.remove(&(&topic.name, ask.partition_index)) {
-                Some(1) => look_up(cx, &topic.name, ask, read_committed),
+                Some(1) => read_committed.and_then(|committed| look_up(cx, &topic.name, ask, committed)),
                 Some(_) => Err(ErrorCode::INVALID_REQUEST),
                 None => continue,
             };

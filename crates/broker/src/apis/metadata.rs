@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 
 use klamm_controller::is_valid_topic_name;
 use klamm_metadata::{BrokerRegistration, MetadataImage, PartitionRegistration, TopicImage};
+use klamm_protocol::messages::metadata_request::MetadataRequestTopic;
 use klamm_protocol::messages::metadata_response::{
     MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
 };
@@ -44,6 +45,9 @@ impl Flags {
 
 pub(crate) async fn handle(cx: &RequestContext<'_>, request: MetadataRequest) -> MetadataResponse {
     let flags = Flags::of(cx.api_version);
+    if let Some(refused) = refused(&flags, &request) {
+        return refused;
+    }
     let view = View {
         image: &cx.image,
         listener: &cx.listener.name,
@@ -82,23 +86,29 @@ pub(crate) async fn handle(cx: &RequestContext<'_>, request: MetadataRequest) ->
     response
 }
 
+/// What a request gets that its version can't say: nothing but an error for each topic.
+fn refused(flags: &Flags, request: &MetadataRequest) -> Option<MetadataResponse> {
+    let asked = request.topics.as_deref().unwrap_or_default();
+    let by_id = |topic: &MetadataRequestTopic| topic.name.is_none() || topic.topic_id != Uuid::ZERO;
+    let unnamed = |topic: &MetadataRequestTopic| topic.name.is_none() && topic.topic_id == Uuid::ZERO;
+    if !(flags.only_names && asked.iter().any(by_id) || asked.iter().any(unnamed)) {
+        return None;
+    }
+    let topic = |topic: &MetadataRequestTopic| MetadataResponseTopic {
+        error_code: ErrorCode::INVALID_REQUEST,
+        name: Some(topic.name.clone().unwrap_or_default()),
+        topic_id: topic.topic_id,
+        ..Default::default()
+    };
+    Some(MetadataResponse {
+        error_code: ErrorCode::INVALID_REQUEST,
+        topics: asked.iter().map(topic).collect(),
+        ..Default::default()
+    })
+}
+
 fn asked_topics(cx: &RequestContext<'_>, view: &View<'_>, request: &MetadataRequest) -> Vec<MetadataResponseTopic> {
     let asked = request.topics.as_deref().unwrap_or_default();
-    if view.flags.only_names
-        && asked
-            .iter()
-            .any(|topic| topic.name.is_none() || topic.topic_id != Uuid::ZERO)
-    {
-        return asked
-            .iter()
-            .map(|topic| MetadataResponseTopic {
-                error_code: ErrorCode::INVALID_REQUEST,
-                name: Some(topic.name.clone().unwrap_or_default()),
-                topic_id: topic.topic_id,
-                ..Default::default()
-            })
-            .collect();
-    }
     // One id makes the whole request one by ids.
     let ids: BTreeSet<Uuid> = asked
         .iter()

@@ -17,6 +17,8 @@ use crate::request::RequestContext;
 mod allocate_producer_ids;
 mod alter_configs;
 mod alter_partition;
+mod alter_partition_reassignments;
+mod alter_replica_log_dirs;
 mod api_versions;
 mod assign_replicas_to_dirs;
 mod broker_heartbeat;
@@ -35,6 +37,7 @@ mod describe_producers;
 mod describe_quorum;
 mod describe_topic_partitions;
 mod dynamic_configs;
+mod elect_leaders;
 mod fetch;
 mod find_coordinator;
 mod group_errors;
@@ -47,6 +50,7 @@ mod leave_group;
 mod list_config_resources;
 mod list_groups;
 mod list_offsets;
+mod list_partition_reassignments;
 mod metadata;
 mod not_offered;
 mod offset_commit;
@@ -135,6 +139,10 @@ const BROKER: &[Api] = apis! {
     UnregisterBrokerRequest => unregister_broker::handle;
     ListConfigResourcesRequest => list_config_resources::handle;
     DescribeTopicPartitionsRequest => describe_topic_partitions::handle;
+    ElectLeadersRequest => elect_leaders::handle;
+    AlterPartitionReassignmentsRequest => alter_partition_reassignments::handle;
+    ListPartitionReassignmentsRequest => list_partition_reassignments::handle;
+    AlterReplicaLogDirsRequest => alter_replica_log_dirs::handle;
 };
 
 /// What a controller's listener offers.
@@ -156,6 +164,9 @@ const CONTROLLER: &[Api] = apis! {
     AlterPartitionRequest => alter_partition::handle;
     ControllerRegistrationRequest => controller_registration::handle;
     AssignReplicasToDirsRequest => assign_replicas_to_dirs::handle;
+    ElectLeadersRequest => elect_leaders::handle;
+    AlterPartitionReassignmentsRequest => alter_partition_reassignments::handle;
+    ListPartitionReassignmentsRequest => list_partition_reassignments::handle;
 };
 
 fn table(listener: Listener) -> &'static [Api] {

@@ -51,7 +51,6 @@ pub(crate) fn reply(
         ShareFetchRequest ShareAcknowledgeRequest UpdateRaftVoterRequest StreamsGroupHeartbeatRequest
         AlterShareGroupOffsetsRequest DeleteShareGroupOffsetsRequest StreamsGroupTopologyDescriptionUpdateRequest
         DescribeAclsRequest.error_message SaslAuthenticateRequest.error_message
-        AlterPartitionReassignmentsRequest.error_message ListPartitionReassignmentsRequest.error_message
         DescribeClientQuotasRequest.error_message DescribeUserScramCredentialsRequest.error_message
         UnregisterBrokerRequest.error_message ControllerRegistrationRequest.error_message
         AddRaftVoterRequest.error_message RemoveRaftVoterRequest.error_message
@@ -71,8 +70,6 @@ pub(crate) fn reply(
             let row = Row { error_code: CODE, error_message: None, ..Default::default() };
             DeleteAclsResponse { filter_results: vec![row; request.filters.len()], ..Default::default() }
         };
-        AlterReplicaLogDirsRequest => alter_replica_log_dirs;
-        ElectLeadersRequest => elect_leaders;
         AlterClientQuotasRequest => alter_client_quotas;
         AlterUserScramCredentialsRequest => |request, _| {
             use alter_user_scram_credentials_response::AlterUserScramCredentialsResult as Row;
@@ -192,57 +189,6 @@ fn txn_offset_commit(request: TxnOffsetCommitRequest, _version: i16) -> TxnOffse
     });
     TxnOffsetCommitResponse {
         topics: topics.collect(),
-        ..Default::default()
-    }
-}
-
-fn alter_replica_log_dirs(request: AlterReplicaLogDirsRequest, _version: i16) -> AlterReplicaLogDirsResponse {
-    use alter_replica_log_dirs_response::{AlterReplicaLogDirPartitionResult, AlterReplicaLogDirTopicResult};
-    let partition = |partition_index| AlterReplicaLogDirPartitionResult {
-        partition_index,
-        error_code: CODE,
-        ..Default::default()
-    };
-    let topics = request
-        .dirs
-        .into_iter()
-        .flat_map(|dir| dir.topics)
-        .map(|topic| AlterReplicaLogDirTopicResult {
-            topic_name: topic.name,
-            partitions: topic.partitions.into_iter().map(partition).collect(),
-            ..Default::default()
-        });
-    AlterReplicaLogDirsResponse {
-        results: topics.collect(),
-        ..Default::default()
-    }
-}
-
-fn elect_leaders(request: ElectLeadersRequest, version: i16) -> ElectLeadersResponse {
-    use elect_leaders_response::{PartitionResult, ReplicaElectionResult};
-    if version >= 1 {
-        return ElectLeadersResponse {
-            error_code: CODE,
-            ..Default::default()
-        };
-    }
-    let partition = |partition_id| PartitionResult {
-        partition_id,
-        error_code: CODE,
-        error_message: None,
-        ..Default::default()
-    };
-    let topics = request
-        .topic_partitions
-        .into_iter()
-        .flatten()
-        .map(|topic| ReplicaElectionResult {
-            topic: topic.topic,
-            partition_result: topic.partitions.into_iter().map(partition).collect(),
-            ..Default::default()
-        });
-    ElectLeadersResponse {
-        replica_election_results: topics.collect(),
         ..Default::default()
     }
 }

@@ -90,12 +90,15 @@ fn sort_out(
             },
             ..Default::default()
         });
-        response.topics.push(OffsetCommitResponseTopic {
-            name: topic.name.clone(),
-            topic_id: topic.topic_id,
-            partitions: rows.collect(),
-            ..Default::default()
-        });
+        // A topic of which nothing is committed does not come back.
+        if !topic.partitions.is_empty() {
+            response.topics.push(OffsetCommitResponseTopic {
+                name: topic.name.clone(),
+                topic_id: topic.topic_id,
+                partitions: rows.collect(),
+                ..Default::default()
+            });
+        }
         topic.partitions.retain(|partition| exists(partition.partition_index));
         if let (Some(found), false) = (found, topic.partitions.is_empty()) {
             topic.name = found.name.to_string();

@@ -37,12 +37,19 @@ fn end_of_epoch(cx: &RequestContext<'_>, topic: &str, ask: &OffsetForLeaderParti
         partition
             .check_leader(Some(ask.current_leader_epoch))
             .map_err(|error| leader_code(&error))?;
-        Ok(partition.log().end_offset_for_epoch(ask.leader_epoch))
+        // Whoever has read nothing of any epoch has to begin at the start, which Kafka says of all that lies below.
+        match ask.leader_epoch {
+            ..-1 => Ok(Some((ask.leader_epoch, partition.log().log_start_offset()))),
+            asked => Ok(partition
+                .log()
+                .end_offset_for_epoch(asked)
+                .map(|end| (end.epoch, end.end_offset))),
+        }
     });
     match found {
-        Ok(Some(end)) => EpochEndOffset {
-            leader_epoch: end.epoch,
-            end_offset: end.end_offset,
+        Ok(Some((leader_epoch, end_offset))) => EpochEndOffset {
+            leader_epoch,
+            end_offset,
             ..response
         },
         Ok(None) => response,

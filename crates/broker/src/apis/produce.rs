@@ -3,6 +3,7 @@
 //! Appends one batch per partition; acks=1 and acks=0 are answered when that is done, acks=all when the ISR has it.
 //! acks=0 has no reply: an error closes the connection, the only sign such a client can get.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use klamm_log::{AppendError, AppendInfo, AppendOrigin, InvalidBatch, ProducerError, RecordError};
@@ -21,6 +22,9 @@ use crate::topics::is_internal;
 
 /// The client id under which Kafka's own tools may write to internal topics.
 const ADMIN_CLIENT_ID: &str = "__admin_client";
+
+/// Where a batch's length field ends.
+const LENGTH_ENDS: usize = 12;
 
 /// What differs between versions.
 struct Flags {
@@ -54,14 +58,19 @@ enum Appended {
 pub(crate) async fn handle(cx: &RequestContext<'_>, request: ProduceRequest) -> ProduceResponse {
     let flags = Flags::of(cx.api_version);
     let acks = request.acks;
+    if request.transactional_id.is_none() && has_transactional_batch(&request) {
+        return not_authorized(request);
+    }
     let mut appended = Vec::with_capacity(request.topic_data.len());
     for topic in request.topic_data {
+        if topic.partition_data.is_empty() {
+            continue; // a topic of which nothing is written does not come back
+        }
         let name = match flags.by_topic_id {
             false => Some(topic.name.as_str()),
             true => cx.image.topics().by_id(topic.topic_id).map(|known| &*known.name),
         };
-        let done: Vec<_> = topic
-            .partition_data
+        let done: Vec<_> = last_of_each(topic.partition_data)
             .into_iter()
             .map(|data| append(cx, &flags, name, topic.topic_id, acks, data))
             .collect();
@@ -95,6 +104,47 @@ pub(crate) async fn handle(cx: &RequestContext<'_>, request: ProduceRequest) -> 
         response.node_endpoints = leader_endpoints(cx, named).into_iter().map(node_endpoint).collect();
     }
     response
+}
+
+/// Of a partition that is named several times only the last batch counts.
+fn last_of_each(mut asked: Vec<PartitionProduceData>) -> Vec<PartitionProduceData> {
+    let mut last: HashMap<i32, usize> = HashMap::with_capacity(asked.len());
+    for (place, data) in asked.iter().enumerate() {
+        last.insert(data.index, place);
+    }
+    if last.len() < asked.len() {
+        let mut places = 0..;
+        asked.retain(|data| places.next() == Some(last[&data.index]));
+    }
+    asked
+}
+
+fn has_transactional_batch(request: &ProduceRequest) -> bool {
+    let partitions = request.topic_data.iter().flat_map(|topic| &topic.partition_data);
+    let mut batches = partitions.filter_map(|partition| match &partition.records {
+        Some(Records::Bytes(bytes)) => BatchHeader::parse(bytes).ok(),
+        _ => None,
+    });
+    batches.any(|header| header.attributes.is_transactional())
+}
+
+/// Who names no transactional id may write to no transaction.
+fn not_authorized(request: ProduceRequest) -> ProduceResponse {
+    let code = ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED;
+    let refused = |data: PartitionProduceData| {
+        let message = "a batch is of a transaction, but the request names no transactional id";
+        failed(data.index, code, message.to_owned())
+    };
+    let topics = request.topic_data.into_iter().map(|topic| TopicProduceResponse {
+        name: topic.name,
+        topic_id: topic.topic_id,
+        partition_responses: topic.partition_data.into_iter().map(refused).collect(),
+        ..Default::default()
+    });
+    ProduceResponse {
+        responses: topics.collect(),
+        ..Default::default()
+    }
 }
 
 fn is_failed(response: &PartitionProduceResponse) -> bool {
@@ -181,6 +231,8 @@ fn records(flags: &Flags, records: Option<Records>) -> Result<bytes::Bytes, (Err
                 "batches of magic {magic} are not accepted, only those of magic 2"
             ));
         }
+        // Not even the length of a batch: nothing that could be damaged.
+        Err(error) if bytes.len() < LENGTH_ENDS => return invalid(&error.to_string()),
         Err(error) => return Err((ErrorCode::CORRUPT_MESSAGE, error.to_string())),
     };
     if header.size_in_bytes() > bytes.len() {
@@ -189,6 +241,15 @@ fn records(flags: &Flags, records: Option<Records>) -> Result<bytes::Bytes, (Err
     if !flags.zstd_allowed && header.attributes.compression() == Ok(Compression::Zstd) {
         let message = "zstd needs Produce v7 or newer".to_owned();
         return Err((ErrorCode::UNSUPPORTED_COMPRESSION_TYPE, message));
+    }
+    // Half of another batch is read over, as in Kafka.
+    let rest = bytes.slice(header.size_in_bytes()..);
+    if BatchHeader::parse(&rest).is_ok_and(|second| second.size_in_bytes() <= rest.len()) {
+        return invalid("there is more than one batch");
+    }
+    // Old versions are searched for codecs that they don't know.
+    if let (false, Err(error)) = (flags.zstd_allowed, header.attributes.compression()) {
+        return invalid(&error.to_string());
     }
     if header.attributes.is_transactional() {
         let message = "the partition was not added to a transaction: transactions are not supported yet".to_owned();

@@ -1,7 +1,7 @@
 //! From a configuration to a node whose logs are open and whose controller is active.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use klamm_config::{Overrides, ServerConfig};
 use klamm_log::{LogManager, ManagerConfig, MetaProperties, OpenError, OpenReport, Shutdown};
@@ -126,6 +126,7 @@ pub(super) fn open(
         groups,
         producer_ids: ProducerIds::default(),
         auto_topics: AutoTopics::default(),
+        loggers: OnceLock::new(),
         fetch_sessions: FetchSessions::new(sessions, entropy::random()),
         image: quorum.image(),
         config,

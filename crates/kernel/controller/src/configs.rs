@@ -295,7 +295,7 @@ impl Controller {
                 invalid("Default group resources are not allowed.".to_owned())
             }
             ConfigResourceType::GROUP => validate_group(&self.layers().effective(), new).map_err(alter_error),
-            other => invalid(format!("Unknown resource type {other}")),
+            other => invalid(format!("Unexpected resource type {other}.")),
         }
     }
 

@@ -49,10 +49,7 @@ impl Controller {
                 .collect(),
             ..RegisterControllerRecord::default()
         };
-        let reply = ControllerRegistrationResponse {
-            error_message: None,
-            ..ControllerRegistrationResponse::default()
-        };
+        let reply = ControllerRegistrationResponse::default();
         Ok(ControllerResult::atomic_of(vec![record.into()], reply))
     }
 }

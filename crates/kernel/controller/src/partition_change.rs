@@ -14,6 +14,8 @@ const NO_RECOVERY_STATE_CHANGE: i8 = -1;
 pub(crate) enum Election {
     /// One that holds every committed record.
     Online,
+    /// The first replica if it is one of those, else as it is.
+    Preferred,
     /// If there is none such, any: some records may be lost.
     Unclean,
 }
@@ -112,6 +114,11 @@ impl PartitionChange<'_> {
         let holds_all =
             |replica: i32| self.target_isr.contains(&replica) || (self.target_isr.is_empty() && elr.contains(&replica));
         let valid = |replica: &i32| holds_all(*replica) && acceptable(*replica);
+        if self.election == Election::Preferred
+            && let Some(&preferred) = self.partition.replicas.first().filter(|replica| valid(replica))
+        {
+            return (preferred, false);
+        }
         if valid(&self.partition.leader) {
             return (self.partition.leader, false);
         }

@@ -175,6 +175,22 @@ impl Controller {
         replicas: &[i32],
         replication_factor: Option<usize>,
     ) -> Result<NewPartition, ControllerError> {
+        self.check_assignment(replicas, replication_factor)?;
+        self.new_partition(replicas.to_vec()).ok_or_else(|| {
+            let message = format!(
+                "All brokers specified in the manual partition assignment for partition {id} are fenced or in \
+                 controlled shutdown."
+            );
+            ControllerError::new(ErrorCode::INVALID_REPLICA_ASSIGNMENT, message)
+        })
+    }
+
+    /// Whether a partition may have those replicas; `replication_factor` is that of the topic's others.
+    pub(crate) fn check_assignment(
+        &self,
+        replicas: &[i32],
+        replication_factor: Option<usize>,
+    ) -> Result<(), ControllerError> {
         let invalid = |message: String| ControllerError::new(ErrorCode::INVALID_REPLICA_ASSIGNMENT, message);
         let reason = |what: String| Err(invalid(format!("The manual partition assignment includes {what}")));
         if replicas.is_empty() {
@@ -201,12 +217,7 @@ impl Controller {
                 replicas.len()
             ));
         }
-        self.new_partition(replicas.to_vec()).ok_or_else(|| {
-            invalid(format!(
-                "All brokers specified in the manual partition assignment for partition {id} are fenced or in \
-                 controlled shutdown."
-            ))
-        })
+        Ok(())
     }
 
     /// `None` when none of the replicas could lead.

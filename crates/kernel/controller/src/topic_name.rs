@@ -4,7 +4,7 @@
 const MAX_NAME_LENGTH: usize = 249;
 
 /// Why a topic can't have that name, or `None` when it can.
-pub(crate) fn reason_invalid(name: &str) -> Option<String> {
+pub fn reason_invalid(name: &str) -> Option<String> {
     let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     // Kafka counts UTF-16 code units.
     let length = name.encode_utf16().count();

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use klamm_config::Overrides;
 use klamm_config::alter::AlterOperation;
 use klamm_metadata::{ConfigResource, MetadataRecord, TopicImage};
 use klamm_protocol::messages::create_topics_request::CreatableTopic;
@@ -250,11 +251,13 @@ impl Controller {
             .configs
             .iter()
             .filter_map(|config| Some((config.name.clone(), config.value.clone()?)));
-        self.effective_topic_configs(&overrides.collect())
+        let overrides: Overrides = overrides.collect();
+        self.effective_topic_configs(&overrides)
             .into_iter()
             .map(|entry| CreatableTopicConfigs {
+                // What the request set comes back as it was written.
+                value: overrides.get(&entry.name).cloned().or(entry.value),
                 name: entry.name,
-                value: entry.value,
                 read_only: entry.read_only,
                 config_source: entry.source.id(),
                 is_sensitive: entry.is_sensitive,

@@ -72,6 +72,20 @@ impl GroupRecord {
         }
     }
 
+    /// A group without members and without a generation.
+    pub(crate) fn empty_group(group: &str, now_ms: i64) -> Self {
+        let value = GroupMetadataValue {
+            protocol: None,
+            leader: None,
+            current_state_timestamp: now_ms,
+            ..GroupMetadataValue::default()
+        };
+        Self::GroupMetadata {
+            group: group.to_owned(),
+            value: Some(Arc::new(value)),
+        }
+    }
+
     /// The end of a group.
     pub(crate) fn group_tombstone(group: &str) -> Self {
         Self::GroupMetadata {

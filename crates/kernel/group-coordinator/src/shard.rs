@@ -161,9 +161,10 @@ impl<T> GroupShard<T> {
             .expect("the group was just made sure of");
         match self.groups.get(&group_id) {
             // So that the group is in the log, can be listed, and is deleted some day, though it has no generation yet.
-            Some(group) if !exists && write.is_nothing() => {
+            Some(_) if !exists && write.is_nothing() => {
+                let record = GroupRecord::empty_group(&group_id, cx.now_ms);
                 let pending = GroupPending(Pending::NewGroup(group_id));
-                Write::of(vec![group.created_record(cx.now_ms)], Then::Settle(pending))
+                Write::of(vec![record], Then::Settle(pending))
             }
             _ => write,
         }
@@ -277,7 +278,7 @@ impl<T> Shard for GroupShard<T> {
                 let fetched = crate::offsets::fetch(cx.state, request, true);
                 Write::reply(to, GroupReply::OffsetFetch(fetched))
             }
-            GroupRequest::OffsetDelete(request) => match self.delete_offsets(cx.state, request) {
+            GroupRequest::OffsetDelete(request) => match self.delete_offsets(cx.state, cx.now_ms, request) {
                 Ok((records, response)) => Write::of(records, Then::Reply(to, GroupReply::OffsetDelete(Ok(response)))),
                 Err(error) => Write::reply(to, GroupReply::OffsetDelete(Err(error))),
             },

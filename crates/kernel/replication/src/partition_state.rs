@@ -133,11 +133,11 @@ impl PartitionState {
         }
     }
 
-    /// Compares the leader epoch that a client named with the one known here (KIP-320); `None` and negative ones pass.
+    /// Compares the leader epoch that a client named with the one known here (KIP-320); `None` and -1 pass.
     pub fn check_leader_epoch(&self, asked: Option<i32>) -> Result<(), LeaderEpochError> {
         let current = self.assignment.leader_epoch;
         match asked {
-            Some(asked) if asked < 0 || asked == current => Ok(()),
+            Some(asked) if asked == -1 || asked == current => Ok(()),
             Some(asked) if asked < current => Err(LeaderEpochError::Fenced { asked, current }),
             Some(asked) => Err(LeaderEpochError::Unknown { asked, current }),
             None => Ok(()),

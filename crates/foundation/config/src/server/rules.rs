@@ -58,7 +58,13 @@ fn logs(config: &Config, require: &mut Require<'_>) {
         "log.cleaner.min.compaction.lag.ms",
         "`log.cleaner.min.compaction.lag.ms` must not be above `log.cleaner.max.compaction.lag.ms`",
     );
-    let threads = i64::from(config.int("log.cleaner.threads")).max(1);
+    let threads = i64::from(config.int("log.cleaner.threads"));
+    require(
+        threads > 0,
+        "log.cleaner.threads",
+        "`log.cleaner.threads` must be at least 1: the cleaner's buffer is divided among them",
+    );
+    let threads = threads.max(1);
     require(
         config.long("log.cleaner.dedupe.buffer.size") / threads > 1024 * 1024,
         "log.cleaner.dedupe.buffer.size",

@@ -284,6 +284,7 @@ fn rules_between_keys_hold() {
             "log.cleaner.min.compaction.lag.ms=5\nlog.cleaner.max.compaction.lag.ms=4",
             "log.cleaner.min.compaction.lag.ms",
         ),
+        ("log.cleaner.threads=0", "log.cleaner.threads"),
         (
             "log.cleaner.dedupe.buffer.size=1048576",
             "log.cleaner.dedupe.buffer.size",

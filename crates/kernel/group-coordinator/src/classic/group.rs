@@ -450,20 +450,6 @@ impl<T> ClassicGroup<T> {
             value: Some(Arc::new(value)),
         }
     }
-
-    /// The record that says no more than that the group exists.
-    pub(crate) fn created_record(&self, now_ms: i64) -> GroupRecord {
-        let value = GroupMetadataValue {
-            protocol: None,
-            leader: None,
-            current_state_timestamp: now_ms,
-            ..GroupMetadataValue::default()
-        };
-        GroupRecord::GroupMetadata {
-            group: self.group_id.clone(),
-            value: Some(Arc::new(value)),
-        }
-    }
 }
 
 /// The topics of a consumer's subscription. Read as version 0, which all versions begin with.

@@ -12,6 +12,7 @@ impl<T> GroupShard<T> {
     pub(crate) fn delete_offsets(
         &self,
         state: &GroupState,
+        now_ms: i64,
         request: OffsetDeleteRequest,
     ) -> Result<(Vec<GroupRecord>, OffsetDeleteResponse), GroupError> {
         let group_id = request.group_id.as_str();
@@ -45,7 +46,25 @@ impl<T> GroupShard<T> {
             }
             response.topics.push(row);
         }
+        if !records.is_empty() && self.is_gone_with(state, group_id, &records) {
+            records.push(GroupRecord::empty_group(group_id, now_ms));
+        }
         Ok((records, response))
+    }
+
+    /// Whether the group lives in its offsets alone and none is left of them. Then it stays as an empty group until retention
+    /// ends it: whoever deletes offsets does not mean the group.
+    fn is_gone_with(&self, state: &GroupState, group_id: &str, tombstones: &[GroupRecord]) -> bool {
+        let deleted = tombstones.iter().filter_map(|record| match record {
+            GroupRecord::OffsetCommit { key, .. } => Some((key.topic.as_str(), key.partition)),
+            _ => None,
+        });
+        let deleted: BTreeSet<_> = deleted.collect();
+        let mut offsets = state.offsets.get(group_id).into_iter().flat_map(partitions);
+        state.group(group_id).is_none()
+            && self.active_group(group_id).is_none()
+            && !state.has_open_transaction(group_id)
+            && offsets.all(|offset| deleted.contains(&offset))
     }
 
     /// A group with members must be of consumers: only their subscriptions can be understood.

@@ -105,6 +105,22 @@ fn offsets_of_subscribed_topics_are_not_deleted() {
 }
 
 #[test]
+fn a_group_outlives_the_last_of_its_offsets_that_is_deleted() {
+    check(
+        "
+        x commits t-0=5 t-1=6           -> x: t-0 ok, t-1 ok
+        x deletes-offsets t-0           -> x: t-0 ok
+        x deletes-offsets t-1           -> x: t-1 ok
+        x fetches                       -> x:
+        x describes                     -> x: Empty
+        x deletes-offsets t-1           -> x: t-1 ok
+        x deletes-group                 -> x: ok
+        x describes                     -> x: Dead
+    ",
+    );
+}
+
+#[test]
 fn members_of_other_kinds_or_words_not_understood_protect_all_offsets() {
     check(
         "

@@ -1,0 +1,351 @@
+//! Two brokers that are asked the same, and the rows of what they answer differently.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use klamm_protocol::messages::*;
+use klamm_protocol::{ApiKey, Listener, Request, Uuid, VersionRange};
+
+use super::allowed::{ALLOWED, Allowed};
+use super::value::{Own, differences, flatten};
+use crate::client::*;
+
+/// A version of an API: whether on the controller's listener, its key, its version.
+type Question = (bool, i16, i16);
+
+/// A broker, and the two connections to it.
+struct Side {
+    broker: SocketAddr,
+    /// To the broker and to the controller.
+    connections: [Option<Connection>; 2],
+    own: Own,
+}
+
+/// Where a request is asked: its version, and what the broker that gets it calls things.
+pub(super) struct At<'a> {
+    pub(super) version: i16,
+    pub(super) own: &'a Own,
+    fresh: &'a str,
+}
+
+impl At<'_> {
+    /// A name that no other question uses.
+    pub(super) fn name(&self, stem: &str) -> String {
+        format!("{stem}{}", self.fresh)
+    }
+
+    /// The id of a topic, or one that no topic has.
+    pub(super) fn id(&self, topic: &str) -> Uuid {
+        let found = self.own.ids.iter().find(|(_, name)| *name == topic);
+        found.map_or(Uuid([7; 16]), |(id, _)| id.parse().unwrap())
+    }
+}
+
+/// What answers differ in.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Row {
+    pub(super) api: &'static str,
+    pub(super) case: String,
+    pub(super) path: String,
+    pub(super) theirs: String,
+    pub(super) ours: String,
+}
+
+/// Ours and the peer.
+pub(super) struct Pair {
+    sides: [Side; 2],
+    /// Which listener is asked.
+    pub(super) listener: Listener,
+    next: usize,
+    /// With the versions in which they were seen, and the first request.
+    rows: BTreeMap<Row, (BTreeSet<i16>, String)>,
+    asked: usize,
+    began: Instant,
+    cases: BTreeSet<(&'static str, String)>,
+    versions: BTreeSet<Question>,
+    /// What ApiVersions of ours says.
+    offered: BTreeSet<Question>,
+}
+
+impl Pair {
+    pub(super) async fn of(ours: SocketAddr, peer: SocketAddr) -> Pair {
+        let run = format!("-{:x}-", now_ms() % 0x1_0000_0000);
+        let mut sides = Vec::new();
+        for broker in [ours, peer] {
+            let mut connection = Connection::open(broker).await;
+            let cluster = connection.call(&DescribeClusterRequest::default()).await;
+            let dirs = connection.call(&DescribeLogDirsRequest::default()).await;
+            let own = Own {
+                log_dir: dirs.results[0].log_dir.clone(),
+                port: broker.port(),
+                cluster_id: cluster.cluster_id,
+                run: run.clone(),
+                began_ms: now_ms(),
+                ..Default::default()
+            };
+            sides.push(Side {
+                broker,
+                connections: [None, None],
+                own,
+            });
+        }
+        let Ok(sides) = <[Side; 2]>::try_from(sides) else {
+            unreachable!("there are two")
+        };
+        let mut offered = BTreeSet::new();
+        for controller in [false, true] {
+            let mut connection =
+                Connection::open(SocketAddr::new(ours.ip(), ours.port() + u16::from(controller))).await;
+            for api in connection.call(&ApiVersionsRequest::default()).await.api_keys {
+                offered.extend((api.min_version..=api.max_version).map(|version| (controller, api.api_key, version)));
+            }
+        }
+        Pair {
+            sides,
+            offered,
+            listener: Listener::Broker,
+            next: 0,
+            rows: BTreeMap::new(),
+            asked: 0,
+            began: Instant::now(),
+            cases: BTreeSet::new(),
+            versions: BTreeSet::new(),
+        }
+    }
+
+    /// A name that no other question uses; the same on both sides, and without its ending in the rows.
+    pub(super) fn name(&mut self, stem: &str) -> String {
+        self.next += 1;
+        format!("{stem}{}{}", self.sides[0].own.run, self.next)
+    }
+
+    /// Asks a question in every version that is advertised and can say it.
+    pub(super) async fn each<R: Request>(&mut self, case: &str, build: impl Fn(&At<'_>) -> R) {
+        let advertised = R::KEY.advertised(self.listener, false);
+        let Some(VersionRange { min, max }) = advertised else {
+            return;
+        };
+        for version in min..=max {
+            self.ask(case, version, &build).await;
+        }
+    }
+
+    /// Asks a question in one version, and returns the replies: ours, theirs.
+    pub(super) async fn ask<R: Request>(
+        &mut self,
+        case: &str,
+        version: i16,
+        build: impl Fn(&At<'_>) -> R,
+    ) -> [Option<R::Response>; 2] {
+        let fresh = self.name("");
+        let requests = [0, 1].map(|side| {
+            build(&At {
+                version,
+                own: &self.sides[side].own,
+                fresh: &fresh,
+            })
+        });
+        if klamm_protocol::frame::encode_request(1, None, version, &requests[0]).is_err() {
+            return [None, None];
+        }
+        self.asked += 1;
+        self.versions
+            .insert((self.listener == Listener::Controller, R::KEY.id(), version));
+        let listener = self.listener;
+        let [ours, peer] = &mut self.sides;
+        let (our, their) = tokio::join!(
+            ours.answer(listener, &requests[0], version),
+            peer.answer(listener, &requests[1], version)
+        );
+        let texts = [(&our, 0), (&their, 1)].map(|(answer, side)| match answer {
+            Ok(reply) => flatten(&format!("{reply:?}"), &self.sides[side].own),
+            Err(what) => [(String::new(), what.clone())].into(),
+        });
+        self.compare(R::NAME.trim_end_matches("Request"), case, version, texts, &requests[0]);
+        [our.ok(), their.ok()]
+    }
+
+    /// Compares two answers that were had elsewhere.
+    pub(super) fn compare(
+        &mut self,
+        api: &'static str,
+        case: &str,
+        version: i16,
+        [ours, theirs]: [BTreeMap<String, String>; 2],
+        request: &impl std::fmt::Debug,
+    ) {
+        let case = match self.listener {
+            Listener::Broker => case.to_owned(),
+            Listener::Controller => format!("{case} (controller)"),
+        };
+        self.cases.insert((api, case.clone()));
+        for (path, theirs, ours) in differences(&theirs, &ours) {
+            let row = Row {
+                api,
+                case: case.clone(),
+                path,
+                theirs,
+                ours,
+            };
+            let entry = self.rows.entry(row);
+            let entry = entry.or_insert_with(|| (BTreeSet::new(), format!("{request:?}")));
+            entry.0.insert(version);
+        }
+    }
+
+    /// Makes a topic on both sides.
+    pub(super) async fn topic(&mut self, stem: &str, partitions: i32, configs: &[(&str, &str)]) -> String {
+        let name = self.name(stem);
+        for side in &mut self.sides {
+            let mut connection = Connection::open(side.broker).await;
+            let id = connection.create_with(&name, partitions, configs).await;
+            side.own.ids.insert(id.to_string(), name.clone());
+        }
+        name
+    }
+
+    /// Prints how far it is.
+    pub(super) fn tell_time(&self, what: &str) {
+        println!("{what} asked after {:.1} s", self.began.elapsed().as_secs_f32());
+    }
+
+    /// Does something on both sides that is no question.
+    pub(super) async fn both<F: AsyncFnMut(Connection)>(&mut self, mut each: F) {
+        for side in &self.sides {
+            each(Connection::open(side.broker).await).await;
+        }
+    }
+
+    /// Sends bytes as one frame, on a connection of their own, and compares what comes back: bytes, or a closed connection.
+    pub(super) async fn raw(&mut self, api: &'static str, case: &str, version: i16, frame: &[u8]) {
+        let mut texts = Vec::new();
+        for side in &self.sides {
+            let mut connection = Connection::open(side.address(self.listener)).await;
+            connection.client.send_frame(frame).await.unwrap();
+            let text = match connection.client.receive_frame().await {
+                Ok(reply) => format!("{reply:?}"),
+                Err(error) if is_closed(&error) => "closed".to_owned(),
+                Err(error) => error.to_string(),
+            };
+            texts.push(BTreeMap::from([(String::new(), text)]));
+        }
+        self.asked += 1;
+        let [ours, theirs] = <[_; 2]>::try_from(texts).unwrap();
+        self.compare(api, case, version, [ours, theirs], &frame);
+    }
+
+    /// What was asked, in numbers; panics with the rows that are not allowed and, against Apache Kafka, with allowances
+    /// that nothing needs.
+    pub(super) fn done(self, against_kafka: bool) {
+        let mut used = vec![false; ALLOWED.len()];
+        let mut report = String::new();
+        let mut wrong = 0;
+        for (row, (versions, request)) in &self.rows {
+            let allowing: Vec<usize> = (0..ALLOWED.len()).filter(|n| ALLOWED[*n].covers(row)).collect();
+            allowing.iter().for_each(|n| used[*n] = true);
+            if allowing.is_empty() || !against_kafka {
+                wrong += 1;
+                let versions: Vec<String> = versions.iter().map(i16::to_string).collect();
+                report += &format!(
+                    "{} v{} | {} | {}\n    theirs: {}\n    ours:   {}\n",
+                    row.api,
+                    versions.join(","),
+                    row.case,
+                    row.path,
+                    row.theirs,
+                    row.ours
+                );
+                if row.case.starts_with("random") {
+                    report += &format!("    request: {}\n", request.chars().take(1500).collect::<String>());
+                }
+            }
+        }
+        let unused: Vec<&Allowed> = ALLOWED
+            .iter()
+            .zip(&used)
+            .filter(|(_, used)| !**used)
+            .map(|(row, _)| row)
+            .collect();
+        let apis: BTreeSet<_> = self.versions.iter().map(|(listener, key, _)| (listener, key)).collect();
+        println!(
+            "{} requests, {} cases, {} versions of {} APIs; {} rows differ, {wrong} of them are not allowed",
+            self.asked,
+            self.cases.len(),
+            self.versions.len(),
+            apis.len(),
+            self.rows.len()
+        );
+        if wrong > 0 {
+            println!("{report}");
+        }
+        if against_kafka {
+            unused.iter().for_each(|row| println!("not seen any more: {row:?}"));
+        }
+        assert!(wrong == 0, "{wrong} answers differ, see above");
+        assert!(
+            unused.is_empty() || !against_kafka,
+            "allowed differences that are not there"
+        );
+        self.everything_was_asked();
+    }
+
+    /// Each version of each API that we offer has been asked at least once.
+    fn everything_was_asked(&self) {
+        // Of Produce 0-2 are offered, to be refused: nobody can say them.
+        let readable = |(_, key, version): &&Question| *key != ApiKey::Produce.id() || *version >= 3;
+        let missing: Vec<_> = self.offered.difference(&self.versions).filter(readable).collect();
+        assert!(
+            missing.is_empty(),
+            "never asked (controller's listener, key, version): {missing:?}"
+        );
+    }
+
+    /// Whether we offer an API on the listener that is asked.
+    pub(super) fn offers(&self, key: ApiKey) -> bool {
+        let controller = self.listener == Listener::Controller;
+        self.offered
+            .iter()
+            .any(|(listener, offered, _)| *listener == controller && *offered == key.id())
+    }
+
+    /// Keeps the ids of fetch sessions: ours, theirs.
+    pub(super) fn remember_sessions(&mut self, [ours, theirs]: [i32; 2]) {
+        self.sides[0].own.session = ours;
+        self.sides[1].own.session = theirs;
+    }
+
+    /// Keeps the ids of members: ours, theirs.
+    pub(super) fn remember_members(&mut self, [ours, theirs]: [String; 2]) {
+        self.sides[0].own.member = ours;
+        self.sides[1].own.member = theirs;
+    }
+}
+
+impl Side {
+    fn address(&self, listener: Listener) -> SocketAddr {
+        let port = self.broker.port() + u16::from(listener == Listener::Controller);
+        SocketAddr::new(self.broker.ip(), port)
+    }
+
+    async fn answer<R: Request>(&mut self, to: Listener, request: &R, version: i16) -> Result<R::Response, String> {
+        let place = usize::from(to == Listener::Controller);
+        let mut connection = match self.connections[place].take() {
+            Some(connection) => connection,
+            None => Connection::open(self.address(to)).await,
+        };
+        match connection.client.call(request, version).await {
+            Ok(reply) => {
+                self.connections[place] = Some(connection);
+                Ok(reply)
+            }
+            Err(error) if is_closed(&error) => Err("closed".to_owned()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+}
+
+/// Waits for what a broker does behind its reply's back.
+pub(super) async fn settle(ms: u64) {
+    tokio::time::sleep(Duration::from_millis(ms)).await;
+}
