@@ -113,3 +113,12 @@ pub fn failure(error: &Error, call: &str, sentence: impl FnOnce(&str) -> String)
         None => failure,
     }
 }
+
+/// A failure that is nothing but what the exception is called and says.
+pub fn exception_failure(error: &Error, call: &str) -> Failure {
+    let failure = Failure::kafka(exception_words(error, call));
+    match hint(error) {
+        Some(hint) => failure.hint(hint),
+        None => failure,
+    }
+}

@@ -20,6 +20,7 @@
 //!    (`tests/it/table.rs`). Then `cargo xtask docs`.
 mod broker_api_versions;
 mod call;
+mod cluster;
 mod completions;
 mod configs;
 pub mod connect;
@@ -27,8 +28,12 @@ mod console_consumer;
 mod consumer_groups;
 mod delete_records;
 mod dump_log;
+mod features;
 mod get_offsets;
+mod groups;
 mod install;
+mod log_dirs;
+mod metadata_quorum;
 mod node;
 pub mod output;
 mod patterns;
@@ -59,6 +64,11 @@ const TOOLS: &[Tool] = &[
     dump_log::TOOL,
     console_consumer::TOOL,
     consumer_groups::TOOL,
+    groups::TOOL,
+    log_dirs::TOOL,
+    cluster::TOOL,
+    features::TOOL,
+    metadata_quorum::TOOL,
     install::TOOL,
     completions::COMPLETIONS,
     completions::MAN,
