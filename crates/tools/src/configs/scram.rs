@@ -87,7 +87,11 @@ pub(super) async fn alter(call: &Call, client: &Client, user: &str, changes: &Ch
     for (mechanism, credential) in &changes.add {
         check_credential(mechanism, credential).map_err(wrong)?;
     }
+    let failed = failed(call, "alterUserScramCredentials");
     if !changes.add.is_empty() {
+        // A broker without the API says so first, as to Kafka's tool.
+        let nothing = AlterUserScramCredentialsRequest::default();
+        client.call_any(&nothing).await.map_err(&failed)?;
         return Err(wrong("This version can't make SCRAM credentials")
             .hint("it has no SASL yet; use Kafka's own tool with a broker that has"));
     }
@@ -103,7 +107,6 @@ pub(super) async fn alter(call: &Call, client: &Client, user: &str, changes: &Ch
         deletions: deletions.collect(),
         ..Default::default()
     };
-    let failed = failed(call, "alterUserScramCredentials");
     let response = client.call_any(&request).await.map_err(&failed)?;
     for result in response.results {
         check(result.error_code, result.error_message).map_err(&failed)?;

@@ -13,6 +13,9 @@ use crate::call::{Call, Outcome};
 use crate::output::{Failure, hash_map_order};
 use crate::spec::Matches;
 
+/// As Kafka's tool asks.
+const PARTITIONS_AT_ONCE: i32 = 2000;
+
 /// What there is to say of one topic.
 struct Topic {
     description: TopicDescription,
@@ -27,7 +30,9 @@ pub(super) async fn run(call: &mut Call, admin: &Admin) -> Outcome {
         return Ok(());
     }
     let mut descriptions = Vec::new();
-    for (_, outcome) in admin.describe_topics(&asked).await.map_err(failed("describeTopics"))? {
+    let at_once = args.int("partition-size-limit-per-response");
+    let answers = admin.describe_topics_by(at_once.unwrap_or(PARTITIONS_AT_ONCE), &asked);
+    for (_, outcome) in answers.await.map_err(failed("describeTopics"))? {
         descriptions.push(outcome.map_err(failed("describeTopics"))?);
     }
     descriptions.sort_by(|one, other| one.name.cmp(&other.name));

@@ -106,6 +106,10 @@ fn what_the_broker_refuses_is_told_with_the_command_line_and_the_exception() {
             "--describe --user alice",
             "UnsupportedVersionException: The node does not support DESCRIBE_CLIENT_QUOTAS",
         ),
+        (
+            "--alter --user alice --add-config SCRAM-SHA-256=[password=x]",
+            "UnsupportedVersionException: The node does not support ALTER_USER_SCRAM_CREDENTIALS",
+        ),
     ] {
         let ran = bed.run(&format!("configs {line}"));
         let expected = format!(

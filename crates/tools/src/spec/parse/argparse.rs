@@ -63,7 +63,6 @@ impl<'a> Reader<'a> {
         if !self.tool.commands.is_empty() && self.command.is_none() {
             let command = self.tool.command(word);
             let command = command.ok_or_else(|| self.unknown_command(word))?;
-            self.required_given(self.tool.flags, self.tool.exclusive)?;
             self.command = Some(command);
             self.matches.enter(command);
             return Ok(());
@@ -230,10 +229,10 @@ impl<'a> Reader<'a> {
             };
             return Err(failure.hint(format!("one of `{}` has to follow", names.join("`, `"))));
         }
-        match self.command {
-            Some(command) => self.required_given(command.flags, command.exclusive)?,
-            None => self.required_given(self.tool.flags, self.tool.exclusive)?,
+        if let Some(command) = self.command {
+            self.required_given(command.flags, command.exclusive)?;
         }
+        self.required_given(self.tool.flags, self.tool.exclusive)?;
         if let Some(operands) = self.tool.operands
             && operands.required
             && self.matches.rest().is_empty()
