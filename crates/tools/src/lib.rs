@@ -25,10 +25,14 @@ mod completions;
 mod configs;
 pub mod connect;
 mod console_consumer;
+mod console_producer;
 mod consumer_groups;
+mod consumer_perf_test;
 mod delete_records;
 mod dump_log;
+mod e2e_latency;
 mod features;
+mod feed;
 mod get_offsets;
 mod groups;
 mod install;
@@ -37,12 +41,15 @@ mod metadata_quorum;
 mod node;
 pub mod output;
 mod patterns;
+mod producer_perf_test;
 mod record_schemas;
 mod run;
 pub mod spec;
 mod start;
 mod storage;
 mod topics;
+mod verifiable_consumer;
+mod verifiable_producer;
 
 pub use call::{Call, Outcome};
 pub use node::{Formatting, Node, StorageInfo};
@@ -62,8 +69,14 @@ const TOOLS: &[Tool] = &[
     delete_records::TOOL,
     broker_api_versions::TOOL,
     dump_log::TOOL,
+    console_producer::TOOL,
+    producer_perf_test::TOOL,
+    verifiable_producer::TOOL,
     console_consumer::TOOL,
     consumer_groups::TOOL,
+    consumer_perf_test::TOOL,
+    e2e_latency::TOOL,
+    verifiable_consumer::TOOL,
     groups::TOOL,
     log_dirs::TOOL,
     cluster::TOOL,

@@ -14,7 +14,7 @@ use crate::call::{Call, Outcome};
 use crate::output::Failure;
 use crate::spec::{Example, Flag, Group, OPTIONAL_BOOTSTRAP_SERVER, Run, Tool};
 use options::Options;
-pub(crate) use source::{Begin, Source, Wanted, read_ahead, signal};
+pub(crate) use source::{Source, read_ahead, signal};
 
 const FORMATTER: &str = "org.apache.kafka.tools.consumer.DefaultMessageFormatter";
 

@@ -159,7 +159,10 @@ struct Dump {
 
 /// Two numbers each, by file.
 #[derive(Default)]
-struct Findings(Vec<(String, Vec<(i64, i64)>, usize)>);
+struct Findings(Vec<FileFindings>);
+
+/// A file, what was found in it and how much more there was.
+type FileFindings = (String, Vec<(i64, i64)>, usize);
 
 impl Findings {
     fn add(&mut self, path: &Path, first: i64, second: i64) {

@@ -1,0 +1,288 @@
+//! `klamm console-producer`: a record for each line of standard input, as Kafka's `kafka-console-producer`.
+//!
+//! Lines go into the producer's batches straight from the blocks that were read, on this thread; another one sends.
+
+mod reader;
+
+use std::io::{IsTerminal as _, Write as _};
+use std::time::Duration;
+
+use klamm_client::Properties;
+
+use crate::call::{Call, Outcome};
+use crate::connect;
+use crate::feed::{Came, Feed, Input, Splitter, Terminator, refused, words};
+use crate::output::Failure;
+use crate::spec::{Example, Flag, Group, Matches, OPTIONAL_BOOTSTRAP_SERVER, Run, Tool, check};
+use reader::LineReader;
+
+const READER: &str = "org.apache.kafka.tools.LineMessageReader";
+
+const READER_PROPERTIES: &str = "How lines are read: parse.key, parse.headers and ignore.error are true or false; key.separator (a tab), \
+    headers.delimiter (a tab), headers.separator (,), headers.key.separator (:) and null.marker (none) are texts. \
+    A line is then `HEADERS<delimiter>KEY<separator>VALUE`";
+
+pub(crate) const TOOL: Tool = Tool {
+    name: "console-producer",
+    script: Some("kafka-console-producer"),
+    group: Group::Records,
+    about: "Produce a record for each line of standard input",
+    long: "Ends with the input, when every line has been delivered or has failed; failures are told on stderr.\n\nLines are \
+           taken as bytes and need not be UTF-8. For files, JSON, other delimiters and compression in one letter, see \
+           `klamm produce`.",
+    flags: &[
+        OPTIONAL_BOOTSTRAP_SERVER.required_by_tool(),
+        Flag::text("topic", "TOPIC", "The topic to produce to").required_by_tool(),
+        Flag::switch("sync", "Wait for the acknowledgement of each line before the next"),
+        Flag::text(
+            "compression-codec",
+            "CODEC",
+            "none, gzip, snappy, lz4 or zstd; gzip if no codec is named",
+        )
+        .value_optional(),
+        Flag::text("reader-property", "KEY=VALUE", READER_PROPERTIES).repeated(),
+        Flag::file("reader-config", "FILE", "The same, one `key=value` a line"),
+        Flag::text("property", "KEY=VALUE", "As `--reader-property`")
+            .repeated()
+            .deprecated("--reader-property"),
+        Flag::text(
+            "line-reader",
+            "CLASS",
+            "Kafka's class of the reader; there is only the one",
+        )
+        .default(READER),
+        Flag::text(
+            "request-required-acks",
+            "ACKS",
+            "Acknowledgements that a record needs: all or -1, 1, 0",
+        )
+        .default("-1"),
+        Flag::int("batch-size", "BYTES", "How large batches get").default("16384"),
+        Flag::int("max-partition-memory-bytes", "BYTES", "As `--batch-size`")
+            .default("16384")
+            .deprecated("--batch-size"),
+        Flag::long("timeout", "MS", "How long a batch waits for more lines").default("1000"),
+        Flag::long("max-memory-bytes", "BYTES", "How many bytes may wait to be sent").default("33554432"),
+        Flag::long(
+            "max-block-ms",
+            "MS",
+            "How long a line waits for room and for the topic to be known",
+        )
+        .default("60000"),
+        Flag::int("message-send-max-retries", "COUNT", "How often a batch is sent again").default("3"),
+        Flag::long("retry-backoff-ms", "MS", "How long to wait before that").default("100"),
+        Flag::int("request-timeout-ms", "MS", "How long a broker may take to answer").default("1500"),
+        Flag::long(
+            "metadata-expiry-ms",
+            "MS",
+            "When to look for new leaders although nothing failed",
+        )
+        .default("300000"),
+        Flag::int(
+            "socket-buffer-size",
+            "BYTES",
+            "Size of the socket's send buffer; left to the system unless given",
+        ),
+        Flag::text(
+            "command-property",
+            "KEY=VALUE",
+            "A setting of the producer, over those of `--command-config`",
+        )
+        .repeated(),
+        Flag::text("producer-property", "KEY=VALUE", "As `--command-property`")
+            .repeated()
+            .deprecated("--command-property"),
+        crate::spec::COMMAND_CONFIG,
+        Flag::file("producer.config", "FILE", "As `--command-config`").deprecated("--command-config"),
+    ],
+    examples: &[
+        Example {
+            does: "A record for each line that is typed, until Ctrl-D",
+            line: "console-producer --bootstrap-server localhost:9092 --topic orders",
+        },
+        Example {
+            does: "Keys before a colon",
+            line: "console-producer --bootstrap-server localhost:9092 --topic orders --reader-property parse.key=true \
+                   --reader-property key.separator=:",
+        },
+    ],
+    run: Run::Blocking(run),
+    ..Tool::joptsimple()
+};
+
+/// Flags that set a property of the producer when they are given, or when nothing else sets it.
+const SETTINGS: &[(&str, &str)] = &[
+    ("request-required-acks", "acks"),
+    ("timeout", "linger.ms"),
+    ("message-send-max-retries", "retries"),
+    ("retry-backoff-ms", "retry.backoff.ms"),
+    ("request-timeout-ms", "request.timeout.ms"),
+    ("metadata-expiry-ms", "metadata.max.age.ms"),
+    ("max-block-ms", "max.block.ms"),
+    ("max-memory-bytes", "buffer.memory"),
+    ("batch-size", "batch.size"),
+    ("socket-buffer-size", "send.buffer.bytes"),
+];
+
+fn run(call: &mut Call) -> Outcome {
+    check_flags(&call.args)?;
+    let warnings = [
+        ("property", "reader-property"),
+        ("producer-property", "command-property"),
+        ("producer.config", "command-config"),
+    ];
+    for (old, new) in warnings.into_iter().filter(|(old, _)| call.args.has(old)) {
+        let warning =
+            format!("Warning: --{old} is deprecated and will be removed in a future version. Use --{new} instead.");
+        call.out.line(warning)?;
+    }
+    let reader = LineReader::new(&reader_properties(&call.args)?)?;
+    let mut feed = Feed::start(producer_properties(&call.args)?)?;
+    let fed = feed_lines(call, &mut feed, &reader);
+    feed.finish();
+    tell_failures(call, &feed);
+    let stopped = feed.stopped();
+    feed.shut_down();
+    match (fed, stopped) {
+        (Ok(()), Some(code)) => Err(Failure::told(code)),
+        (fed, _) => fed,
+    }
+}
+
+fn check_flags(args: &Matches) -> Result<(), Failure> {
+    check::required(args, &["topic"])?;
+    check::required(args, &["bootstrap-server"])?;
+    check::addresses(args)?;
+    let pairs = [
+        ("property", "reader-property"),
+        ("producer-property", "command-property"),
+        ("producer.config", "command-config"),
+    ];
+    for (one, other) in pairs {
+        if args.has(one) && args.has(other) {
+            let message = format!("Options {one} and {other} cannot be specified together.");
+            return Err(check::usage(args, message));
+        }
+    }
+    let class = args.get("line-reader").unwrap_or(READER);
+    match class.rsplit('.').next() {
+        Some("LineMessageReader") => Ok(()),
+        _ => Err(Failure::kafka(format!("java.lang.ClassNotFoundException: {class}"))
+            .hint(format!("{READER} is the only reader; `klamm produce` reads JSON"))),
+    }
+}
+
+fn pairs(args: &Matches, flags: &[&str]) -> Result<Properties, Failure> {
+    let given = flags.iter().flat_map(|flag| args.all(flag));
+    given
+        .map(|pair| {
+            let malformed = || check::usage(args, format!("Invalid command line properties: {pair}"));
+            pair.split_once('=')
+                .map(|(key, value)| (key.to_owned(), value.to_owned()))
+                .ok_or_else(malformed)
+        })
+        .collect()
+}
+
+fn reader_properties(args: &Matches) -> Result<Properties, Failure> {
+    let mut properties = connect::file(args, "reader-config")?;
+    properties.extend(&pairs(args, &["property", "reader-property"])?);
+    Ok(properties)
+}
+
+fn producer_properties(args: &Matches) -> Result<Properties, Failure> {
+    let mut properties = connect::file(args, "producer.config")?;
+    properties.extend(&connect::file(args, "command-config")?);
+    properties.extend(&pairs(args, &["producer-property", "command-property"])?);
+    properties.set("bootstrap.servers", args.get("bootstrap-server").unwrap_or_default());
+    let codec = match (args.has("compression-codec"), args.get("compression-codec")) {
+        (true, Some(codec)) if !codec.is_empty() => codec,
+        (true, _) => "gzip",
+        (false, _) => "none",
+    };
+    properties.set("compression.type", codec);
+    properties.set_default("client.id", "console-producer");
+    for (flag, key) in SETTINGS {
+        let Some(value) = args.get(flag) else { continue };
+        match args.has(flag) {
+            true => properties.set(*key, value),
+            false => properties.set_default(key, value),
+        }
+    }
+    if args.has("max-partition-memory-bytes") && !args.has("batch-size") {
+        properties.set("batch.size", args.get("max-partition-memory-bytes").unwrap_or_default());
+    }
+    Ok(properties)
+}
+
+fn feed_lines(call: &mut Call, feed: &mut Feed, reader: &LineReader) -> Outcome {
+    let topic = call.args.get("topic").unwrap_or_default().to_owned();
+    let sync = call.args.has("sync");
+    let prompts = call.colour() && std::io::stdin().is_terminal();
+    let input = Input::new(call.take_input());
+    let mut splitter = Splitter::new(Terminator::Line);
+    let mut number = 0;
+    prompt(call, prompts)?;
+    loop {
+        let came = input.next(Duration::from_millis(100))?;
+        let mut each = |line: &[u8]| {
+            number += 1;
+            if feed.stopped().is_some() {
+                return Ok(());
+            }
+            put(call, feed, reader.read(&topic, line, number)?, &topic, sync)
+        };
+        match came {
+            Came::Block(block) => {
+                splitter.feed(&block, &mut each)?;
+                input.reuse(block);
+                prompt(call, prompts)?;
+            }
+            Came::Nothing => {}
+            Came::End => return splitter.finish(&mut each),
+        }
+        tell_failures(call, feed);
+        if feed.stopped().is_some() {
+            return Ok(());
+        }
+    }
+}
+
+fn put(call: &mut Call, feed: &mut Feed, record: klamm_client::Record<'_>, topic: &str, sync: bool) -> Outcome {
+    let delivery = match feed.put(record) {
+        Ok(delivery) => delivery,
+        Err(None) => return Ok(()),
+        Err(Some(error)) if sync => return Err(failed(&error)),
+        // As Kafka's: told, and on with the next line.
+        Err(Some(error)) => {
+            call.err.line(refused(topic, &error));
+            return Ok(());
+        }
+    };
+    if !sync {
+        return Ok(());
+    }
+    match feed.wait(delivery) {
+        Ok(_) | Err(None) => Ok(()),
+        Err(Some(error)) => Err(failed(&error)),
+    }
+}
+
+fn failed(error: &klamm_client::SendError) -> Failure {
+    Failure::kafka(format!("java.util.concurrent.ExecutionException: {}", words(error)))
+        .hint("the lines before this one are delivered, this one and those after it are not")
+}
+
+fn tell_failures(call: &mut Call, feed: &Feed) {
+    for line in feed.take_failures() {
+        call.err.line(line);
+    }
+}
+
+fn prompt(call: &mut Call, prompts: bool) -> Outcome {
+    if prompts {
+        call.out.write_all(b">")?;
+        call.out.flush()?;
+    }
+    Ok(())
+}
