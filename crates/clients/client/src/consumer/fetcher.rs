@@ -194,15 +194,14 @@ impl Fetcher {
                     let node = plan.validations.entry(leader).or_default();
                     node.insert(key.clone(), (partition.stamp, partition.position, epoch));
                 }
+                Phase::Ready if partition.out_of_range && !partition.is_drained() => {}
                 Phase::Ready if partition.out_of_range => {
-                    if partition.is_drained() {
-                        let error = ConsumerError::OutOfRange {
-                            partition: key.clone(),
-                            offset: partition.position.offset,
-                        };
-                        errors.extend(self.shared.reset(key, partition, error));
-                        plan.wake_at(now);
-                    }
+                    let error = ConsumerError::OutOfRange {
+                        partition: key.clone(),
+                        offset: partition.position.offset,
+                    };
+                    errors.extend(self.shared.reset(key, partition, error));
+                    plan.wake_at(now);
                 }
                 Phase::Ready if !partition.paused => {
                     let node = nearest(partition, leader, cluster, now);

@@ -1,7 +1,7 @@
 //! The consumer: reads partitions, alone or as a member of a group.
 //!
 //! Three tasks work in the background: one is the member of the group (joins, heartbeats, rebalances), one finds positions
-//! and fetches ahead of the user, one commits from time to time. They and the handle share one [`state`], held for moments.
+//! and fetches ahead of the user, one commits from time to time. They and the handle share one `state`, held for moments.
 //!
 //! A rebalance never takes partitions away under records that are being worked on: polls return nothing while partitions
 //! change hands, and they do so only once the user has come back for more, or `max.poll.interval.ms` is over.

@@ -433,6 +433,8 @@ impl State {
     pub(super) fn pop(&mut self, place: Place) -> Option<Batch> {
         let queue = &mut self.topics[place.topic].queues[place.partition as usize];
         let batch = queue.batches.pop_front()?;
+        // Nothing is left that would wake the sender for the next record.
+        queue.blocked = false;
         // A quiet partition does not go on asking for the memory of its busy times.
         queue.usual_size = (queue.usual_size.max(batch.size()) + batch.size()) / 2;
         Some(batch)

@@ -240,7 +240,7 @@ mod tests {
             errors: BTreeMap::from([(1, invalid("mine"))]),
             others: invalid("another's"),
         });
-        let mut text = |index| match poll(&mut Delivery::new(completion.clone(), index, 0)) {
+        let text = |index| match poll(&mut Delivery::new(completion.clone(), index, 0)) {
             Poll::Ready(Err(error)) => error.to_string(),
             other => panic!("{other:?}"),
         };

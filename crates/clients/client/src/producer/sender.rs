@@ -258,7 +258,6 @@ impl Sender {
                 continue;
             }
             *left = left.saturating_sub(size);
-            queue.blocked = false;
             if let Some(batch) = state.pop(place) {
                 taken.push((place, node, batch));
             }

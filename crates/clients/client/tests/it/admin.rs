@@ -75,7 +75,12 @@ async fn topics_are_made_listed_described_and_deleted() {
         .partitions(3)
         .replication_factor(1)
         .config("retention.ms", "60000");
-    only(admin.create_topics(&[new.clone()], true).await.expect("answered"));
+    only(
+        admin
+            .create_topics(std::slice::from_ref(&new), true)
+            .await
+            .expect("answered"),
+    );
     assert!(
         !admin
             .list_topics()
@@ -85,7 +90,12 @@ async fn topics_are_made_listed_described_and_deleted() {
             .any(|topic| topic.name == name)
     );
 
-    let created = only(admin.create_topics(&[new.clone()], false).await.expect("answered"));
+    let created = only(
+        admin
+            .create_topics(std::slice::from_ref(&new), false)
+            .await
+            .expect("answered"),
+    );
     assert_eq!((created.partitions, created.replication_factor), (3, 1));
     heard_of(&admin, &name).await;
     let again = admin.create_topics(&[new], false).await.expect("answered");
@@ -564,7 +574,7 @@ async fn what_a_broker_does_not_offer_is_said_clearly() {
     let moving = [(broker, partition.clone(), "/no/such/directory".to_owned())];
     let moved = admin.alter_replica_log_dirs(&moving).await.expect("answered");
     let elected = admin
-        .elect_leaders(ElectionType::Preferred, Some(&[partition.clone()]))
+        .elect_leaders(ElectionType::Preferred, Some(std::slice::from_ref(&partition)))
         .await;
     let listed = admin.list_partition_reassignments(None).await;
     let altered = admin.alter_partition_reassignments(&[(partition, None)]).await;
@@ -613,7 +623,12 @@ async fn groups_that_the_coordinator_runs_are_described() {
         joined => joined.expect("answered"),
     };
     assert_eq!(joined.error_code, ErrorCode::NONE, "{:?}", joined.error_message);
-    let described = only(admin.describe_groups(&[group.clone()]).await.expect("answered"));
+    let described = only(
+        admin
+            .describe_groups(std::slice::from_ref(&group))
+            .await
+            .expect("answered"),
+    );
     assert_eq!(
         (described.group_type, described.protocol_type.as_str()),
         (GroupType::Consumer, "consumer")

@@ -507,3 +507,40 @@ async fn another_node_at_a_known_address_leads_back_to_bootstrap() {
     assert!(fake.connections() >= 3);
     assert_eq!(fake.count(ApiKey::ListGroups), 1);
 }
+
+#[tokio::test]
+async fn many_callers_share_the_attempts_at_a_broker_that_refuses() {
+    let fake = Fake::start(|asked| (asked.key == ApiKey::ApiVersions).then(|| Doing::Close(Vec::new()))).await;
+    let builder = builder(&fake).property("reconnect.backoff.ms", "100");
+    let client = builder
+        .api_timeout(Duration::from_millis(1000))
+        .build()
+        .expect("well formed");
+    let calls: Vec<_> = (0..200)
+        .map(|_| {
+            let client = client.clone();
+            tokio::spawn(async move { list_groups(&client).await })
+        })
+        .collect();
+    for call in calls {
+        let error = call.await.expect("it does not panic").expect_err("it always closes");
+        assert!(matches!(error, Error::TimedOut { last: Some(_), .. }), "{error}");
+    }
+    // 100, 200, 400, 800 ms between them, each give or take a fifth.
+    assert!((2..=6).contains(&fake.connections()), "{}", fake.connections());
+}
+
+#[tokio::test]
+async fn a_request_that_cannot_be_said_is_refused_before_it_is_sent() {
+    let fake = Fake::start(|_| None).await;
+    let client = client(&fake);
+    let new = NewTopic::new("x".repeat(40_000));
+    let error = client.admin().create_topics(&[new], false).await.expect_err("too long");
+    assert!(matches!(error, Error::Request { .. }), "{error}");
+    assert!(error.to_string().contains("string of 40000 bytes"), "{error}");
+    client
+        .call_any(&MetadataRequest::default())
+        .await
+        .expect("the connection goes on");
+    assert_eq!((fake.connections(), fake.count(ApiKey::CreateTopics)), (1, 0));
+}

@@ -48,8 +48,11 @@ pub(crate) struct Fake {
     task: tokio::task::JoinHandle<()>,
 }
 
+/// What a test has the fake do about a request.
+type Answer = dyn Fn(&Asked) -> Option<Doing> + Send + Sync;
+
 struct State {
-    answer: Box<dyn Fn(&Asked) -> Option<Doing> + Send + Sync>,
+    answer: Box<Answer>,
     connections: AtomicUsize,
     open: AtomicUsize,
     seen: Mutex<Vec<ApiKey>>,

@@ -1,4 +1,5 @@
 //! Integration tests of the client; `KLAMM_TEST_BOOTSTRAP` names a broker to use instead of an embedded node.
+#![allow(clippy::unwrap_used, reason = "helpers of tests panic as tests do")]
 
 mod admin;
 mod bed;

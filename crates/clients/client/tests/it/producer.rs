@@ -106,8 +106,9 @@ async fn make_topic(client: &Client, partitions: i32, configs: &[(&str, &str)]) 
         new = new.config(*key, *value);
     }
     let made = client.admin().create_topics(&[new], false).await.expect("answered");
-    made.into_iter()
-        .for_each(|(name, made)| drop(made.unwrap_or_else(|error| panic!("{name}: {error}"))));
+    for (name, made) in made {
+        made.unwrap_or_else(|error| panic!("{name}: {error}"));
+    }
     // Apache Kafka tells of a topic before its partition can be written to.
     let asked = MetadataTopics::names([&name]);
     let begun = Instant::now();
@@ -306,7 +307,7 @@ async fn sent(producer: &Producer, records: u64) {
 #[tokio::test]
 async fn a_broker_that_restarts_gets_each_record_once() {
     let mut bed = Bed::start().await;
-    if !bed.embedded().is_some() {
+    if bed.embedded().is_none() {
         return;
     }
     let client = bed.client().await;
