@@ -1,4 +1,4 @@
-//! `cargo xtask tour`: runs the commands of the README's tour and compares what they print.
+//! `cargo xtask tour`: runs the commands of the tours in the README and the guide to the tools and compares what they print.
 //!
 //! A block marked `console` holds commands (`$ …`, with the lines of a here-document after them) and what they print; `…` in an
 //! expected line stands for anything. `klamm start` runs on in the background, as in a terminal of its own, until the next
@@ -19,7 +19,10 @@ struct Step {
     expected: Vec<String>,
 }
 
-/// Runs the tour; returns what was printed otherwise than the README says.
+/// The pages with a tour, each with a node of its own.
+const PAGES: [&str; 2] = ["README.md", "docs/tools.md"];
+
+/// Runs the tours; returns what was printed otherwise than the pages say.
 pub(crate) fn run(root: &Path) -> Result<Vec<String>, String> {
     crate::cargo(root, &["build", "--release", "--package", "klamm"])?;
     let work = crate::target_dir(root).join("tour");
@@ -33,19 +36,35 @@ pub(crate) fn run(root: &Path) -> Result<Vec<String>, String> {
     let release = crate::target_dir(root).join("release");
     let inherited = std::env::var("PATH").unwrap_or_default();
     let path = format!("{}:{}:{inherited}", release.display(), python.join("bin").display());
-    let port = crate::compat::free_ports()?;
-    let readme = std::fs::read_to_string(root.join("README.md")).map_err(|error| format!("README.md: {error}"))?;
-    let steps = steps(&readme);
-    if steps.is_empty() {
-        return Err("README.md: there is no tour".to_owned());
+    let mut wrong = Vec::new();
+    for page in PAGES {
+        let text = std::fs::read_to_string(root.join(page)).map_err(|error| format!("{page}: {error}"))?;
+        let steps = steps(&text);
+        if steps.is_empty() {
+            return Err(format!("{page}: there is no tour"));
+        }
+        let dir = work.join(page.replace(['/', '.'], "-"));
+        std::fs::create_dir(&dir).map_err(|error| format!("{}: {error}", dir.display()))?;
+        let differences = walk(steps, &dir, &path)?;
+        wrong.extend(
+            differences
+                .into_iter()
+                .map(|difference| format!("{page}: {difference}")),
+        );
     }
+    Ok(wrong)
+}
+
+/// Takes one tour in a directory of its own.
+fn walk(steps: Vec<Step>, work: &Path, path: &str) -> Result<Vec<String>, String> {
+    let port = crate::compat::free_ports()?;
     let mut wrong = Vec::new();
     let mut node: Option<Background> = None;
     for step in steps {
         println!("$ {}", step.command.lines().next().unwrap_or_default());
         let command = step.command.replace("9092", &port.to_string());
         let mut shell = Command::new("bash");
-        shell.current_dir(&work).env("PATH", &path).stdin(Stdio::null());
+        shell.current_dir(work).env("PATH", path).stdin(Stdio::null());
         let printed = if command.starts_with("klamm start") {
             drop(node.take());
             shell.args(["-c", &format!("exec {command} --listen 127.0.0.1:{port}")]);

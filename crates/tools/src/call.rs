@@ -21,6 +21,7 @@ pub struct Call {
     pub(crate) words: Vec<String>,
     pub(crate) node: &'static dyn Node,
     pub(crate) colour: bool,
+    pub(crate) progress: bool,
 }
 
 impl Call {
@@ -35,6 +36,7 @@ impl Call {
             words,
             node,
             colour: streams.colour,
+            progress: streams.progress,
         }
     }
 
@@ -51,5 +53,9 @@ impl Call {
     /// Whether standard output understands colours.
     pub fn colour(&self) -> bool {
         self.colour
+    }
+    /// Whether somebody watches standard error, who wants to hear of progress.
+    pub fn progress(&self) -> bool {
+        self.progress
     }
 }

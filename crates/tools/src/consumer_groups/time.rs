@@ -3,7 +3,7 @@
 const DAY_MS: i64 = 86_400_000;
 
 /// A time such as `2026-11-21T14:30:00.000+01:00` in milliseconds since the Unix epoch; UTC when it has no offset.
-pub(super) fn datetime(text: &str) -> Result<i64, String> {
+pub(crate) fn datetime(text: &str) -> Result<i64, String> {
     let Some((date, time)) = text.split_once('T') else {
         return Err("Error parsing timestamp. It does not contain a 'T' according to ISO8601 format".to_owned());
     };

@@ -92,6 +92,16 @@ impl Failure {
         self.with(|report| report.error = words(&report.error))
     }
 
+    /// Something to know besides what is to be done.
+    pub fn also_hint(self, more: &str) -> Failure {
+        self.with(|report| {
+            report.hint = Some(match report.hint.take() {
+                Some(hint) => format!("{hint}; {more}"),
+                None => more.to_owned(),
+            });
+        })
+    }
+
     /// What is wrong.
     pub fn message(&self) -> &str {
         match &*self.0 {

@@ -17,6 +17,8 @@ pub struct Streams {
     pub error: Box<dyn Write + Send>,
     /// Whether standard output understands colours.
     pub colour: bool,
+    /// Whether somebody watches standard error, who wants to hear of progress.
+    pub progress: bool,
 }
 
 impl Streams {
@@ -28,6 +30,7 @@ impl Streams {
             output: Box::new(RawStdout::new()),
             error: Box::new(io::stderr()),
             colour,
+            progress: io::stderr().is_terminal(),
         }
     }
 }
@@ -84,6 +87,14 @@ impl Out {
     /// One line of text.
     pub fn line(&mut self, text: impl Display) -> Result<(), Failure> {
         Ok(writeln!(self.writer, "{text}")?)
+    }
+
+    /// One line of text beside the data, which has no place among JSON.
+    pub fn note(&mut self, text: impl Display) -> Result<(), Failure> {
+        match self.json {
+            true => Ok(()),
+            false => self.line(text),
+        }
     }
 
     /// One line of JSON: the whole answer, or one of many.

@@ -5,7 +5,7 @@ use std::io::{self, Cursor, Write};
 use std::sync::{Arc, Mutex};
 
 use klamm_config::ServerConfig;
-use klamm_testkit::Cluster;
+use klamm_testkit::{Cluster, Proxy};
 use klamm_tools::output::{Failure, Streams};
 use klamm_tools::{Call, Formatting, Node, Outcome, StorageInfo};
 
@@ -40,10 +40,23 @@ impl Bed {
         &self.address
     }
 
+    /// Something before the node that makes for trouble.
+    pub(crate) fn proxy(&self) -> Proxy {
+        let _inside = self.runtime.enter();
+        self.cluster.as_ref().unwrap().proxy().unwrap()
+    }
+
     /// `klamm TOOL --bootstrap-server … REST`, split at blanks.
     pub(crate) fn run(&self, line: &str) -> Ran {
         let (tool, rest) = line.split_once(' ').unwrap_or((line, ""));
         run(&format!("{tool} --bootstrap-server {} {rest}", self.address))
+    }
+
+    /// As [`Bed::run`], with success; what it printed, whatever it told.
+    pub(crate) fn prints_out(&self, line: &str) -> String {
+        let ran = self.run(line);
+        assert_eq!(ran.code, 0, "{line}: {}", ran.err);
+        ran.out
     }
 
     /// The same, with success and nothing on stderr; what it printed.
@@ -71,6 +84,18 @@ pub(crate) fn run_words(words: &[&str]) -> Ran {
     run_as("klamm", words)
 }
 
+/// With something on standard input.
+pub(crate) fn run_reading(words: &[&str], input: &[u8]) -> Ran {
+    let (out, err) = (Kept::default(), Kept::default());
+    let (output, error) = (Box::new(out.clone()), Box::new(err.clone()));
+    let code = run_streams("klamm", words, input.to_vec(), output, error);
+    Ran {
+        code,
+        out: out.text(),
+        err: err.text(),
+    }
+}
+
 /// With another name for the program.
 pub(crate) fn run_as(program: &str, words: &[&str]) -> Ran {
     let (out, err) = (Kept::default(), Kept::default());
@@ -95,12 +120,23 @@ pub(crate) fn run_into_closed_pipe(line: &str) -> Ran {
 }
 
 fn run_with(program: &str, words: &[&str], output: Box<dyn Write + Send>, error: Box<dyn Write + Send>) -> u8 {
+    run_streams(program, words, Vec::new(), output, error)
+}
+
+fn run_streams(
+    program: &str,
+    words: &[&str],
+    input: Vec<u8>,
+    output: Box<dyn Write + Send>,
+    error: Box<dyn Write + Send>,
+) -> u8 {
     let argv = [program].into_iter().chain(words.iter().copied()).map(OsString::from);
     let streams = Streams {
-        input: Box::new(Cursor::new(Vec::new())),
+        input: Box::new(Cursor::new(input)),
         output,
         error,
         colour: false,
+        progress: false,
     };
     klamm_tools::run_in(argv, &NoNode, streams)
 }
