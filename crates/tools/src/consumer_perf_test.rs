@@ -1,16 +1,22 @@
 //! `klamm consumer-perf-test`: how fast a group's member reads, as Kafka's `kafka-consumer-perf-test`.
 
+mod report;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use klamm_client::consumer::RebalanceListener;
 use klamm_client::{Consumer, Properties, TopicPartition};
 
 use crate::call::{Call, Outcome};
 use crate::connect;
+use crate::console_consumer::signal;
 use crate::output::Failure;
 use crate::spec::{COMMAND_CONFIG, Example, Flag, Group, Matches, OPTIONAL_BOOTSTRAP_SERVER, Run, Tool, check};
+use crate::trouble::Trouble;
+pub(crate) use report::decimal;
+use report::{Interval, Total, header};
 
 pub(crate) const TOOL: Tool = Tool {
     name: "consumer-perf-test",
@@ -76,9 +82,6 @@ pub(crate) const TOOL: Tool = Tool {
     ..Tool::joptsimple()
 };
 
-const EXTENDED: &str = ", rebalance.time.ms, fetch.time.ms, fetch.MB.sec, fetch.nMsg.sec";
-const MB: f64 = 1024.0 * 1024.0;
-
 /// The time that the group took to form, in all and since the last report.
 #[derive(Default)]
 struct Joins {
@@ -102,7 +105,7 @@ impl RebalanceListener for Listener {
 }
 
 /// What was read so far.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Count {
     bytes: u64,
     records: u64,
@@ -117,7 +120,7 @@ struct Options {
 }
 
 fn run(call: &mut Call) -> Outcome {
-    check_flags(&call.args)?;
+    check_flags(call)?;
     let properties = properties(&call.args)?;
     let args = &call.args;
     let records = args.long("num-records").or_else(|| args.long("messages"));
@@ -130,6 +133,7 @@ fn run(call: &mut Call) -> Outcome {
         detailed: args.has("show-detailed-stats"),
         dates: args.get("date-format").unwrap_or_default().to_owned(),
     };
+    // Records are fetched on a thread of their own while this one counts.
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
@@ -140,14 +144,23 @@ fn run(call: &mut Call) -> Outcome {
     outcome
 }
 
-fn check_flags(args: &Matches) -> Result<(), Failure> {
-    for (one, other) in [("topic", "include"), ("num-records", "messages")] {
+fn check_flags(call: &mut Call) -> Outcome {
+    let args = &call.args;
+    check::required(args, &["bootstrap-server"])?;
+    for (one, other) in [("topic", "include"), ("messages", "num-records")] {
         if args.has(one) == args.has(other) {
             let message = format!("Exactly one of the following arguments is required: [{one}], [{other}]");
             return Err(check::usage(args, message));
         }
     }
-    check::required(args, &["bootstrap-server"])
+    check::invalid(args, "consumer.config", &["command-config"])?;
+    for (old, new) in [("messages", "num-records"), ("consumer.config", "command-config")] {
+        if call.args.has(old) {
+            call.out
+                .note(format_args!("Warning: --{old} is deprecated. Use --{new} instead."))?;
+        }
+    }
+    Ok(())
 }
 
 fn properties(args: &Matches) -> Result<Properties, Failure> {
@@ -158,33 +171,29 @@ fn properties(args: &Matches) -> Result<Properties, Failure> {
     properties.extend(&pairs);
     properties.set("bootstrap.servers", args.get("bootstrap-server").unwrap_or_default());
     properties.set_default("client.id", "perf-consumer-client");
-    let group = args
-        .get("group")
-        .map_or_else(|| format!("perf-consumer-{}", now_ms() % 100_000), str::to_owned);
-    properties.set("group.id", group);
+    let own_group = || format!("perf-consumer-{}", now_ms() % 100_000);
+    properties.set("group.id", args.get("group").map_or_else(own_group, str::to_owned));
     properties.set(
         "receive.buffer.bytes",
         args.get("socket-buffer-size").unwrap_or_default(),
     );
     properties.set("max.partition.fetch.bytes", args.get("fetch-size").unwrap_or_default());
-    properties.set(
-        "auto.offset.reset",
-        if args.has("from-latest") { "latest" } else { "earliest" },
-    );
+    let reset = if args.has("from-latest") { "latest" } else { "earliest" };
+    properties.set("auto.offset.reset", reset);
     properties.set("check.crcs", "false");
     Ok(properties)
 }
 
 async fn measure(call: &mut Call, properties: Properties, options: &Options) -> Outcome {
     if !call.args.has("hide-header") {
-        let columns = match options.detailed {
-            true => "time, threadId, data.consumed.in.MB, MB.sec, data.consumed.in.nMsg, nMsg.sec",
-            false => "start.time, end.time, data.consumed.in.MB, MB.sec, data.consumed.in.nMsg, nMsg.sec",
-        };
-        call.out.line(format_args!("{columns}{EXTENDED}"))?;
+        call.out.note(header(options.detailed))?;
         call.out.flush()?;
     }
+    if options.interval_ms <= 0 {
+        return Err(Failure::kafka("Reporting interval must be greater than 0."));
+    }
     let client = connect::client_of(properties)?;
+    let mut trouble = Trouble::new(client.clone());
     let joins = Arc::new(Joins::default());
     let started = now_ms();
     joins.began.store(started, Ordering::Relaxed);
@@ -194,41 +203,44 @@ async fn measure(call: &mut Call, properties: Properties, options: &Options) -> 
         None => builder.subscribe_pattern(call.args.get("include").unwrap_or_default()),
     };
     let consumer = builder.build().await.map_err(|error| Failure::own(error.to_string()))?;
-    let count = read(call, &consumer, options, &joins).await?;
+    let (count, stopped) = read(call, &consumer, options, &joins, &mut trouble).await?;
     let ended = now_ms();
-    let _ = consumer.close().await;
+    // Nothing is left to do about a group that can't be left.
+    let _left = consumer.close().await;
     if !options.detailed {
-        print_total(
-            call,
-            options,
-            count,
-            (started, ended),
-            joins.all.load(Ordering::Relaxed),
-        )?;
+        Total::new(count, started, ended, joins.all.load(Ordering::Relaxed)).print(call, &options.dates)?;
     }
     if call.args.has("print-metrics") {
-        call.out.line(format_args!(
-            "consumer-fetch-manager-metrics:bytes-consumed-total:{{}} : {}",
-            count.bytes
-        ))?;
-        call.out.line(format_args!(
-            "consumer-fetch-manager-metrics:records-consumed-total:{{}} : {}",
-            count.records
-        ))?;
+        print_metrics(call, count)?;
     }
-    Ok(())
+    stopped.map_or(Ok(()), |code| Err(Failure::told(code)))
 }
 
-async fn read(call: &mut Call, consumer: &Consumer, options: &Options, joins: &Joins) -> Result<Count, Failure> {
+/// Reads until there is enough or nothing comes any more. With the exit code of a signal, if one came.
+async fn read(
+    call: &mut Call,
+    consumer: &Consumer,
+    options: &Options,
+    joins: &Joins,
+    trouble: &mut Trouble,
+) -> Result<(Count, Option<u8>), Failure> {
     let (mut count, mut reported) = (Count::default(), Count::default());
     let mut now = now_ms();
     let (mut last_report, mut last_record) = (now, now);
+    let mut signal = std::pin::pin!(signal());
     while count.records < options.records && now - last_record <= options.timeout_ms {
-        let records = consumer.poll(Duration::from_millis(100)).await;
-        let records = records.map_err(|error| Failure::own(error.to_string()))?;
+        let polled = tokio::select! {
+            polled = consumer.poll(Duration::from_millis(100)) => polled,
+            code = &mut signal => return Ok((count, Some(code))),
+        };
+        let records = polled.map_err(|error| Failure::own(error.to_string()))?;
         now = now_ms();
-        if !records.is_empty() {
-            last_record = now;
+        match records.is_empty() {
+            true => trouble.look(&mut call.err).await,
+            false => {
+                last_record = now;
+                trouble.over();
+            }
         }
         for record in &records {
             count.records += 1;
@@ -236,144 +248,44 @@ async fn read(call: &mut Call, consumer: &Consumer, options: &Options, joins: &J
             if now - last_report >= options.interval_ms {
                 if options.detailed {
                     let joined = joins.since_report.swap(0, Ordering::Relaxed);
-                    print_progress(call, options, count, reported, (last_report, now), joined)?;
+                    Interval::new(count, reported, last_report, now, joined).print(call, &options.dates)?;
                 }
                 (last_report, reported) = (now, count);
             }
         }
     }
     if count.records < options.records {
-        call.out.line(format_args!(
-            "WARNING: Exiting before consuming the expected number of messages: timeout ({} ms) exceeded. You can use the \
+        call.out.note(format_args!(
+            "WARNING: Exiting before consuming the expected number of records: timeout ({} ms) exceeded. You can use the \
              --timeout option to increase the timeout.",
             options.timeout_ms
         ))?;
     }
-    Ok(count)
+    Ok((count, None))
 }
 
-fn print_total(call: &mut Call, options: &Options, count: Count, (start, end): (i64, i64), joined: i64) -> Outcome {
-    let seconds = (end - start) as f64 / 1000.0;
-    let fetching = end - start - joined;
-    let fetch_seconds = fetching as f64 / 1000.0;
-    let (mb, records) = (count.bytes as f64 / MB, count.records as f64);
-    call.out.line(format_args!(
-        "{}, {}, {}, {}, {}, {}, {joined}, {fetching}, {}, {}",
-        date(&options.dates, start),
-        date(&options.dates, end),
-        decimal(mb),
-        decimal(mb / seconds),
-        count.records,
-        decimal(records / seconds),
-        decimal(mb / fetch_seconds),
-        decimal(records / fetch_seconds),
-    ))
-}
-
-fn print_progress(
-    call: &mut Call,
-    options: &Options,
-    count: Count,
-    before: Count,
-    (start, end): (i64, i64),
-    joined: i64,
-) -> Outcome {
-    let elapsed = (end - start) as f64;
-    let fetching = end - start - joined;
-    let mb = (count.bytes - before.bytes) as f64 / MB;
-    let records = (count.records - before.records) as f64;
-    let while_fetching = |amount: f64| {
-        if fetching <= 0 {
-            0.0
-        } else {
-            1000.0 * amount / fetching as f64
-        }
-    };
-    call.out.line(format_args!(
-        "{}, 0, {}, {}, {}, {}, {joined}, {fetching}, {}, {}",
-        date(&options.dates, end),
-        decimal(count.bytes as f64 / MB),
-        decimal(1000.0 * mb / elapsed),
-        count.records,
-        decimal(1000.0 * records / elapsed),
-        decimal(while_fetching(mb)),
-        decimal(while_fetching(records)),
-    ))?;
-    call.out.flush()
-}
-
-/// As Java's `%.4f`.
-pub(crate) fn decimal(number: f64) -> String {
-    match number.is_infinite() {
-        true => if number > 0.0 { "Infinity" } else { "-Infinity" }.to_owned(),
-        false => format!("{number:.4}"),
+fn print_metrics(call: &mut Call, count: Count) -> Outcome {
+    let metrics = [
+        ("bytes-consumed-total", count.bytes),
+        ("records-consumed-total", count.records),
+    ];
+    if call.out.is_json() {
+        let metrics: serde_json::Map<String, serde_json::Value> = metrics
+            .map(|(name, value)| (name.to_owned(), value.into()))
+            .into_iter()
+            .collect();
+        return call.out.json(&serde_json::json!({ "metrics": metrics }));
     }
-}
-
-pub(crate) fn now_ms() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    since.as_millis() as i64
-}
-
-/// A time in UTC by the letters of `SimpleDateFormat` that stand for digits; the others stand for themselves.
-fn date(format: &str, ms: i64) -> String {
-    let (days, rest) = (ms.div_euclid(86_400_000), ms.rem_euclid(86_400_000));
-    let (year, month, day) = civil(days);
-    let mut out = String::new();
-    let mut letters = format.chars().peekable();
-    while let Some(letter) = letters.next() {
-        let mut width = 1;
-        while letter.is_ascii_alphabetic() && letters.next_if_eq(&letter).is_some() {
-            width += 1;
-        }
-        let number = match letter {
-            'y' if width == 2 => year % 100,
-            'y' => year,
-            'M' => month,
-            'd' => day,
-            'H' => rest / 3_600_000,
-            'm' => rest / 60_000 % 60,
-            's' => rest / 1000 % 60,
-            'S' => rest % 1000,
-            '\'' => continue,
-            other => {
-                out.extend(std::iter::repeat_n(other, width));
-                continue;
-            }
-        };
-        out.push_str(&format!("{number:0width$}"));
+    let names = metrics.map(|(name, value)| (format!("consumer-fetch-manager-metrics:{name}"), value));
+    let width = names.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+    call.out.line(format_args!("\n{:<width$}   Value", "Metric Name"))?;
+    for (name, value) in names {
+        call.out.line(format_args!("{name:<width$} : {value}.000"))?;
     }
-    out
+    Ok(())
 }
 
-/// Year, month and day of a day since 1970.
-fn civil(days: i64) -> (i64, i64, i64) {
-    let days = days + 719_468;
-    let era = days.div_euclid(146_097);
-    let of_era = days.rem_euclid(146_097);
-    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
-    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn dates_and_numbers_are_javas() {
-        assert_eq!(
-            date("yyyy-MM-dd HH:mm:ss:SSS", 1_767_323_045_678),
-            "2026-01-02 03:04:05:678"
-        );
-        assert_eq!(date("dd.MM.yy", 951_782_400_000), "29.02.00");
-        assert_eq!(
-            (decimal(1.0 / 3.0), decimal(1.0 / 0.0)),
-            ("0.3333".to_owned(), "Infinity".to_owned())
-        );
-        assert_eq!(decimal(f64::NAN), "NaN");
-    }
+fn now_ms() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, |since| since.as_millis() as i64)
 }

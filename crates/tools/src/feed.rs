@@ -9,20 +9,23 @@ mod input;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
 
 use klamm_client::producer::DeliveryReport;
-use klamm_client::{Delivery, Error, Producer, Properties, Record, SendError};
+use klamm_client::{Delivery, Error, Producer, Properties, Record, RecordMetadata, SendError};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
 use crate::console_consumer::signal;
-use crate::output::{Failure, exception};
+use crate::output::{Failure, Messages, exception};
+use crate::trouble::Trouble;
 pub(crate) use input::{Came, Input, Splitter, Terminator, position};
 
 /// A producer on a thread of its own, fed by this one.
 pub(crate) struct Feed {
     runtime: Runtime,
     producer: Producer,
+    trouble: Trouble,
     stop: watch::Receiver<Option<u8>>,
     failures: Arc<Mutex<Failures>>,
 }
@@ -37,10 +40,19 @@ struct Failures {
 /// Failures that are kept for telling; of more at once only the number is told.
 const MAX_UNTOLD: usize = 100;
 
+/// Longer than any tool runs.
+const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 86_400);
+
 impl Feed {
     /// Starts a producer with these settings.
     pub(crate) fn start(properties: Properties) -> Result<Feed, Failure> {
         Feed::watched(properties, |_| {})
+    }
+
+    /// When records have to wait, looks whether this topic is there.
+    pub(crate) fn about(mut self, topic: &str) -> Feed {
+        self.trouble = self.trouble.with_topic(topic);
+        self
     }
 
     /// As [`Feed::start`]; `watch` is told of every batch that is delivered or has failed, on the other thread.
@@ -62,19 +74,19 @@ impl Feed {
             }
         };
         let builder = Producer::builder(properties).on_delivery(hook);
-        let producer = runtime.block_on(builder.build()).map_err(|error| {
-            let message = "org.apache.kafka.common.config.ConfigException";
-            Failure::kafka(format!("{message}: {error}"))
-        })?;
+        let producer = runtime.block_on(builder.build());
+        let producer = producer.map_err(|error| Failure::own(error.to_string()))?;
         let (sender, stop) = watch::channel(None);
         runtime.spawn(async move {
             let _nobody = sender.send(Some(signal().await));
             // The receiver must not see the channel closed.
             sender.closed().await;
         });
+        let trouble = Trouble::new(producer.client().clone());
         Ok(Feed {
             runtime,
             producer,
+            trouble,
             stop,
             failures,
         })
@@ -89,66 +101,98 @@ impl Feed {
         *self.stop.borrow()
     }
 
+    /// Runs something on the producer's runtime. `None` when a signal came meanwhile.
+    pub(crate) fn block_on<T>(&self, future: impl Future<Output = T>) -> Option<T> {
+        let mut stop = self.stop.clone();
+        self.runtime.block_on(async {
+            tokio::select! {
+                done = future => Some(done),
+                _ = stop.wait_for(Option::is_some) => None,
+            }
+        })
+    }
+
     /// Enqueues a record, waiting for room. `Err(None)` when a signal came meanwhile.
     pub(crate) fn put(&mut self, record: Record<'_>) -> Result<Delivery, Option<SendError>> {
+        self.enqueue(record, None)
+    }
+
+    /// As [`Feed::put`]; if it has to wait for long, it says why.
+    pub(crate) fn put_telling(
+        &mut self,
+        record: Record<'_>,
+        err: &mut Messages,
+    ) -> Result<Delivery, Option<SendError>> {
+        self.enqueue(record, Some(err))
+    }
+
+    fn enqueue(&mut self, record: Record<'_>, err: Option<&mut Messages>) -> Result<Delivery, Option<SendError>> {
         let inside = self.runtime.enter();
         let mut enqueuing = pin!(self.producer.enqueue(record));
         // There is room nearly always, so no runtime has to be asked.
         if let Poll::Ready(enqueued) = enqueuing.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
             return enqueued.map_err(Some);
         }
-        let stop = &mut self.stop;
         drop(inside);
+        let (stop, trouble) = (&mut self.stop, &mut self.trouble);
+        let watching = async {
+            match err {
+                Some(err) => trouble.watch(err).await,
+                None => std::future::pending().await,
+            }
+        };
         self.runtime.block_on(async {
             tokio::select! {
                 enqueued = enqueuing => enqueued.map_err(Some),
                 _ = stop.wait_for(Option::is_some) => Err(None),
+                never = watching => match never {},
             }
         })
     }
 
-    /// Waits for a record's acknowledgement. `Err(None)` when a signal came meanwhile.
-    pub(crate) fn wait(&mut self, delivery: Delivery) -> Result<klamm_client::RecordMetadata, Option<SendError>> {
-        let stop = &mut self.stop;
-        self.runtime.block_on(async {
-            tokio::select! {
-                delivered = delivery => delivered.map_err(Some),
-                _ = stop.wait_for(Option::is_some) => Err(None),
-            }
-        })
+    /// Waits until it is known what became of a record. `None` when a signal came meanwhile.
+    pub(crate) fn wait(&self, delivery: &mut Delivery) -> Option<Result<RecordMetadata, SendError>> {
+        self.block_on(delivery)
     }
 
     /// What became of a record, if that is known.
-    pub(crate) fn outcome(&self, delivery: &mut Delivery) -> Option<Result<klamm_client::RecordMetadata, SendError>> {
+    pub(crate) fn outcome(&self, delivery: &mut Delivery) -> Option<Result<RecordMetadata, SendError>> {
         match std::pin::Pin::new(delivery).poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(outcome) => Some(outcome),
             Poll::Pending => None,
         }
     }
 
-    /// Gives the other thread a moment.
-    pub(crate) fn pause(&self) {
-        std::thread::sleep(std::time::Duration::from_millis(1));
-    }
-
     /// Waits until so many records as a steady rate allows were sent since `begun`, or a signal came. Less than 0: at once.
-    pub(crate) fn keep_rate(&mut self, begun: std::time::Instant, records: u64, per_second: f64) {
+    /// False when it is known earlier what became of a record that was to be watched.
+    pub(crate) fn keep_rate(
+        &self,
+        begun: Instant,
+        records: u64,
+        per_second: f64,
+        watched: Option<&mut Delivery>,
+    ) -> bool {
         if per_second < 0.0 {
-            return;
+            return true;
         }
         // No rate at all is for ever.
-        let due =
-            std::time::Duration::try_from_secs_f64(records as f64 / per_second).unwrap_or(std::time::Duration::MAX);
+        let due = Duration::try_from_secs_f64(records as f64 / per_second).unwrap_or(FOR_EVER);
         let Some(wait) = due.checked_sub(begun.elapsed()) else {
-            return;
+            return true;
         };
-        let stop = &mut self.stop;
-        self.runtime.block_on(async {
+        let delivered = async {
+            match watched {
+                Some(delivery) => delivery.await,
+                None => std::future::pending().await,
+            }
+        };
+        let turn = self.block_on(async {
             tokio::select! {
-                () = tokio::time::sleep(wait) => {}
-                _ = stop.wait_for(Option::is_some) => {}
+                () = tokio::time::sleep(wait.min(FOR_EVER)) => true,
+                _ = delivered => false,
             }
         });
+        turn.unwrap_or(true)
     }
 
     /// What failed since the last call, a line each.
@@ -187,8 +231,12 @@ fn note(failures: &Mutex<Failures>, report: &DeliveryReport<'_>) {
 }
 
 fn sentence(topic: &str, records: u32, error: &SendError) -> String {
+    let what = match records {
+        1 => "message".to_owned(),
+        count => format!("{count} messages"),
+    };
     format!(
-        "ERROR Error when sending {records} messages to topic {topic} with error: {}",
+        "ERROR Error when sending {what} to topic {topic} with error: {}",
         words(error)
     )
 }

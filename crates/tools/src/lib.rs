@@ -18,6 +18,7 @@
 //!    `Failure::own`; add `.hint(…)`. [`output::exception`] writes an error as a Java exception's name and message.
 //! 4. `mod NAME;` below, `NAME::TOOL` in [`TOOLS`], and in `tests/it/` the tests with the flags of Kafka's tool as data
 //!    (`tests/it/table.rs`). Then `cargo xtask docs`.
+mod base64;
 mod broker_api_versions;
 mod call;
 mod cluster;
@@ -26,13 +27,16 @@ mod configs;
 pub mod connect;
 mod console_consumer;
 mod console_producer;
+mod consume;
 mod consumer_groups;
 mod consumer_perf_test;
 mod delete_records;
 mod dump_log;
 mod e2e_latency;
+mod envelope;
 mod features;
 mod feed;
+mod format;
 mod get_offsets;
 mod groups;
 mod install;
@@ -41,13 +45,17 @@ mod metadata_quorum;
 mod node;
 pub mod output;
 mod patterns;
+mod produce;
 mod producer_perf_test;
 mod record_schemas;
 mod run;
+mod settings;
 pub mod spec;
 mod start;
 mod storage;
 mod topics;
+mod trouble;
+mod verifiable;
 mod verifiable_consumer;
 mod verifiable_producer;
 
@@ -69,6 +77,8 @@ const TOOLS: &[Tool] = &[
     delete_records::TOOL,
     broker_api_versions::TOOL,
     dump_log::TOOL,
+    produce::TOOL,
+    consume::TOOL,
     console_producer::TOOL,
     producer_perf_test::TOOL,
     verifiable_producer::TOOL,

@@ -12,9 +12,9 @@ use crate::call::{Call, Outcome};
 use crate::connect;
 use crate::feed::{Feed, words};
 use crate::output::Failure;
-use crate::spec::{Example, Exclusive, Flag, Group, Matches, OPTIONAL_BOOTSTRAP_SERVER, Run, Tool};
+use crate::spec::{Example, Exclusive, Flag, Group, OPTIONAL_BOOTSTRAP_SERVER, Run, Tool};
 use payload::Payload;
-use stats::Stats;
+use stats::{Report, Stats};
 
 pub(crate) const TOOL: Tool = Tool {
     name: "producer-perf-test",
@@ -22,7 +22,10 @@ pub(crate) const TOOL: Tool = Tool {
     group: Group::Load,
     about: "Measure how fast records are produced",
     long: "Tells rate and latency every few seconds, and in the end with the median and high percentiles. The latency of a record \
-           is the time from its hand-over to the producer until it is acknowledged.",
+           is the time from its hand-over to the producer until it is acknowledged. Random records are the same in each run, \
+           and those of Kafka's tool.",
+    help_exit: 1,
+    bare_help: Some(0),
     flags: &[
         OPTIONAL_BOOTSTRAP_SERVER,
         Flag::text("topic", "TOPIC", "The topic to produce to").required(),
@@ -82,17 +85,18 @@ pub(crate) const TOOL: Tool = Tool {
 
 fn run(call: &mut Call) -> Outcome {
     let plan = Plan::read(call)?;
-    let mut payload = Payload::read(call)?;
+    let mut payload = plan.payload(call)?;
     let stats = Arc::new(Mutex::new(Stats::new(plan.records, plan.warmup, plan.interval)));
-    let mut feed = {
+    let feed = {
         let stats = stats.clone();
         Feed::watched(plan.properties.clone(), move |report| {
             lock(&stats).on_batch(report.partition, report.records, report.result.is_ok());
         })?
     };
+    let mut feed = feed.about(&plan.topic);
     if plan.warmup > 0 {
         let first = plan.warmup;
-        call.out.line(format_args!(
+        call.out.note(format_args!(
             "Warmup first {first} records. Steady state results will print after the complete test summary."
         ))?;
     }
@@ -100,10 +104,8 @@ fn run(call: &mut Call) -> Outcome {
     feed.finish();
     tell(call, &feed, &stats)?;
     let stopped = feed.stopped();
-    let lines = lock(&stats).totals();
-    for line in lines {
-        call.out.line(line)?;
-    }
+    let reports = lock(&stats).totals();
+    print(call, reports)?;
     if call.args.has("print-metrics") {
         print_metrics(call, &feed, &plan.properties)?;
     }
@@ -124,45 +126,107 @@ struct Plan {
 }
 
 fn mistake(message: impl std::fmt::Display) -> Failure {
-    Failure::kafka(format!("producer-performance: error: {message}"))
+    Failure::kafka(format!("kafka-producer-perf-test: error: {message}"))
         .hint("`klamm producer-perf-test --help` shows the options")
 }
 
 impl Plan {
-    fn read(call: &Call) -> Result<Plan, Failure> {
+    fn read(call: &mut Call) -> Result<Plan, Failure> {
+        check(call)?;
+        for (old, new) in [
+            ("producer-props", "command-property"),
+            ("producer.config", "command-config"),
+        ] {
+            if call.args.has(old) {
+                call.out.note(format_args!(
+                    "Option --{old} has been deprecated and will be removed in a future version. Use --{new} instead."
+                ))?;
+            }
+        }
         let args = &call.args;
-        let records = args.long("num-records").unwrap_or_default();
-        if records <= 0 {
-            return Err(mistake("--num-records should be greater than zero."));
-        }
-        let warmup = args.long("warmup-records").unwrap_or_default();
-        if warmup < 0 || warmup >= records {
-            return Err(mistake(
-                "The value for --warmup-records must be strictly fewer than the number of records in the test, --num-records.",
-            ));
-        }
-        if args.int("record-size").is_some_and(|size| size <= 0) {
-            return Err(mistake("--record-size should be greater than zero."));
-        }
-        let properties = properties(args)?;
+        let properties = properties(call)?;
         if args.has("transactional-id")
             || args.has("transaction-duration-ms")
             || properties.get("transactional.id").is_some()
         {
-            return Err(mistake("transactions are not offered yet"));
+            return Err(Failure::own("transactions are not offered yet"));
         }
+        let count = |name| args.long(name).and_then(|count| u64::try_from(count).ok());
         Ok(Plan {
             topic: args.get("topic").unwrap_or_default().to_owned(),
-            records: records as u64,
-            warmup: warmup as u64,
-            interval: Duration::from_millis(args.long("reporting-interval").unwrap_or(5000).max(1) as u64),
+            records: count("num-records").unwrap_or_default(),
+            warmup: count("warmup-records").unwrap_or_default(),
+            interval: Duration::from_millis(count("reporting-interval").unwrap_or(5000)),
             rate: args.double("throughput").unwrap_or(-1.0),
             properties,
         })
     }
+
+    fn payload(&self, call: &mut Call) -> Result<Payload, Failure> {
+        match (call.args.int("record-size"), call.args.get("payload-file")) {
+            (Some(size), _) => Ok(Payload::random(usize::try_from(size).unwrap_or_default())),
+            (None, Some(path)) => {
+                let path = path.to_owned();
+                let delimiter = call.args.get("payload-delimiter").unwrap_or("\\n").to_owned();
+                let absolute = std::path::absolute(&path).unwrap_or_else(|_| path.clone().into());
+                call.out
+                    .note(format_args!("Reading payloads from: {}", absolute.display()))?;
+                let (payload, count) = Payload::read(&path, &delimiter)?;
+                call.out.note(format_args!("Number of records read: {count}"))?;
+                Ok(payload)
+            }
+            (None, None) => Ok(Payload::Monotonic(String::new())),
+        }
+    }
 }
 
-fn properties(args: &Matches) -> Result<Properties, Failure> {
+/// What the parser does not check, in the order of Kafka's tool.
+fn check(call: &Call) -> Outcome {
+    let args = &call.args;
+    let number = |name| args.long(name).unwrap_or_default();
+    let too_small = |name| args.has(name) && number(name) <= 0;
+    if too_small("num-records") {
+        return Err(mistake("--num-records should be greater than zero."));
+    }
+    if number("warmup-records").max(0) >= number("num-records") {
+        return Err(mistake(
+            "The value for --warmup-records must be strictly fewer than the number of records in the test, --num-records.",
+        ));
+    }
+    if args.int("record-size").is_some_and(|size| size <= 0) {
+        return Err(mistake("--record-size should be greater than zero."));
+    }
+    let sources = [
+        "bootstrap-server",
+        "command-property",
+        "producer-props",
+        "producer.config",
+        "command-config",
+    ];
+    if !sources.iter().any(|source| args.has(source)) {
+        return Err(mistake(
+            "At least one of --bootstrap-server, --command-property, --producer-props, --producer.config or --command-config \
+             must be specified.",
+        ));
+    }
+    for (new, old) in [
+        ("command-property", "producer-props"),
+        ("command-config", "producer.config"),
+    ] {
+        if args.has(new) && args.has(old) {
+            return Err(mistake(format!("--{new} and --{old} cannot be specified together.")));
+        }
+    }
+    for name in ["transaction-duration-ms", "reporting-interval"] {
+        if too_small(name) {
+            return Err(mistake(format!("--{name} should be greater than zero.")));
+        }
+    }
+    Ok(())
+}
+
+fn properties(call: &Call) -> Result<Properties, Failure> {
+    let args = &call.args;
     let mut properties = connect::file(args, "producer.config")?;
     properties.extend(&connect::file(args, "command-config")?);
     for pair in ["producer-props", "command-property"]
@@ -170,21 +234,12 @@ fn properties(args: &Matches) -> Result<Properties, Failure> {
         .flat_map(|flag| args.all(flag))
     {
         match pair.split_once('=') {
-            Some((key, value)) if !value.contains('=') => properties.set(key, value),
-            _ => {
-                return Err(Failure::kafka(format!(
-                    "java.lang.IllegalArgumentException: Invalid property: {pair}"
-                )));
-            }
+            Some((key, value)) if !value.is_empty() && !value.contains('=') => properties.set(key, value),
+            _ => return Err(Failure::own(format!("Invalid property: {pair}")).hint("properties are `key=value`")),
         }
     }
     if let Some(servers) = args.get("bootstrap-server") {
         properties.set("bootstrap.servers", servers);
-    }
-    if properties.get("bootstrap.servers").is_none() {
-        return Err(mistake(
-            "At least one of --bootstrap-server, --command-property, --producer-props, --producer.config or --command-config must be specified.",
-        ));
     }
     properties.set_default("client.id", "perf-producer-client");
     Ok(properties)
@@ -195,13 +250,13 @@ fn send(call: &mut Call, feed: &mut Feed, plan: &Plan, payload: &mut Payload, st
     for n in 0..plan.records {
         let value = payload.next(n);
         let at = Instant::now();
-        match feed.put(Record::to(&plan.topic).value(value)) {
+        match feed.put_telling(Record::to(&plan.topic).value(value), &mut call.err) {
             Ok(delivery) => lock(stats).on_send(delivery.partition(), at, value.len()),
             Err(Some(error)) => call.err.line(words(&error)),
             Err(None) => return Ok(()),
         }
-        feed.keep_rate(begun, n + 1, plan.rate);
-        if n % 64 == 0 {
+        feed.keep_rate(begun, n + 1, plan.rate, None);
+        if n % 64 == 0 || plan.rate >= 0.0 {
             tell(call, feed, stats)?;
             if feed.stopped().is_some() {
                 return Ok(());
@@ -213,17 +268,23 @@ fn send(call: &mut Call, feed: &mut Feed, plan: &Plan, payload: &mut Payload, st
 
 /// Prints what there is to tell.
 fn tell(call: &mut Call, feed: &Feed, stats: &Mutex<Stats>) -> Outcome {
-    let lines = lock(stats).take_lines();
-    if !lines.is_empty() {
-        for line in lines {
-            call.out.line(line)?;
-        }
+    let reports = lock(stats).take_windows();
+    if !reports.is_empty() {
+        print(call, reports)?;
         call.out.flush()?;
     }
     for line in feed.take_failures() {
         call.err.line(line);
     }
     Ok(())
+}
+
+fn print(call: &mut Call, reports: Vec<Report>) -> Outcome {
+    let json = call.out.is_json();
+    reports.iter().try_for_each(|report| match json {
+        true => call.out.json(report),
+        false => call.out.line(report),
+    })
 }
 
 fn print_metrics(call: &mut Call, feed: &Feed, properties: &Properties) -> Outcome {
@@ -237,6 +298,13 @@ fn print_metrics(call: &mut Call, feed: &Feed, properties: &Properties) -> Outco
         ("record-send-total", metrics.records_sent),
         ("request-total", metrics.requests),
     ];
+    if call.out.is_json() {
+        let metrics: serde_json::Map<String, serde_json::Value> = rows
+            .map(|(name, value)| (name.to_owned(), value.into()))
+            .into_iter()
+            .collect();
+        return call.out.json(&serde_json::json!({ "metrics": metrics }));
+    }
     let rows = rows.map(|(name, value)| (format!("producer-metrics:{name}:{{client-id={client}}}"), value));
     let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
     call.out.line("")?;

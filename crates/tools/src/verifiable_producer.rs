@@ -1,7 +1,7 @@
 //! `klamm verifiable-producer`: rising numbers, and a line of JSON for each, as Kafka's `kafka-verifiable-producer`.
 
 use std::collections::VecDeque;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 use klamm_client::{Delivery, Properties, Record, RecordMetadata, SendError};
 use serde::Serialize;
@@ -10,7 +10,8 @@ use crate::call::{Call, Outcome};
 use crate::connect;
 use crate::feed::{Feed, words};
 use crate::output::Failure;
-use crate::spec::{BOOTSTRAP_SERVER, Example, Flag, Group, Run, Tool};
+use crate::spec::{Example, Exclusive, Flag, Group, OPTIONAL_BOOTSTRAP_SERVER, Run, Tool};
+use crate::verifiable::{Nothing, tell};
 
 pub(crate) const TOOL: Tool = Tool {
     name: "verifiable-producer",
@@ -19,9 +20,11 @@ pub(crate) const TOOL: Tool = Tool {
     about: "Produce rising numbers, and tell what became of each",
     long: "For tests of clusters: each record that was acknowledged or failed is a line of JSON on standard output, and so are the \
            start, the end and a summary. A record that failed is not sent again. Ends after `--max-messages` or at a signal.",
+    mistake_prefix: "verifiable-producer: error: ",
+    help_exit: 1,
     bare_help: Some(0),
     flags: &[
-        BOOTSTRAP_SERVER,
+        OPTIONAL_BOOTSTRAP_SERVER,
         Flag::text("topic", "TOPIC", "The topic to produce to").required(),
         Flag::int("max-messages", "COUNT", "Send so many records; -1 for no end").default("-1"),
         Flag::int(
@@ -30,7 +33,13 @@ pub(crate) const TOOL: Tool = Tool {
             "At most so many records a second; -1 as many as possible",
         )
         .default("-1"),
-        Flag::int("acks", "ACKS", "Acknowledgements that a record needs: -1, 1 or 0").default("-1"),
+        Flag::choice(
+            "acks",
+            "ACKS",
+            &["0", "1", "-1"],
+            "Acknowledgements that a record needs: -1 those of all replicas in sync, 1 the leader's, 0 none",
+        )
+        .default("-1"),
         Flag::long(
             "message-create-time",
             "MS",
@@ -50,6 +59,10 @@ pub(crate) const TOOL: Tool = Tool {
         crate::spec::COMMAND_CONFIG,
         Flag::file("producer.config", "FILE", "As `--command-config`").deprecated("--command-config"),
     ],
+    exclusive: &[Exclusive {
+        flags: &["bootstrap-server"],
+        required: true,
+    }],
     examples: &[
         Example {
             does: "A thousand numbers",
@@ -63,17 +76,6 @@ pub(crate) const TOOL: Tool = Tool {
     run: Run::Blocking(run),
     ..Tool::argparse()
 };
-
-#[derive(Serialize)]
-struct Event<T: Serialize> {
-    timestamp: u64,
-    name: &'static str,
-    #[serde(flatten)]
-    rest: T,
-}
-
-#[derive(Serialize)]
-struct Nothing {}
 
 #[derive(Serialize)]
 struct Success<'a> {
@@ -112,27 +114,29 @@ struct Sent {
 const MAX_WAITING: usize = 10_000;
 
 fn run(call: &mut Call) -> Outcome {
-    let mut feed = Feed::start(properties(call)?)?;
-    let begun = Instant::now();
-    tell(call, "startup_complete", Nothing {})?;
-    let mut run = Numbers {
-        topic: call.args.get("topic").unwrap_or_default().to_owned(),
+    let topic = call.args.get("topic").unwrap_or_default().to_owned();
+    let mut feed = Feed::start(properties(call)?)?.about(&topic);
+    let mut numbers = Numbers {
+        topic,
+        begun: Instant::now(),
         waiting: VecDeque::new(),
         sent: 0,
         acked: 0,
     };
-    run.produce(call, &mut feed, begun)?;
+    tell(call, "startup_complete", Nothing {})?;
+    call.out.flush()?;
+    numbers.produce(call, &mut feed)?;
     feed.finish();
-    while !run.waiting.is_empty() {
-        run.tell_oldest(call, &feed)?;
+    while !numbers.waiting.is_empty() {
+        numbers.tell_oldest(call, &feed)?;
     }
     tell(call, "shutdown_complete", Nothing {})?;
-    let millis = begun.elapsed().as_millis().max(1) as f64;
+    let millis = numbers.begun.elapsed().as_millis().max(1) as f64;
     let summary = Summary {
-        sent: run.sent,
-        acked: run.acked,
+        sent: numbers.sent,
+        acked: numbers.acked,
         target_throughput: call.args.int("throughput").unwrap_or(-1),
-        avg_throughput: 1000.0 * (run.acked as f64 / millis),
+        avg_throughput: 1000.0 * (numbers.acked as f64 / millis),
     };
     tell(call, "tool_data", summary)?;
     let stopped = feed.stopped();
@@ -143,31 +147,38 @@ fn run(call: &mut Call) -> Outcome {
     }
 }
 
-fn properties(call: &Call) -> Result<Properties, Failure> {
+fn properties(call: &mut Call) -> Result<Properties, Failure> {
     let args = &call.args;
     let mut properties = Properties::new();
     properties.set("bootstrap.servers", args.get("bootstrap-server").unwrap_or_default());
     properties.set("acks", args.get("acks").unwrap_or("-1"));
     properties.set("retries", "0");
-    properties.extend(&connect::file(args, "producer.config")?);
-    properties.extend(&connect::file(args, "command-config")?);
+    if args.has("producer.config") {
+        if args.has("command-config") {
+            let message = "Options --producer.config and --command-config are mutually exclusive.";
+            return Err(Failure::kafka(format!("{}{message}", TOOL.mistake_prefix)));
+        }
+        call.out.line(
+            "Option --producer.config has been deprecated and will be removed in a future version. Use --command-config instead.",
+        )?;
+        properties.extend(&connect::file(&call.args, "producer.config")?);
+    }
+    properties.extend(&connect::file(&call.args, "command-config")?);
     Ok(properties)
 }
 
 struct Numbers {
     topic: String,
+    begun: Instant,
     waiting: VecDeque<Sent>,
     sent: u64,
     acked: u64,
 }
 
 impl Numbers {
-    fn produce(&mut self, call: &mut Call, feed: &mut Feed, begun: Instant) -> Outcome {
-        let max = call
-            .args
-            .int("max-messages")
-            .and_then(|max| u64::try_from(max).ok())
-            .unwrap_or(u64::MAX);
+    fn produce(&mut self, call: &mut Call, feed: &mut Feed) -> Outcome {
+        let max = call.args.int("max-messages").unwrap_or(-1);
+        let max = u64::try_from(max).unwrap_or(u64::MAX);
         let rate = f64::from(call.args.int("throughput").unwrap_or(-1));
         let prefix = call.args.int("value-prefix");
         let keys = call.args.int("repeating-keys").filter(|keys| *keys > 0);
@@ -180,16 +191,23 @@ impl Numbers {
                 record = record.key(key);
             }
             if let Some(first) = first_time {
-                record = record.timestamp(first.saturating_add(begun.elapsed().as_millis() as i64));
+                record = record.timestamp(first.saturating_add(self.begun.elapsed().as_millis() as i64));
             }
             self.sent += 1;
-            match feed.put(record) {
+            match feed.put_telling(record, &mut call.err) {
                 Ok(delivery) => self.waiting.push_back(Sent { delivery, key, value }),
                 Err(Some(error)) => tell_failure(call, &self.topic, key.as_deref(), &value, &error)?,
-                Err(None) => return Ok(()),
+                Err(None) => self.sent -= 1,
             }
-            feed.keep_rate(begun, n + 1, rate);
             self.tell_ready(call, feed)?;
+            while !feed.keep_rate(
+                self.begun,
+                n + 1,
+                rate,
+                self.waiting.front_mut().map(|sent| &mut sent.delivery),
+            ) {
+                self.tell_ready(call, feed)?;
+            }
             if feed.stopped().is_some() {
                 return Ok(());
             }
@@ -197,15 +215,18 @@ impl Numbers {
         Ok(())
     }
 
+    /// Tells what became of the oldest records, as far as that is known.
     fn tell_ready(&mut self, call: &mut Call, feed: &mut Feed) -> Outcome {
         while let Some(oldest) = self.waiting.front_mut() {
-            if let Some(outcome) = feed.outcome(&mut oldest.delivery) {
-                self.tell_outcome(call, outcome)?;
-            } else if self.waiting.len() > MAX_WAITING && feed.stopped().is_none() {
-                feed.pause();
-            } else {
-                break;
-            }
+            let outcome = match feed.outcome(&mut oldest.delivery) {
+                None if self.waiting.len() > MAX_WAITING => match self.waiting.front_mut() {
+                    Some(oldest) => feed.wait(&mut oldest.delivery),
+                    None => None,
+                },
+                outcome => outcome,
+            };
+            let Some(outcome) = outcome else { break };
+            self.tell_outcome(call, outcome)?;
         }
         if self.waiting.is_empty() {
             call.out.flush()?;
@@ -214,10 +235,8 @@ impl Numbers {
     }
 
     fn tell_oldest(&mut self, call: &mut Call, feed: &Feed) -> Outcome {
-        let outcome = self
-            .waiting
-            .front_mut()
-            .and_then(|oldest| feed.outcome(&mut oldest.delivery));
+        let oldest = self.waiting.front_mut();
+        let outcome = oldest.and_then(|oldest| feed.outcome(&mut oldest.delivery));
         // The producer has ended, so each record has its outcome.
         self.tell_outcome(call, outcome.unwrap_or(Err(SendError::Closed)))
     }
@@ -254,10 +273,4 @@ fn tell_failure(call: &mut Call, topic: &str, key: Option<&str>, value: &str, er
         message: message.to_owned(),
     };
     tell(call, "producer_send_error", failed)
-}
-
-fn tell<T: Serialize>(call: &mut Call, name: &'static str, rest: T) -> Outcome {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    let timestamp = since.map_or(0, |since| since.as_millis() as u64);
-    call.out.json(&Event { timestamp, name, rest })
 }

@@ -121,49 +121,65 @@ const SETTINGS: &[(&str, &str)] = &[
     ("max-block-ms", "max.block.ms"),
     ("max-memory-bytes", "buffer.memory"),
     ("batch-size", "batch.size"),
+    ("max-partition-memory-bytes", "batch.size"),
     ("socket-buffer-size", "send.buffer.bytes"),
 ];
 
+/// Old flags, the new ones, and when the old ones go.
+const RENAMED: &[(&str, &str, &str)] = &[
+    ("producer-property", "command-property", "a future version"),
+    ("producer.config", "command-config", "a future version"),
+    ("property", "reader-property", "a future version"),
+    ("max-partition-memory-bytes", "batch-size", "Apache Kafka 5.0"),
+];
+
 fn run(call: &mut Call) -> Outcome {
-    check_flags(&call.args)?;
-    let warnings = [
-        ("property", "reader-property"),
-        ("producer-property", "command-property"),
-        ("producer.config", "command-config"),
-    ];
-    for (old, new) in warnings.into_iter().filter(|(old, _)| call.args.has(old)) {
-        let warning =
-            format!("Warning: --{old} is deprecated and will be removed in a future version. Use --{new} instead.");
-        call.out.line(warning)?;
-    }
+    check_flags(call)?;
     let reader = LineReader::new(&reader_properties(&call.args)?)?;
-    let mut feed = Feed::start(producer_properties(&call.args)?)?;
-    let fed = feed_lines(call, &mut feed, &reader);
-    feed.finish();
+    let topic = call.args.get("topic").unwrap_or_default().to_owned();
+    let mut feed = Feed::start(producer_properties(&call.args)?)?.about(&topic);
+    let mut run = Lines {
+        topic,
+        reader,
+        sync: call.args.has("sync"),
+        taken: 0,
+        refused: 0,
+    };
+    let fed = run.feed(call, &mut feed);
+    let failed = run.refused + feed.finish();
     tell_failures(call, &feed);
     let stopped = feed.stopped();
     feed.shut_down();
-    match (fed, stopped) {
-        (Ok(()), Some(code)) => Err(Failure::told(code)),
-        (fed, _) => fed,
-    }
+    run.end(call, failed, fed, stopped)
 }
 
-fn check_flags(args: &Matches) -> Result<(), Failure> {
+fn check_flags(call: &mut Call) -> Outcome {
+    let args = &call.args;
     check::required(args, &["topic"])?;
-    check::required(args, &["bootstrap-server"])?;
-    check::addresses(args)?;
-    let pairs = [
-        ("property", "reader-property"),
-        ("producer-property", "command-property"),
-        ("producer.config", "command-config"),
-    ];
-    for (one, other) in pairs {
-        if args.has(one) && args.has(other) {
-            let message = format!("Options {one} and {other} cannot be specified together.");
+    for (new, old) in [
+        ("command-config", "producer.config"),
+        ("command-property", "producer-property"),
+        ("reader-property", "property"),
+    ] {
+        if args.has(new) && args.has(old) {
+            let message = format!("Options --{new} and --{old} cannot be specified together.");
             return Err(check::usage(args, message));
         }
     }
+    for (old, new, when) in RENAMED {
+        if call.args.has(old) {
+            call.out.note(format_args!(
+                "Warning: --{old} is deprecated and will be removed in {when}. Use --{new} instead."
+            ))?;
+        }
+    }
+    let args = &call.args;
+    if args.get("bootstrap-server").is_none_or(|list| list.trim().is_empty()) {
+        return Err(
+            check::usage(args, "Error while validating the bootstrap address").hint("`--bootstrap-server` is missing")
+        );
+    }
+    check::addresses(args)?;
     let class = args.get("line-reader").unwrap_or(READER);
     match class.rsplit('.').next() {
         Some("LineMessageReader") => Ok(()),
@@ -174,14 +190,11 @@ fn check_flags(args: &Matches) -> Result<(), Failure> {
 
 fn pairs(args: &Matches, flags: &[&str]) -> Result<Properties, Failure> {
     let given = flags.iter().flat_map(|flag| args.all(flag));
-    given
-        .map(|pair| {
-            let malformed = || check::usage(args, format!("Invalid command line properties: {pair}"));
-            pair.split_once('=')
-                .map(|(key, value)| (key.to_owned(), value.to_owned()))
-                .ok_or_else(malformed)
-        })
-        .collect()
+    let pairs = given.map(|pair| match pair.split_once('=') {
+        Some((key, value)) => Ok((key.to_owned(), value.to_owned())),
+        None => Err(check::usage(args, format!("Invalid command line properties: {pair}"))),
+    });
+    pairs.collect()
 }
 
 fn reader_properties(args: &Matches) -> Result<Properties, Failure> {
@@ -209,68 +222,95 @@ fn producer_properties(args: &Matches) -> Result<Properties, Failure> {
             false => properties.set_default(key, value),
         }
     }
-    if args.has("max-partition-memory-bytes") && !args.has("batch-size") {
-        properties.set("batch.size", args.get("max-partition-memory-bytes").unwrap_or_default());
-    }
     Ok(properties)
 }
 
-fn feed_lines(call: &mut Call, feed: &mut Feed, reader: &LineReader) -> Outcome {
-    let topic = call.args.get("topic").unwrap_or_default().to_owned();
-    let sync = call.args.has("sync");
-    let prompts = call.colour() && std::io::stdin().is_terminal();
-    let input = Input::new(call.take_input());
-    let mut splitter = Splitter::new(Terminator::Line);
-    let mut number = 0;
-    prompt(call, prompts)?;
-    loop {
-        let came = input.next(Duration::from_millis(100))?;
-        let mut each = |line: &[u8]| {
-            number += 1;
+/// The lines of a run and what became of them.
+struct Lines {
+    topic: String,
+    reader: LineReader,
+    sync: bool,
+    taken: u64,
+    /// Records that the producer did not take.
+    refused: u64,
+}
+
+impl Lines {
+    fn feed(&mut self, call: &mut Call, feed: &mut Feed) -> Outcome {
+        let prompts = call.colour() && std::io::stdin().is_terminal();
+        let input = Input::new(call.take_input());
+        let mut splitter = Splitter::new(Terminator::Line);
+        prompt(call, prompts)?;
+        loop {
+            let came = input.next(Duration::from_millis(100))?;
+            let mut each = |line: &[u8]| self.put(call, feed, line);
+            match came {
+                Came::Block(block) => {
+                    splitter.feed(&block, &mut each)?;
+                    input.reuse(block);
+                    prompt(call, prompts)?;
+                }
+                Came::Nothing => {}
+                Came::End => return splitter.finish(&mut each),
+            }
+            tell_failures(call, feed);
             if feed.stopped().is_some() {
                 return Ok(());
             }
-            put(call, feed, reader.read(&topic, line, number)?, &topic, sync)
-        };
-        match came {
-            Came::Block(block) => {
-                splitter.feed(&block, &mut each)?;
-                input.reuse(block);
-                prompt(call, prompts)?;
-            }
-            Came::Nothing => {}
-            Came::End => return splitter.finish(&mut each),
         }
-        tell_failures(call, feed);
+    }
+
+    fn put(&mut self, call: &mut Call, feed: &mut Feed, line: &[u8]) -> Outcome {
         if feed.stopped().is_some() {
             return Ok(());
         }
-    }
-}
-
-fn put(call: &mut Call, feed: &mut Feed, record: klamm_client::Record<'_>, topic: &str, sync: bool) -> Outcome {
-    let delivery = match feed.put(record) {
-        Ok(delivery) => delivery,
-        Err(None) => return Ok(()),
-        Err(Some(error)) if sync => return Err(failed(&error)),
-        // As Kafka's: told, and on with the next line.
-        Err(Some(error)) => {
-            call.err.line(refused(topic, &error));
+        let record = self.reader.read(&self.topic, line, self.taken + 1)?;
+        self.taken += 1;
+        let mut delivery = match feed.put_telling(record, &mut call.err) {
+            Ok(delivery) => delivery,
+            Err(None) => {
+                self.taken -= 1;
+                return Ok(());
+            }
+            Err(Some(error)) => {
+                self.refused += 1;
+                if self.sync {
+                    return Err(Failure::own(words(&error)));
+                }
+                // As Kafka's: told, and on with the next line.
+                call.err.line(refused(&self.topic, &error));
+                return Ok(());
+            }
+        };
+        if !self.sync {
             return Ok(());
         }
-    };
-    if !sync {
-        return Ok(());
+        match feed.wait(&mut delivery) {
+            Some(Err(error)) => Err(Failure::own(words(&error))),
+            Some(Ok(_)) | None => Ok(()),
+        }
     }
-    match feed.wait(delivery) {
-        Ok(_) | Err(None) => Ok(()),
-        Err(Some(error)) => Err(failed(&error)),
-    }
-}
 
-fn failed(error: &klamm_client::SendError) -> Failure {
-    Failure::kafka(format!("java.util.concurrent.ExecutionException: {}", words(error)))
-        .hint("the lines before this one are delivered, this one and those after it are not")
+    /// Says what was done, where that is not all of it.
+    fn end(&self, call: &mut Call, failed: u64, fed: Outcome, stopped: Option<u8>) -> Outcome {
+        let delivered = self.taken.saturating_sub(failed);
+        if call.out.is_json() {
+            call.out
+                .json(&serde_json::json!({ "delivered": delivered, "failed": failed }))?;
+        }
+        let so_far = format!("{delivered} of the {} lines read before it are delivered", self.taken);
+        match (fed, stopped) {
+            (Err(failure), _) => Err(failure.hint(so_far)),
+            (Ok(()), Some(code)) => Err(Failure::own("interrupted").code(code).hint(so_far)),
+            // Kafka's tool ends with 0 here.
+            (Ok(()), None) if failed > 0 => {
+                call.err
+                    .line(format_args!("WARN {failed} of {} lines were not delivered", self.taken));
+                Ok(())
+            }
+            (Ok(()), None) => Ok(()),
+        }
+    }
 }
 
 fn tell_failures(call: &mut Call, feed: &Feed) {

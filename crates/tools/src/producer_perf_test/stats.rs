@@ -1,7 +1,10 @@
 //! Rates and latencies of records, told in Kafka's lines.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
 use std::time::{Duration, Instant};
+
+use serde::Serialize;
 
 /// Most latencies that are kept; of more records, every second, third and so on counts for the percentiles.
 const MAX_SAMPLES: u64 = 500_000;
@@ -14,7 +17,56 @@ pub(super) struct Stats {
     window: Window,
     interval: Duration,
     partitions: BTreeMap<i32, Partition>,
-    lines: Vec<String>,
+    windows: Vec<Report>,
+}
+
+/// What is told of some records.
+#[derive(Debug, Serialize)]
+pub(super) struct Report {
+    of: Of,
+    records: u64,
+    records_per_sec: f64,
+    mb_per_sec: f64,
+    avg_latency_ms: f64,
+    max_latency_ms: u64,
+    /// Median, 95th, 99th and 99.9th percentile.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    latency_percentiles_ms: Option<[u32; 4]>,
+}
+
+/// Which records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Of {
+    Interval,
+    Total,
+    Steady,
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Report {
+            records,
+            records_per_sec: rate,
+            mb_per_sec: megabytes,
+            avg_latency_ms: average,
+            ..
+        } = self;
+        let max = self.max_latency_ms as f64;
+        let kind = if self.of == Of::Steady { " steady state" } else { "" };
+        let Some([half, p95, p99, p999]) = self.latency_percentiles_ms else {
+            return write!(
+                f,
+                "{records} records sent, {rate:.1} records/sec ({megabytes:.2} MB/sec), {average:.1} ms avg latency, \
+                 {max:.1} ms max latency."
+            );
+        };
+        write!(
+            f,
+            "{records}{kind} records sent, {rate:.6} records/sec ({megabytes:.2} MB/sec), {average:.2} ms avg latency, \
+             {max:.2} ms max latency, {half} ms 50th, {p95} ms 95th, {p99} ms 99th, {p999} ms 99.9th."
+        )
+    }
 }
 
 /// Records of a partition on their way, oldest first.
@@ -79,25 +131,30 @@ impl Tally {
         self.max_ms = self.max_ms.max(latency_ms);
     }
 
-    fn line(&mut self, kind: &str) -> String {
-        let seconds = self.begun.elapsed().as_millis().max(1) as f64 / 1000.0;
-        let rate = self.count as f64 / seconds;
-        let megabytes = self.bytes as f64 / seconds / (1024.0 * 1024.0);
-        let average = self.latency_ms as f64 / self.count as f64;
-        let max = self.max_ms as f64;
+    fn report(&mut self, of: Of) -> Report {
         self.samples.sort_unstable();
         let at = |part: f64| {
-            self.samples
-                .get((part * self.samples.len() as f64) as usize)
-                .copied()
-                .unwrap_or(0)
+            let index = (part * self.samples.len() as f64) as usize;
+            self.samples.get(index).copied().unwrap_or(0)
         };
-        let [half, p95, p99, p999] = [0.5, 0.95, 0.99, 0.999].map(at);
-        let count = self.count;
-        format!(
-            "{count}{kind} records sent, {rate:.6} records/sec ({megabytes:.2} MB/sec), {average:.2} ms avg latency, \
-             {max:.2} ms max latency, {half} ms 50th, {p95} ms 95th, {p99} ms 99th, {p999} ms 99.9th."
-        )
+        let percentiles = [0.5, 0.95, 0.99, 0.999].map(at);
+        let sums = (self.count, self.bytes, self.latency_ms, self.max_ms);
+        report(of, self.begun, sums, Some(percentiles))
+    }
+}
+
+/// Of the number of records, their bytes and the sum and the highest of their latencies.
+fn report(of: Of, begun: Instant, sums: (u64, u64, u64, u64), latency_percentiles_ms: Option<[u32; 4]>) -> Report {
+    let (records, bytes, latency_ms, max_latency_ms) = sums;
+    let seconds = begun.elapsed().as_millis().max(1) as f64 / 1000.0;
+    Report {
+        of,
+        records,
+        records_per_sec: records as f64 / seconds,
+        mb_per_sec: bytes as f64 / seconds / (1024.0 * 1024.0),
+        avg_latency_ms: latency_ms as f64 / records as f64,
+        max_latency_ms,
+        latency_percentiles_ms,
     }
 }
 
@@ -112,7 +169,7 @@ impl Stats {
             window: Window::new(now),
             interval,
             partitions: BTreeMap::new(),
-            lines: Vec::new(),
+            windows: Vec::new(),
         }
     }
 
@@ -153,29 +210,21 @@ impl Stats {
         window.latency_ms += latency_ms;
         window.max_ms = window.max_ms.max(latency_ms);
         if window.begun.elapsed() >= self.interval {
-            let seconds = window.begun.elapsed().as_millis().max(1) as f64 / 1000.0;
-            let count = window.count as f64;
-            self.lines.push(format!(
-                "{} records sent, {:.1} records/sec ({:.2} MB/sec), {:.1} ms avg latency, {:.1} ms max latency.",
-                window.count,
-                count / seconds,
-                window.bytes as f64 / seconds / (1024.0 * 1024.0),
-                window.latency_ms as f64 / count,
-                window.max_ms as f64,
-            ));
+            let sums = (window.count, window.bytes, window.latency_ms, window.max_ms);
+            self.windows.push(report(Of::Interval, window.begun, sums, None));
             *window = Window::new(Instant::now());
         }
     }
 
-    /// The lines of windows that have ended.
-    pub(super) fn take_lines(&mut self) -> Vec<String> {
-        std::mem::take(&mut self.lines)
+    /// Windows that have ended.
+    pub(super) fn take_windows(&mut self) -> Vec<Report> {
+        std::mem::take(&mut self.windows)
     }
 
-    /// The last lines.
-    pub(super) fn totals(&mut self) -> Vec<String> {
-        let total = self.total.line("");
-        let steady = self.steady.as_mut().map(|steady| steady.line(" steady state"));
+    /// What is told in the end.
+    pub(super) fn totals(&mut self) -> Vec<Report> {
+        let total = self.total.report(Of::Total);
+        let steady = self.steady.as_mut().map(|steady| steady.report(Of::Steady));
         std::iter::once(total).chain(steady).collect()
     }
 }
@@ -196,7 +245,7 @@ mod tests {
         assert_eq!(stats.total.count, 1);
         stats.on_batch(0, 1, true);
         assert_eq!((stats.total.count, stats.total.bytes), (2, 200));
-        let lines = stats.totals();
+        let lines: Vec<String> = stats.totals().iter().map(Report::to_string).collect();
         assert!(
             lines.len() == 1 && lines[0].starts_with("2 records sent, "),
             "{lines:?}"
@@ -210,9 +259,16 @@ mod tests {
         for latency in (1..=100).rev() {
             tally.add(latency, 10);
         }
-        let line = tally.line(" steady state");
+        let report = tally.report(Of::Steady);
+        let line = report.to_string();
         let expected =
             "50.50 ms avg latency, 100.00 ms max latency, 51 ms 50th, 96 ms 95th, 100 ms 99th, 100 ms 99.9th.";
+        let json = serde_json::to_string(&report).unwrap();
+        assert!(
+            json.starts_with("{\"of\":\"steady\",\"records\":100,\"records_per_sec\":"),
+            "{json}"
+        );
+        assert!(json.ends_with("\"latency_percentiles_ms\":[51,96,100,100]}"), "{json}");
         assert!(
             line.starts_with("100 steady state records sent, ") && line.ends_with(expected),
             "{line}"

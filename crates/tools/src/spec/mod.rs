@@ -45,8 +45,10 @@ pub struct Tool {
     pub help_exit: u8,
     /// The exit code of the help that comes when nothing at all was typed, if it does: on stderr, unless it is 0.
     pub bare_help: Option<u8>,
-    /// What stands before the parser's complaints.
+    /// What stands before the parser's complaints; with argparse's manners the name of the script unless it is given.
     pub mistake_prefix: &'static str,
+    /// What stands behind them.
+    pub mistake_suffix: &'static str,
     /// How it tells that a value is none of its kind or one too many, which joptsimple finds out when the tool asks for it;
     /// none if as all else.
     pub value_mistake: Option<fn(String) -> Failure>,
@@ -177,6 +179,7 @@ impl Tool {
         help_exit: 0,
         bare_help: None,
         mistake_prefix: "",
+        mistake_suffix: "",
         value_mistake: None,
         flags: &[],
         exclusive: &[],

@@ -54,9 +54,13 @@ impl<'a> Reader<'a> {
         self.end()
     }
 
-    /// Negative numbers are values.
+    /// Negative numbers are values, and for our own commands all that begins with one, such as `-10:end`.
     fn is_option(&self, word: &str) -> bool {
-        word.len() > 1 && word.starts_with('-') && word.parse::<f64>().is_err()
+        let number = match self.tool.manners {
+            Manners::Own => word.chars().nth(1).is_some_and(|letter| letter.is_ascii_digit()),
+            _ => word.parse::<f64>().is_ok(),
+        };
+        word.len() > 1 && word.starts_with('-') && !number
     }
 
     fn operand(&mut self, word: &str) -> Result<(), Failure> {
@@ -287,6 +291,14 @@ impl<'a> Reader<'a> {
     fn mistake(&self, message: String) -> Failure {
         let failure = match self.tool.manners {
             Manners::Own => Failure::own(message).code(2),
+            _ if !self.tool.mistake_prefix.is_empty() => {
+                let Tool {
+                    mistake_prefix,
+                    mistake_suffix,
+                    ..
+                } = self.tool;
+                Failure::kafka(format!("{mistake_prefix}{message}{mistake_suffix}"))
+            }
             _ => Failure::kafka(format!(
                 "{}: error: {message}",
                 self.tool.script.unwrap_or(self.tool.name)
