@@ -7,16 +7,17 @@ type Page = (&'static str, fn(&Path) -> Result<String, String>);
 
 const PAGES: &[Page] = &[
     ("docs/reference/apis.md", apis),
+    ("docs/reference/clients.md", crate::compat::matrix::page),
     ("docs/reference/configuration.md", |_| {
         Ok(klamm_config::reference::markdown())
     }),
     ("docs/reference/tools.md", tools),
 ];
 
-/// Writes the pages that are stale and returns them.
-pub(crate) fn run(root: &Path) -> Result<Vec<PathBuf>, String> {
+/// Writes the named pages, or all of them, where they are stale; returns those written.
+pub(crate) fn run(root: &Path, only: &[&str]) -> Result<Vec<PathBuf>, String> {
     let mut written = Vec::new();
-    for (page, render) in PAGES {
+    for (page, render) in PAGES.iter().filter(|(page, _)| only.is_empty() || only.contains(page)) {
         let path = root.join(page);
         let text = render(root)?;
         if std::fs::read_to_string(&path).is_ok_and(|old| old == text) {

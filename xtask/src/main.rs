@@ -15,8 +15,8 @@ use std::process::{Command, ExitCode};
 const USAGE: &str = "usage: cargo xtask <task>
 
   codegen [--check]  write the protocol's code from its schema; --check only says whether it is stale
-  compat [CLIENT]…   run the suites of real clients (java, librdkafka, kafka-python) against a node
-  docs               write the pages of docs/ that are rendered from the code
+  compat [CLIENT]…   run the suites of real clients (all, or java, sarama …) against a node
+  docs [PAGE]…       write the pages of docs/ that are rendered from the code
   peer               compare a node's answers with Apache Kafka's, API by API
   test               everything that has to hold: tidy, format, lints, docs, tests, real clients
   tidy               check the edges between crates, file sizes and other rules
@@ -30,7 +30,7 @@ fn main() -> ExitCode {
         ["codegen"] => codegen(false),
         ["codegen", "--check"] => codegen(true),
         ["compat", clients @ ..] => verdict(compat::run(&root(), clients).unwrap_or_else(|error| vec![error])),
-        ["docs"] => docs(),
+        ["docs", pages @ ..] => docs(pages),
         ["peer"] => verdict(peer::run(&root()).unwrap_or_else(|error| vec![error])),
         ["test"] => verdict(test::run(&root())),
         ["tidy"] => verdict(tidy::check(&root())),
@@ -89,8 +89,8 @@ fn codegen(check: bool) -> ExitCode {
     }
 }
 
-fn docs() -> ExitCode {
-    match docs::run(&root()) {
+fn docs(pages: &[&str]) -> ExitCode {
+    match docs::run(&root(), pages) {
         Ok(written) => {
             for page in &written {
                 println!("{}: written", page.display());

@@ -181,7 +181,7 @@ has('produce_idempotent', async () => {
 
 has('keys_headers_timestamps', async () => {
   const topic = name('fields')
-  await create(topic)
+  await create(topic, 1, { 'retention.ms': '-1' }) // the messages are old
   const headers = { a: ['1', '2'], empty: '', '\u00fc': Buffer.from([0, 255]) }
   const at = (i) => `${1700000000000 + i * 1000}`
   await produce(topic, [{ key: null, value: null, timestamp: at(3) }, { key: '', value: '', headers, timestamp: at(1) }, { key: 'k', value: null, timestamp: at(2) }, { key: null, value: 'v', headers, timestamp: at(0) }])
@@ -233,7 +233,7 @@ has('consume_from_end', async () => {
 
 /** Makes a topic of ten messages a second apart. */
 async function times(topic) {
-  await create(topic)
+  await create(topic, 1, { 'retention.ms': '-1' }) // the messages are old
   for (let i = 0; i < 10; i++) await produce(topic, [{ value: `${i}`, timestamp: `${1700000000000 + i * 1000}` }])
 }
 
@@ -242,6 +242,22 @@ has('consume_from_timestamp', async () => {
   await times(topic)
   const [{ offset }] = await admin.fetchTopicOffsetsByTimestamp(topic, 1700000004500)
   assert.strictEqual((await read(topic, 5, offset))[0].offset, '5')
+})
+
+has('seek', async () => {
+  const topic = name('jumps')
+  await create(topic)
+  await produce(topic, rows(100))
+  const member = await join(topic, topic)
+  await until('all is read', () => member.taken.length === 100)
+  for (const offset of ['50', '5', '99']) {
+    member.taken.length = 0
+    member.consumer.seek({ topic, partition: 0, offset })
+    await until(`offset ${offset} is read`, () => member.taken.length > 0)
+    assert.strictEqual(member.taken[0].offset, offset)
+    await until('the end is read', () => member.taken.at(-1).offset === '99')
+  }
+  await member.close()
 })
 
 has('list_offsets', async () => {
@@ -262,8 +278,24 @@ has('delete_records', async () => {
   assert.strictEqual((await read(topic, 60))[0].offset, '40')
 })
 
-has('group_rebalance', async () => {
-  const topic = name('group')
+has('regex_subscription', async () => {
+  const base = name('pattern')
+  for (const topic of [`${base}.1`, `${base}.2`, `not-${base}`]) {
+    await create(topic)
+    await produce(topic, rows(1))
+  }
+  const consumer = kafka.consumer({ groupId: base, maxWaitTimeInMs: 100 })
+  const seen = new Set()
+  await consumer.connect()
+  await consumer.subscribe({ topics: [new RegExp(`^${base}[.].$`)], fromBeginning: true }) // looks once, so no new topics
+  await consumer.run({ autoCommit: false, eachMessage: async ({ topic }) => seen.add(topic) })
+  await until('both are read', () => seen.size >= 2)
+  await consumer.disconnect()
+  assert.deepStrictEqual([...seen].sort(), [`${base}.1`, `${base}.2`])
+})
+
+has('group_round_robin', async () => {
+  const topic = name('round-robin')
   await create(topic, 6)
   const first = await join(topic, topic)
   await until('the first has all', () => first.owned.length === 6)
@@ -297,6 +329,30 @@ has('commit_and_restart', async () => {
   assert.strictEqual(again.taken[0].offset, '60')
   await produce(topic, [{ value: 'after' }])
   assert.strictEqual(`${(await read(topic, 101))[100].value}`, 'after')
+})
+
+has('restart_in_the_middle', async () => {
+  const topic = name('middle')
+  await create(topic)
+  const producer = kafka.producer()
+  await producer.connect()
+  const send = (i) => producer.send({ topic, messages: [{ partition: 0, value: `${i}` }] })
+  for (let i = 0; i < 50; i++) await send(i)
+  const member = await join(topic, topic)
+  await until('50 messages are there', () => member.taken.length === 50)
+  const done = restart()
+  for (let i = 50; i < 100; i++) await send(i)
+  await done
+  for (let i = 100; i < 150; i++) await send(i)
+  const values = () => member.taken.map(({ value }) => `${value}`)
+  await until('the last message is there', () => values().at(-1) === '149')
+  await member.close()
+  await producer.disconnect()
+  // A member that lost its node starts at the first message again, for it has committed nothing; the producer may repeat one.
+  const firsts = values().filter((value, i, all) => all.indexOf(value) === i)
+  assert.deepStrictEqual(firsts, Array.from({ length: 150 }, (_, i) => `${i}`))
+  await admin.disconnect()
+  await admin.connect()
 })
 
 const listed = async (groupId) => (await admin.listGroups()).groups.find((group) => group.groupId === groupId)

@@ -1,14 +1,25 @@
 """kafka-python against a node: what an application does in a day."""
 
+import time
+
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, OffsetAndMetadata, TopicPartition
 from kafka.admin import ConfigResource, NewTopic
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
 from kafka.coordinator.assignors.range import RangePartitionAssignor
+from kafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
+from kafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 from kafka.errors import InvalidConfigurationError, KafkaError, MessageSizeTooLargeError, TopicAlreadyExistsError, UnknownTopicOrPartitionError
 
-from suite import BOOTSTRAP, feature, name, produce_features, refused, restart, run, until
+from suite import BOOTSTRAP, feature, name, produce_features, refused, restart, restarting, run, until
 
 admin = KafkaAdminClient(bootstrap_servers=BOOTSTRAP)
+
+
+def reconnect():
+    """For after a restart: the old admin client would wait long before it connects again."""
+    global admin
+    admin.close()
+    admin = KafkaAdminClient(bootstrap_servers=BOOTSTRAP)
 
 
 def create(topic, partitions=1, configs=None):
@@ -163,7 +174,7 @@ def produce_idempotent():
 @feature
 def keys_headers_timestamps():
     topic = name("kp-fields")
-    create(topic)
+    create(topic, 1, {"retention.ms": "-1"})  # the records are old
     headers = [("a", b"1"), ("a", b"2"), ("empty", b""), ("\u00fc", b"\x00\xff")]
     sent = [(b"k", None, []), (None, b"v", headers), (b"", b"", headers)]
     times = [1_700_000_003_000, 1_700_000_001_000, 1_700_000_002_000]
@@ -217,7 +228,7 @@ def consume_from_end():
 
 def times(topic):
     """A topic of ten records a second apart."""
-    create(topic)
+    create(topic, 1, {"retention.ms": "-1"})  # the records are old
     producer = KafkaProducer(bootstrap_servers=BOOTSTRAP)
     for i in range(10):
         producer.send(topic, value=b"%d" % i, partition=0, timestamp_ms=1_700_000_000_000 + i * 1000)
@@ -231,6 +242,19 @@ def consume_from_timestamp():
     client, partition = assigned(topic), TopicPartition(topic, 0)
     client.seek(partition, client.offsets_for_times({partition: 1_700_000_004_500})[partition].offset)
     assert [m.offset for m in take(client, 5)] == list(range(5, 10))
+    client.close()
+
+
+@feature
+def seek():
+    topic, partition = name("kp-jumps"), TopicPartition(name("kp-jumps"), 0)
+    create(topic)
+    produce(topic, values(100))
+    client = assigned(topic)
+    for offset in [20, 50, 5, 99]:
+        client.seek(partition, offset)
+        assert take(client, 1)[0].offset == offset
+    assert client.position(partition) == 100
     client.close()
 
 
@@ -254,6 +278,28 @@ def delete_records():
     assert [m.offset for m in read_all(topic, 60)] == list(range(40, 100))
 
 
+@feature
+def regex_subscription():
+    base = name("kp-pattern")
+    for topic in [base + ".1", base + ".2", "not-" + base]:
+        create(topic)
+        produce(topic, values(1))
+    client = consumer(base, metadata_max_age_ms=300)
+    client.subscribe(pattern="^" + base + "[.].$")
+    seen = set()
+
+    def sees(count):  # what is not committed is read again after a rebalance
+        seen.update(partition.topic for partition in client.poll(timeout_ms=200))
+        return len(seen) == count
+
+    until("two topics are read", lambda: sees(2))
+    create(base + ".3")
+    produce(base + ".3", values(1))
+    until("the new one is read", lambda: sees(3))
+    client.close()
+    assert seen == {base + ".1", base + ".2", base + ".3"}, seen
+
+
 def rebalance(base, assignor):
     topic, group = name(base), name(base)
     create(topic, 6)
@@ -270,8 +316,18 @@ def rebalance(base, assignor):
 
 
 @feature
-def group_rebalance():
-    rebalance("kp-group", RangePartitionAssignor)
+def group_range():
+    rebalance("kp-range", RangePartitionAssignor)
+
+
+@feature
+def group_round_robin():
+    rebalance("kp-round-robin", RoundRobinPartitionAssignor)
+
+
+@feature
+def group_sticky():
+    rebalance("kp-sticky", StickyPartitionAssignor)
 
 
 @feature
@@ -312,9 +368,7 @@ def commit_and_restart():
     client.commit({partition: OffsetAndMetadata(len(taken), "noted", -1)})
     client.close()
     restart()
-    global admin
-    admin.close()
-    admin = KafkaAdminClient(bootstrap_servers=BOOTSTRAP)  # the old one would wait long before it connects again
+    reconnect()
     client = consumer(group)
     assert client.committed(partition) == len(taken)
     client.subscribe([topic])
@@ -322,6 +376,29 @@ def commit_and_restart():
     client.close()
     produce(topic, [(None, b"after", None)])
     assert read_all(topic, 101)[-1].value == b"after"
+
+
+@feature
+def restart_in_the_middle():
+    topic = name("kp-middle")
+    create(topic)
+    producer = KafkaProducer(bootstrap_servers=BOOTSTRAP, enable_idempotence=True, reconnect_backoff_max_ms=1000)
+    client = consumer(topic, reconnect_backoff_max_ms=1000)
+    client.subscribe([topic])
+    sent = [producer.send(topic, value=b"%d" % i, partition=0) for i in range(100)]
+    taken = take(client, 50)
+    thread = restarting()
+    for i in range(100, 400):
+        sent.append(producer.send(topic, value=b"%d" % i, partition=0))
+        time.sleep(0.002)
+    thread.join()
+    for future in sent:
+        future.get(60)
+    producer.close()
+    taken += take(client, 400 - len(taken))
+    assert [m.value for m in taken] == [b"%d" % i for i in range(400)]
+    client.close()
+    reconnect()
 
 
 def listed(group):

@@ -9,6 +9,7 @@ import functools
 import os
 import random
 import sys
+import threading
 import time
 import traceback
 
@@ -60,6 +61,13 @@ def restart():
     print("restart", flush=True)
     answer = sys.stdin.readline().strip()
     assert answer == "done", "the runner answered %r" % answer
+
+
+def restarting():
+    """Restarts the node while the caller goes on; join the thread that this returns."""
+    thread = threading.Thread(target=restart)
+    thread.start()
+    return thread
 
 
 def run(call=lambda function: function()):

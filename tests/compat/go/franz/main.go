@@ -37,12 +37,17 @@ func main() {
 	Has("consume_from_beginning", consumeFromBeginning)
 	Has("consume_from_end", consumeFromEnd)
 	Has("consume_from_timestamp", consumeFromTimestamp)
+	Has("seek", seek)
 	Has("list_offsets", listOffsets)
 	Has("delete_records", deleteRecords)
-	Has("group_rebalance", func() { rebalance("group", kgo.RangeBalancer()) })
+	Has("regex_subscription", regexSubscription)
+	Has("group_range", func() { rebalance("range", kgo.RangeBalancer()) })
+	Has("group_round_robin", func() { rebalance("round-robin", kgo.RoundRobinBalancer()) })
+	Has("group_sticky", func() { rebalance("sticky", kgo.StickyBalancer()) })
 	Has("group_cooperative", func() { rebalance("cooperative", kgo.CooperativeStickyBalancer()) })
 	Has("group_static", groupStatic)
 	Has("commit_and_restart", commitAndRestart)
+	Has("restart_in_the_middle", restartInTheMiddle)
 	Has("list_groups", listGroups)
 	Has("describe_groups", describeGroups)
 	Has("delete_groups", deleteGroups)
@@ -73,6 +78,7 @@ func value[T any](got T, err error) T {
 
 func create(topic string, partitions int32, configs map[string]*string) {
 	Must(value(admin.CreateTopics(ctx, partitions, 1, configs, topic))[topic].Err)
+	Until(topic+" is visible", func() bool { return len(value(admin.ListTopics(ctx, topic))[topic].Partitions) == int(partitions) })
 }
 
 func produce(records []*kgo.Record, options ...kgo.Opt) {
@@ -135,7 +141,6 @@ func describeCluster() {
 func createTopics() {
 	topic := Name("created")
 	create(topic, 3, map[string]*string{"retention.ms": kadm.StringPtr("123456")})
-	Until("three partitions are visible", func() bool { return len(value(admin.ListTopics(ctx, topic))[topic].Partitions) == 3 })
 	Check(value(admin.ListTopics(ctx)).Has(topic), "not listed")
 }
 
@@ -253,7 +258,7 @@ func produceIdempotent() {
 
 func keysHeadersTimestamps() {
 	topic := Name("fields")
-	create(topic, 1, nil)
+	create(topic, 1, map[string]*string{"retention.ms": kadm.StringPtr("-1")}) // the records are old
 	headers := []kgo.RecordHeader{{Key: "a", Value: []byte("1")}, {Key: "a", Value: []byte("2")}, {Key: "empty", Value: []byte{}}, {Key: "null"}, {Key: "\u00fc", Value: []byte{0, 255}}}
 	at := func(i int64) time.Time { return time.UnixMilli(1_700_000_000_000 + i*1000) }
 	sent := []*kgo.Record{
@@ -323,7 +328,7 @@ func consumeFromEnd() {
 
 // times makes a topic of ten records a second apart.
 func times(topic string) {
-	create(topic, 1, nil)
+	create(topic, 1, map[string]*string{"retention.ms": kadm.StringPtr("-1")}) // the records are old
 	for i := range int64(10) {
 		produce([]*kgo.Record{{Topic: topic, Timestamp: time.UnixMilli(1_700_000_000_000 + i*1000), Value: fmt.Append(nil, i)}})
 	}
@@ -335,6 +340,19 @@ func consumeFromTimestamp() {
 	consumer := from(topic, kgo.NewOffset().AfterMilli(1_700_000_004_500))
 	defer consumer.Close()
 	Equal(int64(5), take(consumer, 5)[0].Offset, "first offset")
+}
+
+func seek() {
+	topic := Name("jumps")
+	create(topic, 1, nil)
+	produce(rows(topic, 100))
+	consumer := from(topic, kgo.NewOffset().At(20))
+	defer consumer.Close()
+	Equal(int64(20), take(consumer, 80)[0].Offset, "first offset")
+	for _, offset := range []int64{50, 5, 99} {
+		consumer.SetOffsets(map[string]map[int32]kgo.EpochOffset{topic: {0: {Epoch: -1, Offset: offset}}})
+		Equal(offset, take(consumer, 100-int(offset))[0].Offset, "first offset")
+	}
 }
 
 func listOffsets() {
@@ -404,6 +422,28 @@ func (m *member) owns() int {
 	return held
 }
 
+func regexSubscription() {
+	base := Name("pattern")
+	for _, topic := range []string{base + ".1", base + ".2", "not-" + base} {
+		create(topic, 1, nil)
+		produce(rows(topic, 1))
+	}
+	consumer := client(kgo.ConsumeRegex(), kgo.ConsumeTopics("^"+base+"[.].$"), kgo.ConsumerGroup(base), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.MetadataMinAge(100*time.Millisecond), kgo.MetadataMaxAge(300*time.Millisecond))
+	defer consumer.Close()
+	seen := map[string]bool{}
+	sees := func(count int) bool { // what is not committed is read again after a rebalance
+		for _, record := range poll(consumer) {
+			seen[record.Topic] = true
+		}
+		return len(seen) == count
+	}
+	Until("two topics are read", func() bool { return sees(2) })
+	create(base+".3", 1, nil)
+	produce(rows(base+".3", 1))
+	Until("the new one is read", func() bool { return sees(3) })
+	Equal(map[string]bool{base + ".1": true, base + ".2": true, base + ".3": true}, seen, "topics")
+}
+
 func rebalance(base string, balancer kgo.GroupBalancer) {
 	topic, group := Name(base), Name(base)
 	create(topic, 6, nil)
@@ -465,6 +505,36 @@ func take60(consumer *member) []*kgo.Record {
 		return len(taken) == 60
 	})
 	return taken
+}
+
+func restartInTheMiddle() {
+	topic := Name("middle")
+	create(topic, 1, nil)
+	producer := client()
+	defer producer.Close()
+	consumer := client(kgo.ConsumerGroup(topic), kgo.ConsumeTopics(topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
+	defer consumer.Close()
+	failed := make(chan error, 400)
+	send := func(i int) {
+		producer.Produce(ctx, &kgo.Record{Topic: topic, Value: fmt.Append(nil, i)}, func(_ *kgo.Record, err error) { failed <- err })
+	}
+	for i := range 100 {
+		send(i)
+	}
+	taken := take(consumer, 100)
+	done := Restarting()
+	for i := 100; i < 400; i++ {
+		send(i)
+		time.Sleep(2 * time.Millisecond)
+	}
+	<-done
+	for range 400 {
+		Must(<-failed)
+	}
+	taken = append(taken, take(consumer, 300)...)
+	for i, record := range taken {
+		Same(fmt.Append(nil, i), record.Value, "value")
+	}
 }
 
 func listGroups() {

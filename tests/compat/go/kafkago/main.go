@@ -37,9 +37,12 @@ func main() {
 	Has("consume_from_beginning", consumeFromBeginning)
 	Has("consume_from_end", consumeFromEnd)
 	Has("consume_from_timestamp", consumeFromTimestamp)
+	Has("seek", seek)
 	Has("list_offsets", listOffsets)
-	Has("group_rebalance", groupRebalance)
+	Has("group_range", func() { rebalance("range", kafka.RangeGroupBalancer{}) })
+	Has("group_round_robin", func() { rebalance("round-robin", kafka.RoundRobinGroupBalancer{}) })
 	Has("commit_and_restart", commitAndRestart)
+	Has("restart_in_the_middle", restartInTheMiddle)
 	Has("list_groups", listGroups)
 	Has("describe_groups", describeGroups)
 	Has("delete_groups", deleteGroups)
@@ -227,7 +230,7 @@ func produceWith(codec string) {
 
 func keysHeadersTimestamps() {
 	topic := Name("fields")
-	create(topic, 1)
+	create(topic, 1, config("retention.ms", "-1")) // the records are old
 	headers := []kafka.Header{{Key: "a", Value: []byte("1")}, {Key: "a", Value: []byte("2")}, {Key: "\u00fc", Value: []byte{0, 255}}}
 	at := func(i int64) time.Time { return time.UnixMilli(1_700_000_000_000 + i*1000) }
 	sent := []kafka.Message{
@@ -306,7 +309,7 @@ func consumeFromEnd() {
 
 // times makes a topic of ten records a second apart.
 func times(topic string) {
-	create(topic, 1)
+	create(topic, 1, config("retention.ms", "-1")) // the records are old
 	for i := range int64(10) {
 		produce(topic, kafka.Message{Time: time.UnixMilli(1_700_000_000_000 + i*1000), Value: fmt.Append(nil, i)})
 	}
@@ -319,6 +322,18 @@ func consumeFromTimestamp() {
 	defer from.Close()
 	Must(from.SetOffsetAt(ctx, time.UnixMilli(1_700_000_004_500)))
 	Equal(int64(5), take(from, 5)[0].Offset, "first offset")
+}
+
+func seek() {
+	topic := Name("jumps")
+	create(topic, 1)
+	produce(topic, rows(100)...)
+	from := reader(topic)
+	defer from.Close()
+	for _, offset := range []int64{20, 50, 5, 99} {
+		Must(from.SetOffset(offset))
+		Equal(offset, take(from, 1)[0].Offset, "first offset")
+	}
 }
 
 func listOffsets() {
@@ -344,8 +359,8 @@ type member struct {
 	owned int
 }
 
-func join(topic, group string) *member {
-	joined := value(kafka.NewConsumerGroup(kafka.ConsumerGroupConfig{ID: group, Brokers: []string{Bootstrap}, Topics: []string{topic}, HeartbeatInterval: 100 * time.Millisecond, SessionTimeout: 6 * time.Second, JoinGroupBackoff: 100 * time.Millisecond, StartOffset: kafka.FirstOffset}))
+func join(topic, group string, balancers ...kafka.GroupBalancer) *member {
+	joined := value(kafka.NewConsumerGroup(kafka.ConsumerGroupConfig{ID: group, GroupBalancers: balancers, Brokers: []string{Bootstrap}, Topics: []string{topic}, HeartbeatInterval: 100 * time.Millisecond, SessionTimeout: 6 * time.Second, JoinGroupBackoff: 100 * time.Millisecond, StartOffset: kafka.FirstOffset}))
 	return &member{ConsumerGroup: joined, topic: topic}
 }
 
@@ -359,13 +374,13 @@ func (m *member) owns() int {
 	return m.owned
 }
 
-func groupRebalance() {
-	topic, group := Name("group"), Name("group")
+func rebalance(base string, balancer kafka.GroupBalancer) {
+	topic, group := Name(base), Name(base)
 	create(topic, 6)
-	first := join(topic, group)
+	first := join(topic, group, balancer)
 	defer first.Close()
 	Until("the first has all", func() bool { return first.owns() == 6 })
-	second := join(topic, group)
+	second := join(topic, group, balancer)
 	Until("they share", func() bool { return first.owns() == 3 && second.owns() == 3 })
 	Must(second.Close())
 	Until("the first has all again", func() bool { return first.owns() == 6 })
@@ -395,6 +410,39 @@ func commitAndRestart() {
 	Must(again.Close())
 	produce(topic, kafka.Message{Value: []byte("after")})
 	Same([]byte("after"), readAll(topic, 101)[100].Value, "the record after the restart")
+}
+
+func restartInTheMiddle() {
+	topic := Name("middle")
+	create(topic, 1)
+	producer, from := writer(topic), reader(topic)
+	defer producer.Close()
+	defer from.Close()
+	send := func(i int) {
+		Until("it is sent", func() bool { // after ten attempts kafka-go hands it to the application that the node is gone
+			return producer.WriteMessages(ctx, kafka.Message{Value: fmt.Append(nil, i)}) == nil
+		})
+	}
+	for i := range 50 {
+		send(i)
+	}
+	taken := take(from, 50)
+	done := Restarting()
+	for i := 50; i < 100; i++ {
+		send(i)
+	}
+	<-done
+	for i := 100; i < 150; i++ {
+		send(i)
+	}
+	for string(taken[len(taken)-1].Value) != "149" {
+		taken = append(taken, take(from, 1)...)
+	}
+	var values []string
+	for _, message := range taken {
+		values = append(values, string(message.Value))
+	}
+	Numbers(150, values)
 }
 
 func isListed(group string) bool {

@@ -37,12 +37,16 @@ func main() {
 	Has("consume_from_beginning", consumeFromBeginning)
 	Has("consume_from_end", consumeFromEnd)
 	Has("consume_from_timestamp", consumeFromTimestamp)
+	Has("seek", seek)
 	Has("list_offsets", listOffsets)
 	Has("delete_records", deleteRecords)
-	Has("group_rebalance", func() { rebalance("group", sarama.NewBalanceStrategyRange()) })
+	Has("group_range", func() { rebalance("range", sarama.NewBalanceStrategyRange()) })
+	Has("group_round_robin", func() { rebalance("round-robin", sarama.NewBalanceStrategyRoundRobin()) })
+	Has("group_sticky", func() { rebalance("sticky", sarama.NewBalanceStrategySticky()) })
 	Has("group_cooperative", func() { rebalance("cooperative", sarama.NewBalanceStrategyCooperativeSticky()) })
 	Has("group_static", groupStatic)
 	Has("commit_and_restart", commitAndRestart)
+	Has("restart_in_the_middle", restartInTheMiddle)
 	Has("list_groups", listGroups)
 	Has("describe_groups", describeGroups)
 	Has("delete_groups", deleteGroups)
@@ -73,6 +77,7 @@ func config() *sarama.Config {
 
 func create(topic string, partitions int32, entries map[string]*string) {
 	Must(admin.CreateTopic(topic, &sarama.TopicDetail{NumPartitions: partitions, ReplicationFactor: 1, ConfigEntries: entries}, false))
+	Until(topic+" is visible", func() bool { return len(described(topic).Partitions) == int(partitions) })
 }
 
 func text(value string) *string { return &value }
@@ -149,7 +154,6 @@ func described(topic string) *sarama.TopicMetadata {
 func createTopics() {
 	topic := Name("created")
 	create(topic, 3, map[string]*string{"retention.ms": text("123456")})
-	Until("three partitions are visible", func() bool { return len(described(topic).Partitions) == 3 })
 	listed, there := value(admin.ListTopics())[topic]
 	Check(there, "not listed")
 	Equal("123456", *listed.ConfigEntries["retention.ms"], "retention.ms")
@@ -272,7 +276,7 @@ func produceIdempotent() {
 
 func keysHeadersTimestamps() {
 	topic := Name("fields")
-	create(topic, 1, nil)
+	create(topic, 1, map[string]*string{"retention.ms": text("-1")}) // the records are old
 	headers := []sarama.RecordHeader{{Key: []byte("a"), Value: []byte("1")}, {Key: []byte("a"), Value: []byte("2")}, {Key: []byte("\u00fc"), Value: []byte{0, 255}}}
 	at := func(i int64) time.Time { return time.UnixMilli(1_700_000_000_000 + i*1000) }
 	sent := []*sarama.ProducerMessage{
@@ -333,7 +337,7 @@ func consumeFromEnd() {
 
 // times makes a topic of ten records a second apart.
 func times(topic string) {
-	create(topic, 1, nil)
+	create(topic, 1, map[string]*string{"retention.ms": text("-1")}) // the records are old
 	var sent []*sarama.ProducerMessage
 	for i := range int64(10) {
 		sent = append(sent, &sarama.ProducerMessage{Topic: topic, Timestamp: time.UnixMilli(1_700_000_000_000 + i*1000), Value: sarama.ByteEncoder(fmt.Append(nil, i))})
@@ -348,6 +352,15 @@ func consumeFromTimestamp() {
 	defer client.Close()
 	from := value(client.GetOffset(topic, 0, 1_700_000_004_500))
 	Equal(int64(5), read(topic, from, 5)[0].Offset, "first offset")
+}
+
+func seek() {
+	topic := Name("jumps")
+	create(topic, 1, nil)
+	Must(produce(rows(topic, 100), nil))
+	for _, offset := range []int64{20, 50, 5, 99} { // a partition consumer has one way, so each jump is a new one
+		Equal(offset, read(topic, offset, 100-int(offset))[0].Offset, "first offset")
+	}
 }
 
 func listOffsets() {
@@ -519,6 +532,47 @@ func commitAndRestart() {
 	Equal(int64(60), again.taken[0].Offset, "resumed at")
 	Must(produce([]*sarama.ProducerMessage{{Topic: topic, Value: sarama.StringEncoder("after")}}, nil))
 	Same([]byte("after"), readAll(topic, 101)[100].Value, "the record after the restart")
+}
+
+func restartInTheMiddle() {
+	topic := Name("middle")
+	create(topic, 1, nil)
+	producer := value(sarama.NewSyncProducer([]string{Bootstrap}, config()))
+	defer producer.Close()
+	consumer := value(sarama.NewConsumer([]string{Bootstrap}, config()))
+	defer consumer.Close()
+	partition := value(consumer.ConsumePartition(topic, 0, sarama.OffsetOldest))
+	defer partition.Close()
+	send := func(i int) {
+		_, _, err := producer.SendMessage(&sarama.ProducerMessage{Topic: topic, Value: sarama.ByteEncoder(fmt.Append(nil, i))})
+		Must(err)
+	}
+	for i := range 100 {
+		send(i)
+	}
+	taken := takeFrom(partition, 100)
+	done := Restarting()
+	for i := 100; i < 400; i++ {
+		send(i)
+		time.Sleep(2 * time.Millisecond)
+	}
+	<-done
+	late := time.After(time.Minute)
+	for last := ""; last != "399"; last = string(taken[len(taken)-1].Value) {
+		select {
+		case message := <-partition.Messages():
+			taken = append(taken, message)
+		case <-late:
+			Check(false, "timed out after %d records", len(taken))
+		}
+	}
+	var values []string
+	for _, message := range taken {
+		values = append(values, string(message.Value))
+	}
+	Numbers(400, values)
+	admin.Close()
+	admin = value(sarama.NewClusterAdmin([]string{Bootstrap}, config()))
 }
 
 func listGroups() {

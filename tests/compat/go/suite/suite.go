@@ -120,3 +120,25 @@ func Restart() {
 	Must(err)
 	Equal("done", strings.TrimSpace(line), "the runner's answer")
 }
+
+// Restarting restarts the node while the caller goes on; what it gives is closed when the node serves again.
+func Restarting() chan struct{} {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		Restart()
+	}()
+	return done
+}
+
+// Numbers checks that the values, with repetitions of the latest one left out, are the numbers below the count.
+func Numbers(count int, values []string) {
+	next := 0
+	for i, value := range values {
+		if i == 0 || value != values[i-1] {
+			Equal(fmt.Sprint(next), value, "value")
+			next++
+		}
+	}
+	Equal(count, next, "values")
+}

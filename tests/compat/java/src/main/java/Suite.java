@@ -57,6 +57,19 @@ final class Suite {
         check("done".equals(answer), "the runner answered " + answer);
     }
 
+    /** Restarts the node while the caller goes on; the thread ends when it serves again. */
+    static Thread restarting() {
+        Thread thread = new Thread(() -> {
+            try {
+                restart();
+            } catch (IOException error) {
+                throw new IllegalStateException(error);
+            }
+        });
+        thread.start();
+        return thread;
+    }
+
     void run(String[] only) {
         int failed = 0;
         List<String> chosen = Arrays.asList(only);
