@@ -123,7 +123,7 @@ impl Read {
         self.key_base64.is_some() || self.key.as_ref().is_some_and(|key| !key.is_null())
     }
 
-    fn headers(&self) -> Result<Vec<(String, Option<Vec<u8>>)>, String> {
+    fn headers(&self) -> Result<Headers, String> {
         if let Some(encoded) = &self.headers_base64 {
             let wrong = || "`headers_base64` is no list of names and values in base64".to_owned();
             let decoded = encoded.iter().map(|part| match part {
@@ -152,8 +152,11 @@ impl Read {
     }
 }
 
+/// Names and values; none is null.
+type Headers = Vec<(String, Option<Vec<u8>>)>;
+
 /// Names and values by turns.
-fn pairs(flat: Vec<Option<Vec<u8>>>) -> Option<Vec<(String, Option<Vec<u8>>)>> {
+fn pairs(flat: Vec<Option<Vec<u8>>>) -> Option<Headers> {
     let mut pairs = Vec::new();
     let mut flat = flat.into_iter();
     while let Some(name) = flat.next() {

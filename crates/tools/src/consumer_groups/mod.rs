@@ -11,7 +11,7 @@ mod list;
 mod partitions;
 mod reset;
 mod table;
-mod time;
+pub(crate) mod time;
 
 use std::time::Duration;
 

@@ -5,6 +5,7 @@ mod bed;
 mod configs;
 mod console_consumer;
 mod generated;
+mod kcat;
 mod manners;
 mod offsets;
 mod table;
