@@ -1,8 +1,11 @@
 //! `cargo xtask <task>`: what the project does to itself.
 
+mod apache_kafka;
+mod broker;
 mod codegen;
 mod compat;
 mod docs;
+mod exchange;
 mod peer;
 mod test;
 mod tidy;
@@ -17,6 +20,7 @@ const USAGE: &str = "usage: cargo xtask <task>
   codegen [--check]  write the protocol's code from its schema; --check only says whether it is stale
   compat [CLIENT]…   run the suites of real clients (all, or java, sarama …) against a node
   docs [PAGE]…       write the pages of docs/ that are rendered from the code
+  exchange           have Apache Kafka and a node of ours take turns on the same log directories
   peer               compare a node's answers with Apache Kafka's, API by API
   test               everything that has to hold: tidy, format, lints, docs, tests, real clients
   tidy               check the edges between crates, file sizes and other rules
@@ -31,6 +35,7 @@ fn main() -> ExitCode {
         ["codegen", "--check"] => codegen(true),
         ["compat", clients @ ..] => verdict(compat::run(&root(), clients).unwrap_or_else(|error| vec![error])),
         ["docs", pages @ ..] => docs(pages),
+        ["exchange"] => verdict(exchange::run(&root()).unwrap_or_else(|error| vec![error])),
         ["peer"] => verdict(peer::run(&root()).unwrap_or_else(|error| vec![error])),
         ["test"] => verdict(test::run(&root())),
         ["tidy"] => verdict(tidy::check(&root())),

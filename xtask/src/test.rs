@@ -27,6 +27,9 @@ pub(crate) fn run(root: &Path) -> Vec<String> {
         ("the README's tour", |root| none(crate::tour::run(root)?)),
         ("real clients", |root| none(crate::compat::run(root, &[])?)),
         ("Apache Kafka's answers", |root| none(crate::peer::run(root)?)),
+        ("log directories exchanged with Apache Kafka", |root| {
+            none(crate::exchange::run(root)?)
+        }),
     ];
     let start = Instant::now();
     for (name, step) in steps {

@@ -1,0 +1,52 @@
+//! Apache Kafka's jars, from Maven Central: what our answers, our tools and our files are compared with.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Copies the jars that one of our poms (`tests/peer/pom.xml`) names into a directory of the target directory, unless that
+/// was done for the same pom before.
+pub(crate) fn jars(root: &Path, pom: &str) -> Result<PathBuf, String> {
+    let pom = root.join(pom);
+    let wanted = std::fs::read(&pom).map_err(|error| format!("{}: {error}", pom.display()))?;
+    let of = pom
+        .parent()
+        .and_then(Path::file_name)
+        .ok_or("a pom lies in a directory")?;
+    let jars = crate::target_dir(root).join("apache-kafka").join(of);
+    let complete = jars.join("complete"); // the pom that they were copied for
+    if std::fs::read(&complete).is_ok_and(|copied| copied == wanted) {
+        return Ok(jars);
+    }
+    if jars.exists() {
+        std::fs::remove_dir_all(&jars).map_err(|error| format!("{}: {error}", jars.display()))?;
+    }
+    crate::succeed(
+        Command::new("mvn")
+            .args(["--quiet", "--batch-mode", "--file"])
+            .arg(&pom)
+            .args(["dependency:copy-dependencies", "-DincludeScope=runtime"])
+            .arg(format!("-DoutputDirectory={}", jars.display())),
+    )?;
+    std::fs::write(&complete, wanted).map_err(|error| format!("{}: {error}", complete.display()))?;
+    Ok(jars)
+}
+
+/// The jars of the broker.
+pub(crate) fn broker_jars(root: &Path) -> Result<PathBuf, String> {
+    jars(root, "tests/peer/pom.xml")
+}
+
+/// The jars of the tools, with the clients.
+pub(crate) fn tools_jars(root: &Path) -> Result<PathBuf, String> {
+    jars(root, "tests/tools/pom.xml")
+}
+
+/// A JVM that is quick to start.
+pub(crate) fn java(classpath: &str, log4j: &Path) -> Command {
+    let mut java = Command::new("java");
+    java.args(["-Xmx512M", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"])
+        .args(["-Djava.awt.headless=true", "-Dfile.encoding=UTF-8"])
+        .arg(format!("-Dlog4j2.configurationFile={}", log4j.display()))
+        .args(["-cp", classpath]);
+    java
+}
