@@ -7,6 +7,7 @@ mod compat;
 mod docs;
 mod exchange;
 mod peer;
+mod sim;
 mod test;
 mod tidy;
 mod tools;
@@ -22,6 +23,7 @@ const USAGE: &str = "usage: cargo xtask <task>
   docs [PAGE]…       write the pages of docs/ that are rendered from the code
   exchange           have Apache Kafka and a node of ours take turns on the same log directories
   peer               compare a node's answers with Apache Kafka's, API by API
+  sim [FLAG]…        simulate the log on a disk that loses what was not synced: log --seed N --seeds COUNT
   test               everything that has to hold: tidy, format, lints, docs, tests, real clients
   tidy               check the edges between crates, file sizes and other rules
   tools [FILE]…      compare our command line tools with Apache Kafka's, against both brokers
@@ -37,6 +39,7 @@ fn main() -> ExitCode {
         ["docs", pages @ ..] => docs(pages),
         ["exchange"] => verdict(exchange::run(&root()).unwrap_or_else(|error| vec![error])),
         ["peer"] => verdict(peer::run(&root()).unwrap_or_else(|error| vec![error])),
+        ["sim", args @ ..] => verdict(sim::run(&root(), args).err().into_iter().collect()),
         ["test"] => verdict(test::run(&root())),
         ["tidy"] => verdict(tidy::check(&root())),
         ["tools", files @ ..] => verdict(tools::run(&root(), files).unwrap_or_else(|error| vec![error])),

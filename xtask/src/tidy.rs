@@ -37,6 +37,8 @@ const ALLOWED_EDGES: &[(&str, &[&str])] = &[
     // io
     ("klamm-log", &["klamm-protocol", "klamm-records"]),
     ("klamm-net", &["klamm-protocol"]),
+    // runs what is above it on a fake machine
+    ("klamm-simulator", &["klamm-log", "klamm-protocol", "klamm-records"]),
     // the broker joins them
     (
         "klamm-broker",

@@ -108,6 +108,9 @@ pub(crate) async fn handle(cx: &RequestContext<'_>, request: FetchRequest) -> Fe
     for ((_, data), region) in responses.iter_mut().zip(&mut regions) {
         data.records = Some(match region.take() {
             Some(FileRegion { file, position, len }) => {
+                let file = file
+                    .os_file()
+                    .expect("a node's log directories are on the machine's disk");
                 cx.file_records(vec![klamm_net::FileRegion { file, position, len }])
             }
             None => Records::Bytes(Bytes::new()),

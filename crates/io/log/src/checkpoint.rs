@@ -4,7 +4,7 @@ use std::path::Path;
 
 use klamm_protocol::Uuid;
 
-use crate::disk;
+use crate::disk::{self, Disk};
 use crate::error::{Result, StorageError};
 use crate::names::TopicPartition;
 
@@ -19,8 +19,8 @@ const PARTITION_METADATA: &str = "partition.metadata";
 const CLEAN_SHUTDOWN: &str = ".kafka_cleanshutdown";
 
 /// Reads a checkpoint: version 0, the number of entries, the entries. Missing and empty files hold nothing.
-fn read_lines<T>(path: &Path, parse: impl Fn(&str) -> Option<T>) -> Result<Vec<T>> {
-    let Some(bytes) = disk::read_file(path)? else {
+fn read_lines<T>(disk: &dyn Disk, path: &Path, parse: impl Fn(&str) -> Option<T>) -> Result<Vec<T>> {
+    let Some(bytes) = disk::read_file(disk, path)? else {
         return Ok(Vec::new());
     };
     let malformed = |problem: String| StorageError::malformed(path, problem);
@@ -57,8 +57,8 @@ fn to_lines(entries: impl ExactSizeIterator<Item = String>) -> String {
 /// Offsets by partition, as in `recovery-point-offset-checkpoint` and its sisters.
 pub(crate) type Offsets = BTreeMap<TopicPartition, i64>;
 
-pub(crate) fn read_offsets(path: &Path) -> Result<Offsets> {
-    let entries = read_lines(path, |line| {
+pub(crate) fn read_offsets(disk: &dyn Disk, path: &Path) -> Result<Offsets> {
+    let entries = read_lines(disk, path, |line| {
         let mut words = line.split_ascii_whitespace();
         let entry = (
             TopicPartition::new(words.next()?, words.next()?.parse().ok()?),
@@ -69,11 +69,11 @@ pub(crate) fn read_offsets(path: &Path) -> Result<Offsets> {
     Ok(entries.into_iter().collect())
 }
 
-pub(crate) fn write_offsets(path: &Path, offsets: &Offsets) -> Result<()> {
+pub(crate) fn write_offsets(disk: &dyn Disk, path: &Path, offsets: &Offsets) -> Result<()> {
     let lines = offsets
         .iter()
         .map(|(tp, offset)| format!("{} {} {offset}", tp.topic, tp.partition));
-    disk::replace_file(path, to_lines(lines).as_bytes())
+    disk::replace_file(disk, path, to_lines(lines).as_bytes())
 }
 
 /// A leader's epoch and the offset of the first batch it appended.
@@ -85,8 +85,8 @@ pub struct EpochEntry {
     pub start_offset: i64,
 }
 
-pub(crate) fn read_leader_epochs(dir: &Path) -> Result<Vec<EpochEntry>> {
-    read_lines(&dir.join(LEADER_EPOCH_CHECKPOINT), |line| {
+pub(crate) fn read_leader_epochs(disk: &dyn Disk, dir: &Path) -> Result<Vec<EpochEntry>> {
+    read_lines(disk, &dir.join(LEADER_EPOCH_CHECKPOINT), |line| {
         let (epoch, start_offset) = line.split_once(' ')?;
         Some(EpochEntry {
             epoch: epoch.parse().ok()?,
@@ -95,18 +95,18 @@ pub(crate) fn read_leader_epochs(dir: &Path) -> Result<Vec<EpochEntry>> {
     })
 }
 
-pub(crate) fn write_leader_epochs(dir: &Path, entries: &[EpochEntry]) -> Result<()> {
+pub(crate) fn write_leader_epochs(disk: &dyn Disk, dir: &Path, entries: &[EpochEntry]) -> Result<()> {
     let lines = entries
         .iter()
         .map(|entry| format!("{} {}", entry.epoch, entry.start_offset));
-    disk::replace_file(&dir.join(LEADER_EPOCH_CHECKPOINT), to_lines(lines).as_bytes())
+    disk::replace_file(disk, &dir.join(LEADER_EPOCH_CHECKPOINT), to_lines(lines).as_bytes())
 }
 
 /// The topic id in `partition.metadata`; `None` when there is no such file.
-pub(crate) fn read_partition_metadata(dir: &Path) -> Result<Option<Uuid>> {
+pub(crate) fn read_partition_metadata(disk: &dyn Disk, dir: &Path) -> Result<Option<Uuid>> {
     let path = dir.join(PARTITION_METADATA);
     // Empty: written shortly before a power cut, before anything of the log was synced.
-    let Some(bytes) = disk::read_file(&path)?.filter(|bytes| !bytes.is_empty()) else {
+    let Some(bytes) = disk::read_file(disk, &path)?.filter(|bytes| !bytes.is_empty()) else {
         return Ok(None);
     };
     let text = String::from_utf8_lossy(&bytes);
@@ -125,16 +125,16 @@ pub(crate) fn read_partition_metadata(dir: &Path) -> Result<Option<Uuid>> {
 }
 
 /// Durable only after [`sync_partition_metadata`], which comes before anything of the log counts as synced.
-pub(crate) fn write_partition_metadata(dir: &Path, topic_id: Uuid) -> Result<()> {
+pub(crate) fn write_partition_metadata(disk: &dyn Disk, dir: &Path, topic_id: Uuid) -> Result<()> {
     let text = format!("version: 0\ntopic_id: {topic_id}");
-    disk::replace_file_unsynced(&dir.join(PARTITION_METADATA), text.as_bytes())
+    disk::replace_file_unsynced(disk, &dir.join(PARTITION_METADATA), text.as_bytes())
 }
 
-pub(crate) fn sync_partition_metadata(dir: &Path) -> Result<()> {
+pub(crate) fn sync_partition_metadata(disk: &dyn Disk, dir: &Path) -> Result<()> {
     let path = dir.join(PARTITION_METADATA);
-    match disk::open(&path) {
+    match disk::open(disk, &path) {
         Err(error) if error.is_not_found() => Ok(()),
-        file => disk::sync(&file?, &path),
+        file => disk::sync(&*file?, &path),
     }
 }
 
@@ -155,39 +155,40 @@ pub enum Shutdown {
 }
 
 /// Reads the clean shutdown file and removes it, so that dying before the next shutdown counts as unclean.
-pub(crate) fn take_clean_shutdown(log_dir: &Path) -> Result<Shutdown> {
+pub(crate) fn take_clean_shutdown(disk: &dyn Disk, log_dir: &Path) -> Result<Shutdown> {
     let path = log_dir.join(CLEAN_SHUTDOWN);
-    let Some(bytes) = disk::read_file(&path)? else {
+    let Some(bytes) = disk::read_file(disk, &path)? else {
         return Ok(Shutdown::Unclean);
     };
-    disk::remove_file(&path)?;
-    disk::sync_dir(log_dir)?;
+    disk::remove_file(disk, &path)?;
+    disk::sync_dir(disk, log_dir)?;
     let content = serde_json::from_slice::<CleanShutdown>(&bytes).ok();
     Ok(Shutdown::Clean(content.map(|content| content.broker_epoch)))
 }
 
-pub(crate) fn write_clean_shutdown(log_dir: &Path, broker_epoch: i64) -> Result<()> {
+pub(crate) fn write_clean_shutdown(disk: &dyn Disk, log_dir: &Path, broker_epoch: i64) -> Result<()> {
     let text = serde_json::to_vec(&CleanShutdown {
         version: 0,
         broker_epoch,
     })
     .expect("two numbers serialise");
-    disk::replace_file(&log_dir.join(CLEAN_SHUTDOWN), &text)
+    disk::replace_file(disk, &log_dir.join(CLEAN_SHUTDOWN), &text)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::disk::OsDisk;
 
     #[test]
     fn offsets_are_written_as_kafka_writes_them() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join(RECOVERY_POINT_CHECKPOINT);
-        assert_eq!(read_offsets(&path).unwrap(), Offsets::new());
+        assert_eq!(read_offsets(&OsDisk, &path).unwrap(), Offsets::new());
         let offsets = Offsets::from([(TopicPartition::new("b", 1), 7), (TopicPartition::new("a-b", 0), 0)]);
-        write_offsets(&path, &offsets).unwrap();
+        write_offsets(&OsDisk, &path, &offsets).unwrap();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "0\n2\na-b 0 0\nb 1 7\n");
-        assert_eq!(read_offsets(&path).unwrap(), offsets);
+        assert_eq!(read_offsets(&OsDisk, &path).unwrap(), offsets);
         assert!(!dir.path().join("recovery-point-offset-checkpoint.tmp").exists());
     }
 
@@ -205,12 +206,12 @@ mod tests {
         ] {
             std::fs::write(&path, text).unwrap();
             assert!(
-                matches!(read_offsets(&path), Err(StorageError::Malformed { .. })),
+                matches!(read_offsets(&OsDisk, &path), Err(StorageError::Malformed { .. })),
                 "{text:?}"
             );
         }
         std::fs::write(&path, "").unwrap();
-        assert_eq!(read_offsets(&path).unwrap(), Offsets::new());
+        assert_eq!(read_offsets(&OsDisk, &path).unwrap(), Offsets::new());
     }
 
     #[test]
@@ -226,37 +227,40 @@ mod tests {
                 start_offset: 17,
             },
         ];
-        write_leader_epochs(dir.path(), &entries).unwrap();
+        write_leader_epochs(&OsDisk, dir.path(), &entries).unwrap();
         assert_eq!(
             std::fs::read_to_string(dir.path().join("leader-epoch-checkpoint")).unwrap(),
             "0\n2\n0 0\n3 17\n"
         );
-        assert_eq!(read_leader_epochs(dir.path()).unwrap(), entries);
+        assert_eq!(read_leader_epochs(&OsDisk, dir.path()).unwrap(), entries);
     }
 
     #[test]
     fn partition_metadata() {
         let dir = tempfile::tempdir().unwrap();
-        assert_eq!(read_partition_metadata(dir.path()).unwrap(), None);
+        assert_eq!(read_partition_metadata(&OsDisk, dir.path()).unwrap(), None);
         let id: Uuid = "h1hDyK1MQxGq9zs1eTcJ3g".parse().unwrap();
-        write_partition_metadata(dir.path(), id).unwrap();
+        write_partition_metadata(&OsDisk, dir.path(), id).unwrap();
         let text = std::fs::read_to_string(dir.path().join("partition.metadata")).unwrap();
         assert_eq!(text, "version: 0\ntopic_id: h1hDyK1MQxGq9zs1eTcJ3g");
-        assert_eq!(read_partition_metadata(dir.path()).unwrap(), Some(id));
+        assert_eq!(read_partition_metadata(&OsDisk, dir.path()).unwrap(), Some(id));
         std::fs::write(dir.path().join("partition.metadata"), "version: 1\n").unwrap();
-        assert!(read_partition_metadata(dir.path()).is_err());
+        assert!(read_partition_metadata(&OsDisk, dir.path()).is_err());
     }
 
     #[test]
     fn a_clean_shutdown_counts_once() {
         let dir = tempfile::tempdir().unwrap();
-        assert_eq!(take_clean_shutdown(dir.path()).unwrap(), Shutdown::Unclean);
-        write_clean_shutdown(dir.path(), 12).unwrap();
+        assert_eq!(take_clean_shutdown(&OsDisk, dir.path()).unwrap(), Shutdown::Unclean);
+        write_clean_shutdown(&OsDisk, dir.path(), 12).unwrap();
         let text = std::fs::read_to_string(dir.path().join(".kafka_cleanshutdown")).unwrap();
         assert_eq!(text, r#"{"version":0,"brokerEpoch":12}"#);
-        assert_eq!(take_clean_shutdown(dir.path()).unwrap(), Shutdown::Clean(Some(12)));
-        assert_eq!(take_clean_shutdown(dir.path()).unwrap(), Shutdown::Unclean);
+        assert_eq!(
+            take_clean_shutdown(&OsDisk, dir.path()).unwrap(),
+            Shutdown::Clean(Some(12))
+        );
+        assert_eq!(take_clean_shutdown(&OsDisk, dir.path()).unwrap(), Shutdown::Unclean);
         std::fs::write(dir.path().join(".kafka_cleanshutdown"), "").unwrap();
-        assert_eq!(take_clean_shutdown(dir.path()).unwrap(), Shutdown::Clean(None));
+        assert_eq!(take_clean_shutdown(&OsDisk, dir.path()).unwrap(), Shutdown::Clean(None));
     }
 }

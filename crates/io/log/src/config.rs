@@ -1,7 +1,10 @@
 //! Settings: [`LogConfig`] per topic, changeable at any time; [`ManagerConfig`] for all logs of a node.
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use klamm_records::{Codec, Compression, TimestampType};
+
+use crate::disk::{Disk, OsDisk};
 
 /// `cleanup.policy`: what happens to old records. Both may be set; neither keeps everything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,6 +119,11 @@ pub struct ManagerConfig {
     pub max_open_files: usize,
     /// Where the random ids of directories come from.
     pub seed: u64,
+    /// The disk that the directories are on.
+    pub disk: Arc<dyn Disk>,
+    /// Background flushes are part of [`LogManager::tick`](crate::LogManager::tick) instead of having a thread: for
+    /// simulations, in which everything happens in the order of the calls.
+    pub flush_in_tick: bool,
 }
 
 impl ManagerConfig {
@@ -134,6 +142,8 @@ impl ManagerConfig {
             background_flush_ms: 5_000,
             max_open_files: 1_000,
             seed,
+            disk: Arc::new(OsDisk),
+            flush_in_tick: false,
         }
     }
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, fcntl_lock};
 
+use crate::disk::{Disk, Lock};
 use crate::error::StorageError;
 
 /// Why a directory could not be locked.
@@ -28,48 +29,55 @@ pub struct DirLock {
 }
 
 impl DirLock {
-    /// Locks `dir` or says that somebody else has.
+    /// Locks `dir`; [`io::ErrorKind::ResourceBusy`] when somebody else has.
     ///
     /// Two locks are taken: one that other nodes in this process see (`flock`), and the one that Java takes (`fcntl`), so
     /// that a Kafka broker and this node refuse each other too.
-    pub fn acquire(dir: &Path) -> Result<Self, LockError> {
-        let path = dir.join(".lock");
-        let failed = |error: io::Error| StorageError::io("lock", &path, error);
+    pub fn acquire(dir: &Path) -> io::Result<Self> {
         let file = OpenOptions::new()
             .read(true)
             .write(true)
             .create(true)
             .truncate(false)
-            .open(&path)
-            .map_err(failed)?;
-        let in_use = || LockError::InUse { dir: dir.to_owned() };
+            .open(dir.join(".lock"))?;
         match file.try_lock() {
             Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(in_use()),
-            Err(TryLockError::Error(error)) => return Err(failed(error).into()),
+            Err(TryLockError::WouldBlock) => return Err(io::ErrorKind::ResourceBusy.into()),
+            Err(TryLockError::Error(error)) => return Err(error),
         }
         match fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => Ok(Self { _file: file }),
-            Err(rustix::io::Errno::ACCESS | rustix::io::Errno::AGAIN) => Err(in_use()),
-            Err(error) => Err(failed(error.into()).into()),
+            Err(rustix::io::Errno::ACCESS | rustix::io::Errno::AGAIN) => Err(io::ErrorKind::ResourceBusy.into()),
+            Err(error) => Err(error.into()),
         }
     }
+}
+
+impl Lock for DirLock {}
+
+/// Locks a directory of `disk`.
+pub(crate) fn lock(disk: &dyn Disk, dir: &Path) -> Result<Box<dyn Lock>, LockError> {
+    disk.lock(dir).map_err(|error| match error.kind() {
+        io::ErrorKind::ResourceBusy => LockError::InUse { dir: dir.to_owned() },
+        _ => StorageError::io("lock", &dir.join(".lock"), error).into(),
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::disk::OsDisk;
 
     #[test]
     fn a_directory_has_one_owner_at_a_time() {
         let dir = tempfile::tempdir().unwrap();
         let first = DirLock::acquire(dir.path()).unwrap();
-        assert!(matches!(DirLock::acquire(dir.path()), Err(LockError::InUse { .. })));
+        assert!(matches!(lock(&OsDisk, dir.path()), Err(LockError::InUse { .. })));
         drop(first);
         DirLock::acquire(dir.path()).unwrap();
         let missing = dir.path().join("missing");
         assert!(matches!(
-            DirLock::acquire(&missing),
+            lock(&OsDisk, &missing),
             Err(LockError::Storage(StorageError::Io { .. }))
         ));
     }

@@ -1,34 +1,112 @@
-//! Every touch of the file system goes through here: about a dozen functions, so that a fake disk can take their place.
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, IoSlice, Write};
-use std::os::unix::fs::FileExt;
+//! Every touch of the file system goes through here, so that a fake disk can take its place.
+//!
+//! [`Disk`] and [`DiskFile`] are what an operating system offers, as little of it as the log needs; the functions below make
+//! of them what the log asks for: whole reads and writes, errors that name the file, files that are replaced atomically.
+//!
+//! What a disk promises, and what the log may therefore not assume: a write is in other handles' sight at once, but survives
+//! a power cut only after `sync` of its file; a creation, rename or removal survives only after `sync_dir` of the directory
+//! that the name is in. Without that any subset of them may survive, in any order.
+use std::fmt::Debug;
+use std::fs::File;
+use std::io::{self, IoSlice};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::error::{Result, StorageError};
 
-/// Opens an existing file to read and write.
-pub(crate) fn open(path: &Path) -> Result<File> {
-    OpenOptions::new()
-        .read(true)
-        .write(true)
-        .open(path)
-        .map_err(|e| StorageError::io("open", path, e))
+mod os;
+
+pub use os::OsDisk;
+
+/// A file system.
+pub trait Disk: Debug + Send + Sync {
+    /// Opens an existing file to read and write.
+    fn open(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>>;
+    /// Creates an empty file, or empties the one that is there.
+    fn create(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>>;
+    /// Creates a directory and its missing parents; one that exists is fine.
+    fn create_dir(&self, path: &Path) -> io::Result<()>;
+    /// Renames a file or directory, over a file that is there.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// Removes a file.
+    fn remove_file(&self, path: &Path) -> io::Result<()>;
+    /// Removes an empty directory.
+    fn remove_dir(&self, path: &Path) -> io::Result<()>;
+    /// Makes creations, renames and removals in a directory durable.
+    fn sync_dir(&self, path: &Path) -> io::Result<()>;
+    /// Lists a directory, unsorted. Names that are not UTF-8 are none of Kafka's and are left out.
+    fn list(&self, path: &Path) -> io::Result<Vec<DirEntry>>;
+    /// Looks at a file that may not be open.
+    fn inspect(&self, path: &Path) -> io::Result<Inspected>;
+    /// Locks a directory for one owner until what is returned is dropped; [`io::ErrorKind::ResourceBusy`] when another has it.
+    fn lock(&self, dir: &Path) -> io::Result<Box<dyn Lock>>;
+    /// Size of the file system that holds `path` and what of it is free for the node, in bytes, if that can be told.
+    fn space(&self, path: &Path) -> Option<Space>;
 }
 
-/// Creates an empty file, or empties the one that is there.
-pub(crate) fn create(path: &Path) -> Result<()> {
-    File::create(path)
+/// An open file, to read and write at positions.
+pub trait DiskFile: Debug + Send + Sync {
+    /// Reads up to the buffer's length; 0 only at the end of the file.
+    fn read_at(&self, buffer: &mut [u8], position: u64) -> io::Result<usize>;
+    /// Writes some of the bytes, the first ones; a gap before `position` becomes zeros.
+    fn write_at(&self, bytes: &[IoSlice<'_>], position: u64) -> io::Result<usize>;
+    /// Makes the file's bytes and length durable. After a failure the kernel may have dropped what it could not write.
+    fn sync(&self) -> io::Result<()>;
+    /// Cuts the file or lengthens it with zeros.
+    fn set_len(&self, len: u64) -> io::Result<()>;
+    /// Length in bytes.
+    fn size(&self) -> io::Result<u64>;
+    /// The operating system's file behind it, to send from without reading it; `None` of a fake disk.
+    fn os_file(&self) -> Option<Arc<File>>;
+}
+
+/// A directory is locked while this lives.
+pub trait Lock: Debug + Send + Sync {}
+
+/// Room on a file system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Space {
+    /// All of it.
+    pub total_bytes: u64,
+    /// Free for the node.
+    pub usable_bytes: u64,
+}
+
+/// What a directory holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DirEntry {
+    /// Without the directory.
+    pub name: String,
+    /// A directory, not a file.
+    pub is_dir: bool,
+}
+
+/// A file from outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Inspected {
+    /// Length in bytes.
+    pub len: u64,
+    /// Time of the last change, in milliseconds since the epoch.
+    pub modified_ms: i64,
+}
+
+pub(crate) fn open(disk: &dyn Disk, path: &Path) -> Result<Arc<dyn DiskFile>> {
+    disk.open(path).map_err(|e| StorageError::io("open", path, e))
+}
+
+pub(crate) fn create(disk: &dyn Disk, path: &Path) -> Result<()> {
+    disk.create(path)
         .map(drop)
         .map_err(|e| StorageError::io("create", path, e))
 }
 
-/// Creates a directory and its missing parents; one that exists is fine.
-pub(crate) fn create_dir(path: &Path) -> Result<()> {
-    fs::create_dir_all(path).map_err(|e| StorageError::io("create directory", path, e))
+pub(crate) fn create_dir(disk: &dyn Disk, path: &Path) -> Result<()> {
+    disk.create_dir(path)
+        .map_err(|e| StorageError::io("create directory", path, e))
 }
 
 /// Fills `buffer` from `position` on and says how much there was: less than asked for only at the end of the file.
-pub(crate) fn read_at(file: &File, path: &Path, buffer: &mut [u8], position: u64) -> Result<usize> {
+pub(crate) fn read_at(file: &dyn DiskFile, path: &Path, buffer: &mut [u8], position: u64) -> Result<usize> {
     let mut done = 0;
     while done < buffer.len() {
         match file.read_at(&mut buffer[done..], position + done as u64) {
@@ -42,7 +120,7 @@ pub(crate) fn read_at(file: &File, path: &Path, buffer: &mut [u8], position: u64
 }
 
 /// Writes `head` and then `body` at `position`, without joining them in memory first.
-pub(crate) fn write_at(file: &File, path: &Path, head: &[u8], body: &[u8], position: u64) -> Result<()> {
+pub(crate) fn write_at(file: &dyn DiskFile, path: &Path, head: &[u8], body: &[u8], position: u64) -> Result<()> {
     let total = head.len() + body.len();
     let mut done = 0;
     while done < total {
@@ -51,123 +129,97 @@ pub(crate) fn write_at(file: &File, path: &Path, head: &[u8], body: &[u8], posit
         } else {
             [IoSlice::new(&body[done - head.len()..]), IoSlice::new(&[])]
         };
-        match rustix::io::pwritev(file, &rest, position + done as u64) {
+        match file.write_at(&rest, position + done as u64) {
             Ok(0) => return Err(StorageError::io("write", path, io::ErrorKind::WriteZero.into())),
             Ok(n) => done += n,
-            Err(rustix::io::Errno::INTR) => {}
-            Err(e) => return Err(StorageError::io("write", path, e.into())),
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(StorageError::io("write", path, e)),
         }
     }
     Ok(())
 }
 
 /// Makes a file's bytes durable. A failure means that the kernel may have dropped what it could not write.
-pub(crate) fn sync(file: &File, path: &Path) -> Result<()> {
-    file.sync_data().map_err(|e| StorageError::io("sync", path, e))
+pub(crate) fn sync(file: &dyn DiskFile, path: &Path) -> Result<()> {
+    file.sync().map_err(|e| StorageError::io("sync", path, e))
 }
 
-/// Makes creations, renames and removals in a directory durable.
-pub(crate) fn sync_dir(path: &Path) -> Result<()> {
-    File::open(path)
-        .and_then(|dir| dir.sync_all())
-        .map_err(|e| StorageError::io("sync", path, e))
+pub(crate) fn sync_dir(disk: &dyn Disk, path: &Path) -> Result<()> {
+    disk.sync_dir(path).map_err(|e| StorageError::io("sync", path, e))
 }
 
-/// Cuts a file or lengthens it with zeros.
-pub(crate) fn set_len(file: &File, path: &Path, len: u64) -> Result<()> {
+pub(crate) fn set_len(file: &dyn DiskFile, path: &Path, len: u64) -> Result<()> {
     file.set_len(len).map_err(|e| StorageError::io("truncate", path, e))
 }
 
-/// Length of an open file in bytes.
-pub(crate) fn len(file: &File, path: &Path) -> Result<u64> {
-    Ok(file.metadata().map_err(|e| StorageError::io("inspect", path, e))?.len())
+pub(crate) fn len(file: &dyn DiskFile, path: &Path) -> Result<u64> {
+    file.size().map_err(|e| StorageError::io("inspect", path, e))
 }
 
 /// Renames a file or directory; the directory above still needs [`sync_dir`].
-pub(crate) fn rename(from: &Path, to: &Path) -> Result<()> {
-    fs::rename(from, to).map_err(|e| StorageError::io("rename", from, e))
+pub(crate) fn rename(disk: &dyn Disk, from: &Path, to: &Path) -> Result<()> {
+    disk.rename(from, to).map_err(|e| StorageError::io("rename", from, e))
 }
 
 /// Removes a file; one that is gone already is fine.
-pub(crate) fn remove_file(path: &Path) -> Result<()> {
-    match fs::remove_file(path) {
+pub(crate) fn remove_file(disk: &dyn Disk, path: &Path) -> Result<()> {
+    match disk.remove_file(path) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => Err(StorageError::io("remove", path, e)),
         _ => Ok(()),
     }
 }
 
 /// Removes an empty directory; one that is gone already is fine.
-pub(crate) fn remove_dir(path: &Path) -> Result<()> {
-    match fs::remove_dir(path) {
+pub(crate) fn remove_dir(disk: &dyn Disk, path: &Path) -> Result<()> {
+    match disk.remove_dir(path) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => Err(StorageError::io("remove", path, e)),
         _ => Ok(()),
     }
 }
 
-/// What a directory holds.
-#[derive(Debug)]
-pub(crate) struct DirEntry {
-    pub(crate) name: String,
-    pub(crate) is_dir: bool,
+pub(crate) fn list(disk: &dyn Disk, path: &Path) -> Result<Vec<DirEntry>> {
+    disk.list(path).map_err(|e| StorageError::io("list", path, e))
 }
 
-/// Lists a directory, unsorted. Names that are not UTF-8 are none of Kafka's and are left out.
-pub(crate) fn list(path: &Path) -> Result<Vec<DirEntry>> {
-    let failed = |e| StorageError::io("list", path, e);
-    let mut entries = Vec::new();
-    for entry in fs::read_dir(path).map_err(failed)? {
-        let entry = entry.map_err(failed)?;
-        let is_dir = entry.file_type().map_err(failed)?.is_dir();
-        if let Ok(name) = entry.file_name().into_string() {
-            entries.push(DirEntry { name, is_dir });
-        }
-    }
-    Ok(entries)
-}
-
-/// Length in bytes and time of last change in milliseconds of a file that may not be open.
-pub(crate) fn inspect(path: &Path) -> Result<(u64, i64)> {
-    let metadata = fs::metadata(path).map_err(|e| StorageError::io("inspect", path, e))?;
-    let modified = metadata
-        .modified()
-        .ok()
-        .and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok());
-    Ok((metadata.len(), modified.map_or(0, |since| since.as_millis() as i64)))
+pub(crate) fn inspect(disk: &dyn Disk, path: &Path) -> Result<Inspected> {
+    disk.inspect(path).map_err(|e| StorageError::io("inspect", path, e))
 }
 
 /// Reads a whole (small) file; `None` when there is none.
-pub(crate) fn read_file(path: &Path) -> Result<Option<Vec<u8>>> {
-    match fs::read(path) {
-        Ok(bytes) => Ok(Some(bytes)),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(e) => Err(StorageError::io("read", path, e)),
-    }
+pub(crate) fn read_file(disk: &dyn Disk, path: &Path) -> Result<Option<Vec<u8>>> {
+    let file = match disk.open(path) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        file => file.map_err(|e| StorageError::io("read", path, e))?,
+    };
+    let mut bytes = vec![0; len(&*file, path)? as usize];
+    let read = read_at(&*file, path, &mut bytes, 0)?;
+    bytes.truncate(read);
+    Ok(Some(bytes))
 }
 
 /// Puts `bytes` in the place of the file at `path` so that a crash leaves either the old or the new content, whole:
 /// write beside it (`.tmp`), sync, rename over it, sync the directory.
-pub(crate) fn replace_file(path: &Path, bytes: &[u8]) -> Result<()> {
-    let beside = write_beside(path, bytes, true)?;
-    rename(&beside, path)?;
-    sync_dir(path.parent().expect("a file inside a directory"))
+pub(crate) fn replace_file(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> Result<()> {
+    let (beside, file) = write_beside(disk, path, bytes)?;
+    sync(&*file, &beside)?;
+    rename(disk, &beside, path)?;
+    sync_dir(disk, path.parent().expect("a file inside a directory"))
 }
 
 /// As [`replace_file`] but without the syncs: atomic for other processes and for a killed one, not for a power cut.
 /// Only for files whose content carries its own check and can be rebuilt.
-pub(crate) fn replace_file_unsynced(path: &Path, bytes: &[u8]) -> Result<()> {
-    let beside = write_beside(path, bytes, false)?;
-    rename(&beside, path)
+pub(crate) fn replace_file_unsynced(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> Result<()> {
+    let (beside, _) = write_beside(disk, path, bytes)?;
+    rename(disk, &beside, path)
 }
 
-fn write_beside(path: &Path, bytes: &[u8], sync: bool) -> Result<PathBuf> {
+fn write_beside(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> Result<(PathBuf, Arc<dyn DiskFile>)> {
     let mut beside = path.as_os_str().to_owned();
     beside.push(".tmp");
     let beside = PathBuf::from(beside);
-    let failed = |e| StorageError::io("write", &beside, e);
-    let mut file = File::create(&beside).map_err(failed)?;
-    file.write_all(bytes).map_err(failed)?;
-    if sync {
-        file.sync_all().map_err(|e| StorageError::io("sync", &beside, e))?;
-    }
-    Ok(beside)
+    let file = disk
+        .create(&beside)
+        .map_err(|e| StorageError::io("write", &beside, e))?;
+    write_at(&*file, &beside, bytes, &[], 0)?;
+    Ok((beside, file))
 }

@@ -5,12 +5,11 @@
 //! A file with unsynced writes keeps its handle, because an error of writeback is reported to handles that were open when
 //! it happened, and a handle opened later may never hear of it.
 use std::collections::VecDeque;
-use std::fs::File;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
-use crate::disk;
+use crate::disk::{self, Disk, DiskFile};
 use crate::error::Result;
 
 /// Files looked at for closing whenever one is opened above the limit.
@@ -19,6 +18,8 @@ const LOOKS_PER_OPEN: usize = 8;
 /// The shared limit of open files.
 #[derive(Debug)]
 pub(crate) struct FileCache {
+    /// Where the files are.
+    disk: Arc<dyn Disk>,
     limit: usize,
     open: AtomicUsize,
     clock: Mutex<VecDeque<Weak<Slot>>>,
@@ -28,7 +29,7 @@ pub(crate) struct FileCache {
 #[derive(Debug)]
 pub(crate) struct Slot {
     cache: Arc<FileCache>,
-    handle: Mutex<Option<Arc<File>>>,
+    handle: Mutex<Option<Arc<dyn DiskFile>>>,
     used: AtomicBool,
     /// Writes so far, and how many of them the last sync covered.
     written: AtomicU64,
@@ -40,8 +41,9 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl FileCache {
-    pub(crate) fn new(limit: usize) -> Arc<Self> {
+    pub(crate) fn new(disk: Arc<dyn Disk>, limit: usize) -> Arc<Self> {
         Arc::new(Self {
+            disk,
             limit,
             open: AtomicUsize::new(0),
             clock: Mutex::default(),
@@ -56,6 +58,11 @@ impl FileCache {
             written: AtomicU64::new(0),
             synced: AtomicU64::new(0),
         })
+    }
+
+    /// Where the files are.
+    pub(crate) fn disk(&self) -> &dyn Disk {
+        &*self.disk
     }
 
     /// How many handles are open now.
@@ -89,12 +96,12 @@ impl FileCache {
 impl Slot {
     /// The open file; `path` is asked for only when it has to be opened. A missing file is an error: whoever begins a file
     /// creates it, so that a reader that comes late never brings a removed one back.
-    pub(crate) fn file(self: &Arc<Self>, path: impl FnOnce() -> PathBuf) -> Result<Arc<File>> {
+    pub(crate) fn file(self: &Arc<Self>, path: impl FnOnce() -> PathBuf) -> Result<Arc<dyn DiskFile>> {
         self.used.store(true, Ordering::Relaxed);
         if let Some(file) = &*locked(&self.handle) {
             return Ok(Arc::clone(file));
         }
-        let opened = Arc::new(disk::open(&path())?);
+        let opened = disk::open(&*self.cache.disk, &path())?;
         {
             let mut handle = locked(&self.handle);
             if let Some(file) = &*handle {
@@ -104,6 +111,11 @@ impl Slot {
         }
         self.cache.opened(self);
         Ok(opened)
+    }
+
+    /// Where the file is.
+    pub(crate) fn disk(&self) -> &dyn Disk {
+        self.cache.disk()
     }
 
     /// Tells of a write, before it is made: from now to the next sync the handle is not closed by the cache.
@@ -135,7 +147,8 @@ impl Slot {
         }
     }
 
-    fn is_dirty(&self) -> bool {
+    /// Whether there are writes that no sync covers yet.
+    pub(crate) fn is_dirty(&self) -> bool {
         self.synced.load(Ordering::Acquire) < self.written.load(Ordering::Acquire)
     }
 
@@ -162,18 +175,19 @@ impl Drop for Slot {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::disk::OsDisk;
 
     #[test]
     fn no_more_than_the_limit_stay_open_and_closed_ones_come_back() {
         let dir = tempfile::tempdir().unwrap();
-        let cache = FileCache::new(3);
+        let cache = FileCache::new(Arc::new(OsDisk), 3);
         let slots: Vec<_> = (0..10).map(|_| cache.slot()).collect();
         assert!(slots[0].file(|| dir.path().join("0")).unwrap_err().is_not_found());
-        (0..10).for_each(|i| disk::create(&dir.path().join(format!("{i}"))).unwrap());
+        (0..10).for_each(|i| disk::create(&OsDisk, &dir.path().join(format!("{i}"))).unwrap());
         for round in 0..3 {
             for (i, slot) in slots.iter().enumerate() {
                 let file = slot.file(|| dir.path().join(format!("{i}"))).unwrap();
-                disk::write_at(&file, dir.path(), &[round], &[], u64::from(round)).unwrap();
+                disk::write_at(&*file, dir.path(), &[round], &[], u64::from(round)).unwrap();
                 assert!(cache.open_files() <= 3);
             }
         }
@@ -185,10 +199,10 @@ mod tests {
     #[test]
     fn a_file_with_unsynced_writes_is_not_closed() {
         let dir = tempfile::tempdir().unwrap();
-        let cache = FileCache::new(1);
+        let cache = FileCache::new(Arc::new(OsDisk), 1);
         let (dirty, other) = (cache.slot(), cache.slot());
         for name in ["dirty", "other", "third"] {
-            disk::create(&dir.path().join(name)).unwrap();
+            disk::create(&OsDisk, &dir.path().join(name)).unwrap();
         }
         dirty.file(|| dir.path().join("dirty")).unwrap();
         dirty.writes();

@@ -50,9 +50,7 @@ impl FlushQueue {
         let mut round = Vec::new();
         while let Some(log) = self.next() {
             if let Some(log) = log.upgrade() {
-                if let Err(error) = log.flush_asked_for() {
-                    tracing::warn!(partition = %log.topic_partition(), %error, "background flush failed");
-                }
+                flush(&log);
                 round.push(log);
             }
             if round.len() >= ROUND || self.lock().waiting.is_empty() {
@@ -62,6 +60,16 @@ impl FlushQueue {
         }
     }
 
+    /// Flushes what is asked for by now and returns whom.
+    pub(crate) fn run_waiting(&self) -> Vec<Arc<Log>> {
+        let waiting = std::mem::take(&mut self.lock().waiting);
+        let logs: Vec<_> = waiting.iter().filter_map(Weak::upgrade).collect();
+        for log in &logs {
+            flush(log);
+        }
+        logs
+    }
+
     /// The next log, waited for; `None` when stopped.
     fn next(&self) -> Option<Weak<Log>> {
         let mut state = self.lock();
@@ -69,5 +77,11 @@ impl FlushQueue {
             state = self.changed.wait(state).expect("no panic while the queue is changed");
         }
         if state.stopped { None } else { state.waiting.pop_front() }
+    }
+}
+
+fn flush(log: &Log) {
+    if let Err(error) = log.flush_asked_for() {
+        tracing::warn!(partition = %log.topic_partition(), %error, "background flush failed");
     }
 }

@@ -174,7 +174,7 @@ impl<E: Entry> Index<E> {
         }
         let file = self.slot.file(&path)?;
         self.slot.writes();
-        disk::write_at(&file, &path(), &bytes, &[], at)?;
+        disk::write_at(&*file, &path(), &bytes, &[], at)?;
         if let Some(state) = &mut *self.lock() {
             state.unwritten -= written;
             let spare = state.tail.len().saturating_sub(TAIL.max(state.unwritten));
@@ -188,10 +188,15 @@ impl<E: Entry> Index<E> {
         self.slot.sync(path)
     }
 
+    /// Has the next sync reach the disk whatever this process has written.
+    pub(crate) fn assume_unsynced(&self) {
+        self.slot.writes();
+    }
+
     /// Gives back memory and handle of an index that is not written to for now.
     pub(crate) fn release(&self) {
         let mut state = self.lock();
-        if state.as_ref().is_some_and(|state| state.unwritten == 0) {
+        if state.as_ref().is_none_or(|state| state.unwritten == 0) {
             *state = None;
             self.slot.release();
         }
@@ -202,10 +207,11 @@ impl<E: Entry> Index<E> {
         self.write_out(&path)?;
         let file = self.slot.file(&path)?;
         let count = self.count(&path)?;
+        self.slot.writes();
         let kept = self
             .read_entries(&path, 0, count)?
             .partition_point(|entry| entry.offset() < offset);
-        disk::set_len(&file, &path(), (kept * E::SIZE) as u64)?;
+        disk::set_len(&*file, &path(), (kept * E::SIZE) as u64)?;
         *self.lock() = None;
         Ok(())
     }
@@ -214,10 +220,11 @@ impl<E: Entry> Index<E> {
     pub(crate) fn trim(&self, path: impl Fn() -> PathBuf) -> Result<()> {
         let len = u64::from(self.count(&path)?) * E::SIZE as u64;
         let file = self.slot.file(&path)?;
-        if disk::len(&file, &path())? == len {
+        if disk::len(&*file, &path())? == len {
             Ok(())
         } else {
-            disk::set_len(&file, &path(), len)
+            self.slot.writes();
+            disk::set_len(&*file, &path(), len)
         }
     }
 
@@ -236,7 +243,7 @@ impl<E: Entry> Index<E> {
 
     fn load(&self, path: &impl Fn() -> PathBuf) -> Result<State<E>> {
         let file = self.slot.file(path)?;
-        let mut end = (disk::len(&file, &path())? / E::SIZE as u64) as u32;
+        let mut end = (disk::len(&*file, &path())? / E::SIZE as u64) as u32;
         let mut last = None;
         if end > 0 {
             let entry = self.read_entry(path, end - 1)?;
@@ -300,7 +307,7 @@ impl<E: Entry> Index<E> {
     fn read_entries(&self, path: &impl Fn() -> PathBuf, from: u32, count: u32) -> Result<Vec<E>> {
         let mut bytes = vec![0; count as usize * E::SIZE];
         let file = self.slot.file(path)?;
-        let read = disk::read_at(&file, Path::new(&path()), &mut bytes, u64::from(from) * E::SIZE as u64)?;
+        let read = disk::read_at(&*file, Path::new(&path()), &mut bytes, u64::from(from) * E::SIZE as u64)?;
         Ok(bytes[..read]
             .chunks_exact(E::SIZE)
             .map(|entry| E::decode(entry, self.base_offset))
@@ -311,6 +318,7 @@ impl<E: Entry> Index<E> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::disk::OsDisk;
 
     fn entry(i: i64) -> OffsetPosition {
         OffsetPosition {
@@ -323,8 +331,8 @@ mod tests {
     fn lookups_find_the_entry_below_in_memory_and_in_the_file() {
         let dir = tempfile::tempdir().unwrap();
         let path = || dir.path().join("i.index");
-        disk::create(&path()).unwrap();
-        let cache = FileCache::new(10);
+        disk::create(&OsDisk, &path()).unwrap();
+        let cache = FileCache::new(Arc::new(OsDisk), 10);
         let index = Index::<OffsetPosition>::new(100, &cache);
         assert_eq!(index.lookup(path, 1_000).unwrap(), None);
         for i in 1..=3_000 {
@@ -352,8 +360,8 @@ mod tests {
     fn the_file_is_kafkas_and_may_end_in_zeros() {
         let dir = tempfile::tempdir().unwrap();
         let path = || dir.path().join("i.timeindex");
-        disk::create(&path()).unwrap();
-        let cache = FileCache::new(10);
+        disk::create(&OsDisk, &path()).unwrap();
+        let cache = FileCache::new(Arc::new(OsDisk), 10);
         let index = Index::<TimestampOffset>::new(7, &cache);
         index
             .append(
@@ -411,8 +419,8 @@ mod tests {
     fn truncation_drops_what_lies_at_or_above_the_offset() {
         let dir = tempfile::tempdir().unwrap();
         let path = || dir.path().join("i.index");
-        disk::create(&path()).unwrap();
-        let index = Index::<OffsetPosition>::new(100, &FileCache::new(10));
+        disk::create(&OsDisk, &path()).unwrap();
+        let index = Index::<OffsetPosition>::new(100, &FileCache::new(Arc::new(OsDisk), 10));
         for i in 1..=400 {
             index.append(path, entry(i)).unwrap();
         }

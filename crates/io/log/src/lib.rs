@@ -7,7 +7,7 @@
 mod checkpoint;
 mod config;
 mod dir_lock;
-mod disk;
+pub mod disk;
 mod epochs;
 mod error;
 mod file_cache;

@@ -87,6 +87,8 @@ struct Writer {
     /// A segment was created since the directory was synced.
     dir_dirty: bool,
     unflushed_records: i64,
+    /// Segments that retention has taken out of the list and whose files still have their names. Ascending.
+    retired: Vec<Arc<Segment>>,
 }
 
 /// The active segment's state that no file holds.
@@ -216,8 +218,11 @@ impl Log {
             return Ok(current == topic_id);
         }
         self.log_dir.check()?;
-        self.log_dir
-            .watch(checkpoint::write_partition_metadata(&self.dir(), topic_id))?;
+        self.log_dir.watch(checkpoint::write_partition_metadata(
+            self.log_dir.disk(),
+            &self.dir(),
+            topic_id,
+        ))?;
         self.writer().dir_dirty = true;
         *current = Some(topic_id);
         Ok(true)

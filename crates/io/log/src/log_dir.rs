@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use klamm_records::Scratch;
 
-use crate::disk;
+use crate::disk::{self, Disk};
 use crate::error::{Result, StorageError};
 use crate::file_cache::FileCache;
 use crate::flusher::FlushQueue;
@@ -27,9 +27,14 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(max_open_files: usize, background_flush_bytes: u64, producer_id_expiration_ms: i64) -> Arc<Self> {
+    pub(crate) fn new(
+        disk: Arc<dyn Disk>,
+        max_open_files: usize,
+        background_flush_bytes: u64,
+        producer_id_expiration_ms: i64,
+    ) -> Arc<Self> {
         Arc::new(Self {
-            files: FileCache::new(max_open_files),
+            files: FileCache::new(disk, max_open_files),
             flush_queue: FlushQueue::default(),
             background_flush_bytes,
             producer_id_expiration_ms,
@@ -81,6 +86,11 @@ impl LogDir {
         })
     }
 
+    /// The disk that the directory is on.
+    pub(crate) fn disk(&self) -> &dyn Disk {
+        self.shared.files.disk()
+    }
+
     /// Fails when the directory is offline.
     pub(crate) fn check(&self) -> Result<()> {
         match self.offline.get() {
@@ -117,7 +127,7 @@ impl LogDir {
     /// Makes the partitions' directories durable, if one was created since the last time.
     pub(crate) fn sync_new_partitions(&self) -> Result<()> {
         if self.created.swap(false, Ordering::AcqRel) {
-            disk::sync_dir(&self.path).inspect_err(|_| self.has_new_partition())?;
+            disk::sync_dir(self.disk(), &self.path).inspect_err(|_| self.has_new_partition())?;
         }
         Ok(())
     }
@@ -148,8 +158,8 @@ impl LogDir {
             };
             budget -= 1;
             if due.path.extension().is_some_and(|extension| extension == "deleted") {
-                self.watch(disk::remove_file(&due.path))?;
-            } else if !self.watch(remove_some(&due.path, &mut budget))? {
+                self.watch(disk::remove_file(self.disk(), &due.path))?;
+            } else if !self.watch(remove_some(self.disk(), &due.path, &mut budget))? {
                 self.doom(due.path, due.at_ms);
             }
         }
@@ -157,8 +167,8 @@ impl LogDir {
 }
 
 /// Removes files of a directory, and the directory when it is empty; `false` when files are left.
-fn remove_some(dir: &Path, budget: &mut usize) -> Result<bool> {
-    let entries = match disk::list(dir) {
+fn remove_some(disk: &dyn Disk, dir: &Path, budget: &mut usize) -> Result<bool> {
+    let entries = match disk::list(disk, dir) {
         Err(error) if error.is_not_found() => return Ok(true),
         entries => entries?,
     };
@@ -167,8 +177,8 @@ fn remove_some(dir: &Path, budget: &mut usize) -> Result<bool> {
             return Ok(false);
         }
         *budget -= 1;
-        disk::remove_file(&dir.join(&entry.name))?;
+        disk::remove_file(disk, &dir.join(&entry.name))?;
     }
-    disk::remove_dir(dir)?;
+    disk::remove_dir(disk, dir)?;
     Ok(true)
 }

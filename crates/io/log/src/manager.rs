@@ -2,7 +2,7 @@
 mod open;
 mod tick;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
@@ -15,8 +15,7 @@ use crate::checkpoint::{
     self, LOG_START_OFFSET_CHECKPOINT, Offsets, RECOVERY_POINT_CHECKPOINT, REPLICATION_OFFSET_CHECKPOINT,
 };
 use crate::config::{LogConfig, ManagerConfig};
-use crate::dir_lock::DirLock;
-use crate::disk;
+use crate::disk::{self, Lock};
 use crate::error::{Result, StorageError};
 use crate::log::{Log, LogStart};
 use crate::log_dir::{LogDir, Shared};
@@ -54,9 +53,12 @@ struct Dir {
     dir: Arc<LogDir>,
     directory_id: Option<Uuid>,
     /// `None`: could not be locked or read at start; offline.
-    _lock: Option<DirLock>,
+    _lock: Option<Box<dyn Lock>>,
     /// Checkpoint lines of partitions that could not be opened: they must still be there when they can.
     unopened: BTreeMap<TopicPartition, LogStart>,
+    /// Partitions that are not here any more but perhaps still in the checkpoints on disk: a new log of that name must not
+    /// be taken for the old one, whose offsets were others.
+    gone: Mutex<BTreeSet<TopicPartition>>,
     /// When the recovery points were last written. Held while a checkpoint of this directory is.
     recovery_points_written: Mutex<Option<Instant>>,
     /// Flushes have moved recovery points since.
@@ -109,8 +111,11 @@ impl LogManager {
             return Ok(log);
         }
         let dir = self.inner.directory_for_new_log(directory)?;
+        if dir.gone.lock().expect(UNPOISONED).contains(partition) {
+            self.inner.write_checkpoints(dir)?;
+        }
         let path = dir.dir.path.join(partition.to_string());
-        let created = disk::create_dir(&path).and_then(|()| {
+        let created = disk::create_dir(dir.dir.disk(), &path).and_then(|()| {
             Log::open(
                 Arc::clone(&dir.dir),
                 path,
@@ -137,7 +142,10 @@ impl LogManager {
     pub fn delete(&self, partition: &TopicPartition, now_ms: i64) -> Result<bool, StorageError> {
         let _changing = self.inner.changing.lock().expect(UNPOISONED);
         match self.inner.take(partition) {
-            Some(log) => log.delete(self.inner.unique(), now_ms).map(|()| true),
+            Some(log) => {
+                self.inner.note_gone(&log);
+                log.delete(self.inner.unique(), now_ms).map(|()| true)
+            }
             None => Ok(false),
         }
     }
@@ -147,18 +155,23 @@ impl LogManager {
     pub fn set_aside(&self, partition: &TopicPartition) -> Result<bool, StorageError> {
         let _changing = self.inner.changing.lock().expect(UNPOISONED);
         match self.inner.take(partition) {
-            Some(log) => log.set_aside(self.inner.unique()).map(|()| true),
+            Some(log) => {
+                self.inner.note_gone(&log);
+                log.set_aside(self.inner.unique()).map(|()| true)
+            }
             None => Ok(false),
         }
     }
 
-    /// Truncates a log and puts its lower recovery point on disk before anything else is appended.
+    /// Puts the lower recovery point and log start of a log on disk, and then truncates it.
     pub fn truncate_to(&self, log: &Log, offset: i64, now_ms: i64) -> Result<bool, StorageError> {
-        let truncated = log.truncate_to(offset, now_ms)?;
-        if truncated && let Some(dir) = self.inner.dirs.iter().find(|dir| dir.dir.path == log.log_dir()) {
+        if log.prepare_truncation(offset)?
+            && let Some(dir) = self.inner.dirs.iter().find(|dir| dir.dir.path == log.log_dir())
+        {
             self.inner.write_recovery_points(dir)?;
+            self.inner.write_log_starts(dir)?;
         }
-        Ok(truncated)
+        log.truncate_to(offset, now_ms)
     }
 
     /// The log directories, in the order of the settings.
@@ -209,13 +222,13 @@ impl Drop for LogManager {
 
 impl Dir {
     fn info(&self) -> LogDirInfo {
-        let space = rustix::fs::statvfs(&self.dir.path).ok();
+        let space = self.dir.disk().space(&self.dir.path);
         LogDirInfo {
             path: self.dir.path.clone(),
             directory_id: self.directory_id,
             offline: self.dir.offline_reason().map(str::to_owned),
-            total_bytes: space.as_ref().map(|space| space.f_blocks * space.f_frsize),
-            usable_bytes: space.map(|space| space.f_bavail * space.f_frsize),
+            total_bytes: space.map(|space| space.total_bytes),
+            usable_bytes: space.map(|space| space.usable_bytes),
         }
     }
 }
@@ -289,8 +302,11 @@ impl Inner {
                 offsets.insert(log.topic_partition().clone(), offset);
             }
         }
-        dir.dir
-            .watch(checkpoint::write_offsets(&dir.dir.path.join(name), &offsets))
+        dir.dir.watch(checkpoint::write_offsets(
+            dir.dir.disk(),
+            &dir.dir.path.join(name),
+            &offsets,
+        ))
     }
 
     fn write_recovery_points(&self, dir: &Dir) -> Result<()> {
@@ -302,16 +318,33 @@ impl Inner {
         Ok(())
     }
 
+    /// Writes all three checkpoints, which then know of the logs that are there and of no others.
+    fn write_checkpoints(&self, dir: &Dir) -> Result<()> {
+        let gone = dir.gone.lock().expect(UNPOISONED).clone();
+        self.write_recovery_points(dir)?;
+        self.write_other_checkpoints(dir)?;
+        dir.gone
+            .lock()
+            .expect(UNPOISONED)
+            .retain(|partition| !gone.contains(partition));
+        Ok(())
+    }
+
+    fn note_gone(&self, log: &Log) {
+        if let Some(dir) = self.dirs.iter().find(|dir| dir.dir.path == log.log_dir()) {
+            dir.gone.lock().expect(UNPOISONED).insert(log.topic_partition().clone());
+        }
+    }
+
+    fn write_log_starts(&self, dir: &Dir) -> Result<()> {
+        self.write_offsets(dir, LOG_START_OFFSET_CHECKPOINT, Log::log_start_to_keep, |start| {
+            start.log_start_offset
+        })
+    }
+
     fn write_other_checkpoints(&self, dir: &Dir) -> Result<()> {
         let _writing = dir.recovery_points_written.lock().expect(UNPOISONED);
-        // Only what the files' names don't say already.
-        let inside_segment = |log: &Log| {
-            let (start, first) = (log.log_start_offset(), log.segment_base_offsets()[0]);
-            (start > first).then_some(start)
-        };
-        self.write_offsets(dir, LOG_START_OFFSET_CHECKPOINT, inside_segment, |start| {
-            start.log_start_offset
-        })?;
+        self.write_log_starts(dir)?;
         let high_watermark = |log: &Log| Some(log.high_watermark());
         self.write_offsets(dir, REPLICATION_OFFSET_CHECKPOINT, high_watermark, |start| {
             start.high_watermark
@@ -322,11 +355,13 @@ impl Inner {
         dir.dir.check()?;
         let logs = self.logs_in(&dir.dir.path);
         for_each_in_threads(self.config.recovery_threads_per_data_dir, &logs, |log| log.close())?;
-        self.write_recovery_points(dir)?;
-        self.write_other_checkpoints(dir)?;
+        self.write_checkpoints(dir)?;
         if dir.unopened.is_empty() {
-            dir.dir
-                .watch(checkpoint::write_clean_shutdown(&dir.dir.path, broker_epoch))?;
+            dir.dir.watch(checkpoint::write_clean_shutdown(
+                dir.dir.disk(),
+                &dir.dir.path,
+                broker_epoch,
+            ))?;
         }
         Ok(())
     }

@@ -3,7 +3,7 @@ use std::path::Path;
 
 use klamm_protocol::Uuid;
 
-use crate::disk;
+use crate::disk::{self, Disk, OsDisk};
 use crate::error::{Result, StorageError};
 
 const FILE: &str = "meta.properties";
@@ -22,8 +22,12 @@ pub struct MetaProperties {
 impl MetaProperties {
     /// Reads the file in `log_dir`; `None` when the directory is not formatted.
     pub fn read(log_dir: &Path) -> Result<Option<Self>> {
+        Self::read_on(&OsDisk, log_dir)
+    }
+
+    pub(crate) fn read_on(disk: &dyn Disk, log_dir: &Path) -> Result<Option<Self>> {
         let path = log_dir.join(FILE);
-        let Some(bytes) = disk::read_file(&path)? else {
+        let Some(bytes) = disk::read_file(disk, &path)? else {
             return Ok(None);
         };
         let malformed = |problem: String| StorageError::malformed(&path, problem);
@@ -68,6 +72,11 @@ impl MetaProperties {
 
     /// Writes the file into `log_dir`, crash-safe.
     pub fn write(&self, log_dir: &Path) -> Result<()> {
+        self.write_on(&OsDisk, log_dir)
+    }
+
+    /// Writes the file into a directory of `disk`, crash-safe.
+    pub fn write_on(&self, disk: &dyn Disk, log_dir: &Path) -> Result<()> {
         let Self {
             cluster_id,
             node_id,
@@ -78,7 +87,7 @@ impl MetaProperties {
             text.push_str(&format!("directory.id={directory_id}\n"));
         }
         text.push_str(&format!("node.id={node_id}\nversion=1\n"));
-        disk::replace_file(&log_dir.join(FILE), text.as_bytes())
+        disk::replace_file(disk, &log_dir.join(FILE), text.as_bytes())
     }
 }
 

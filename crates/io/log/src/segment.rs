@@ -1,12 +1,11 @@
 //! One segment: a `.log` file of batches and its two indexes.
-use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, RwLock};
 
 use klamm_records::{BATCH_OVERHEAD, Batch, BatchError, BatchHeader, Scratch};
 
-use crate::disk;
+use crate::disk::{self, Disk, DiskFile};
 use crate::error::{Result, StorageError};
 use crate::file_cache::{FileCache, Slot};
 use crate::index::{Index, OffsetPosition, TimestampOffset};
@@ -44,6 +43,8 @@ pub(crate) struct Segment {
     offset_index: Index<OffsetPosition>,
     time_index: Index<TimestampOffset>,
     size: AtomicU32,
+    /// A write failed and may have left bytes behind the published ones.
+    torn: AtomicBool,
     /// The largest timestamp and the last offset of the first batch that has it; `None` until somebody asks.
     max_timestamp: Mutex<Option<TimestampOffset>>,
 }
@@ -66,14 +67,24 @@ impl Located {
 }
 
 impl Segment {
-    /// Begins an empty segment: creates its files.
+    /// Begins an empty segment: creates its files. All of them or none: an empty `.log` file that stayed behind would end
+    /// the log at its offset after the next start, whatever the segment before it got meanwhile.
     pub(crate) fn create(dir: &Arc<DirPath>, base_offset: i64, cache: &Arc<FileCache>) -> Result<Self> {
         let path = dir.get();
-        for kind in [FileKind::Log, FileKind::OffsetIndex, FileKind::TimeIndex] {
-            disk::create(&kind.path(&path, base_offset))?;
+        let kinds = [FileKind::Log, FileKind::OffsetIndex, FileKind::TimeIndex];
+        let created = kinds
+            .iter()
+            .try_for_each(|kind| disk::create(cache.disk(), &kind.path(&path, base_offset)));
+        if let Err(error) = created {
+            for kind in kinds {
+                disk::remove_file(cache.disk(), &kind.path(&path, base_offset))?;
+            }
+            return Err(error);
         }
         let segment = Self::existing(dir, base_offset, 0, cache);
         *segment.lock_max_timestamp() = Some(segment.no_timestamp());
+        // Files of these names may have been there, and their emptiness has to reach the disk.
+        segment.assume_unsynced();
         Ok(segment)
     }
 
@@ -86,8 +97,13 @@ impl Segment {
             offset_index: Index::new(base_offset, cache),
             time_index: Index::new(base_offset, cache),
             size: AtomicU32::new(size),
+            torn: AtomicBool::new(false),
             max_timestamp: Mutex::new(None),
         }
+    }
+
+    pub(crate) fn disk(&self) -> &dyn Disk {
+        self.log.disk()
     }
 
     pub(crate) fn path(&self, kind: FileKind) -> PathBuf {
@@ -98,7 +114,7 @@ impl Segment {
         self.size.load(Ordering::Acquire)
     }
 
-    pub(crate) fn file(&self) -> Result<Arc<File>> {
+    pub(crate) fn file(&self) -> Result<Arc<dyn DiskFile>> {
         self.log.file(|| self.path(FileKind::Log))
     }
 
@@ -138,9 +154,27 @@ impl Segment {
 
     /// Writes whole batches behind the last one; readers see them after [`publish`](Self::publish).
     pub(crate) fn write(&self, head: &[u8], body: &[u8]) -> Result<()> {
+        self.cut_torn_write()?;
         let file = self.file()?;
         self.log.writes();
-        disk::write_at(&file, &self.path(FileKind::Log), head, body, u64::from(self.size()))
+        let written = disk::write_at(&*file, &self.path(FileKind::Log), head, body, u64::from(self.size()));
+        if written.is_err() {
+            self.torn.store(true, Ordering::Release);
+            // At once if possible; the failure that counts is the first one.
+            drop(self.cut_torn_write());
+        }
+        written
+    }
+
+    /// Removes what a failed write has left behind the last batch: nobody reads it now, but after the next start it would
+    /// stand in the middle of the log, or at the end of a segment that was closed. Only for the one who writes.
+    pub(crate) fn cut_torn_write(&self) -> Result<()> {
+        if self.torn.load(Ordering::Acquire) {
+            self.log.writes();
+            disk::set_len(&*self.file()?, &self.path(FileKind::Log), self.size().into())?;
+            self.torn.store(false, Ordering::Release);
+        }
+        Ok(())
     }
 
     /// Shows `bytes` more bytes to readers.
@@ -184,6 +218,19 @@ impl Segment {
     pub(crate) fn write_out_indexes(&self) -> Result<()> {
         self.time_index.write_out(|| self.path(FileKind::TimeIndex))?;
         self.offset_index.write_out(|| self.path(FileKind::OffsetIndex))
+    }
+
+    /// Has the next sync reach the disk whatever this process has written: an earlier one may have died between its writes
+    /// and their sync, and what it wrote is seen in the file all the same.
+    pub(crate) fn assume_unsynced(&self) {
+        self.log.writes();
+        self.offset_index.assume_unsynced();
+        self.time_index.assume_unsynced();
+    }
+
+    /// Whether this process wrote to the `.log` file since its last sync.
+    pub(crate) fn has_unsynced_writes(&self) -> bool {
+        self.log.is_dirty()
     }
 
     /// Makes the segment durable as far as it is written.
@@ -293,11 +340,25 @@ impl Segment {
         self.offset_index.last(|| self.path(FileKind::OffsetIndex))
     }
 
-    /// Cuts the file at `position`, where the batch that begins with or holds `offset` begins, and the indexes with it.
+    /// Cuts the file at `position`, where the batch that begins with or holds `offset` begins, and the indexes with it. On
+    /// disk at once: if a power cut came before that and after the next batches were written, what is cut off here would
+    /// stand behind them again, and look like a part of the log if sizes fall so.
     pub(crate) fn truncate(&self, position: u32, offset: i64) -> Result<()> {
         self.size.store(position, Ordering::Release);
         self.truncate_indexes(offset)?;
-        disk::set_len(&*self.file()?, &self.path(FileKind::Log), position.into())
+        self.log.writes();
+        disk::set_len(&*self.file()?, &self.path(FileKind::Log), position.into())?;
+        self.log.sync(|| self.path(FileKind::Log))
+    }
+
+    /// Drops the index entries at and above `offset`, if there are any.
+    pub(crate) fn drop_index_entries_from(&self, offset: i64) -> Result<()> {
+        let time = self.time_index.last(|| self.path(FileKind::TimeIndex))?;
+        let position = self.last_index_entry()?;
+        if time.is_some_and(|entry| entry.offset >= offset) || position.is_some_and(|entry| entry.offset >= offset) {
+            self.truncate_indexes(offset)?;
+        }
+        Ok(())
     }
 
     /// Drops the index entries at and above `offset` and finds the largest timestamp of the batches that are left.
@@ -327,8 +388,10 @@ impl Segment {
     pub(crate) fn reset_indexes(&self) -> Result<()> {
         self.offset_index.release();
         self.time_index.release();
-        disk::create(&self.path(FileKind::OffsetIndex))?;
-        disk::create(&self.path(FileKind::TimeIndex))?;
+        self.offset_index.assume_unsynced();
+        self.time_index.assume_unsynced();
+        disk::create(self.disk(), &self.path(FileKind::OffsetIndex))?;
+        disk::create(self.disk(), &self.path(FileKind::TimeIndex))?;
         *self.lock_max_timestamp() = Some(self.no_timestamp());
         Ok(())
     }

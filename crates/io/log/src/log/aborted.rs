@@ -43,7 +43,7 @@ impl Log {
     fn read_aborted(&self) -> Result<Arc<[AbortedTransaction]>> {
         let mut all = Vec::new();
         for segment in self.segments().iter() {
-            if let Some(bytes) = disk::read_file(&segment.path(FileKind::TxnIndex))? {
+            if let Some(bytes) = disk::read_file(self.log_dir.disk(), &segment.path(FileKind::TxnIndex))? {
                 all.extend(parse(&bytes));
             }
         }

@@ -301,8 +301,8 @@ impl Log {
             return Ok(()); // it is empty
         }
         close_segment(&old)?;
+        writer.dir_dirty = true; // also when it fails: names came and went
         let new = Segment::create(&self.dir, base_offset, &self.log_dir.shared.files)?;
-        writer.dir_dirty = true;
         writer.active = ActiveSegment::new(&self.topic_partition, base_offset, config, now_ms);
         let mut segments = self.segments().to_vec();
         segments.push(new.into());
@@ -329,6 +329,7 @@ impl Log {
             return Ok(());
         }
         disk::replace_file_unsynced(
+            self.log_dir.disk(),
             &self.file_path(FileKind::Snapshot, offset),
             &encode_snapshot(&writer.producers),
         )?;
@@ -339,6 +340,7 @@ impl Log {
 
 /// Leaves a segment's indexes as Kafka does: the time index ends with the largest timestamp.
 pub(super) fn close_segment(segment: &Segment) -> Result<()> {
+    segment.cut_torn_write()?;
     segment.note_max_timestamp()?;
     segment.write_out_indexes()?;
     segment.trim_indexes()

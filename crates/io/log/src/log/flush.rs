@@ -71,13 +71,14 @@ impl Log {
         let segments = self.segments();
         for (at, segment) in segments.iter().enumerate() {
             let next = segments.get(at + 1).map(|next| next.base_offset);
-            if next.is_none_or(|next| next > from) && segment.base_offset <= end {
+            // Also the one that ended just there: its indexes were completed when it was closed, perhaps after the last flush.
+            if next.is_none_or(|next| next >= from) && segment.base_offset <= end {
                 segment.sync()?;
             }
         }
         if dir_dirty {
-            checkpoint::sync_partition_metadata(&self.dir())?;
-            disk::sync_dir(&self.dir())?;
+            checkpoint::sync_partition_metadata(self.log_dir.disk(), &self.dir())?;
+            disk::sync_dir(self.log_dir.disk(), &self.dir())?;
             self.log_dir.sync_new_partitions()?;
         }
         self.write_leader_epochs(end)?;
@@ -99,7 +100,7 @@ impl Log {
             epochs.mark_written();
             epochs.entries().to_vec()
         };
-        checkpoint::write_leader_epochs(&self.dir(), &entries).inspect_err(|_| {
+        checkpoint::write_leader_epochs(self.log_dir.disk(), &self.dir(), &entries).inspect_err(|_| {
             self.epochs.write().expect(UNPOISONED).mark_all_changed();
         })
     }
@@ -107,7 +108,11 @@ impl Log {
     /// A snapshot inside the active segment, so that recovery need not read the segment from its beginning. One at a time:
     /// the one of the flush before goes. Not synced: a torn one is recognised and an older one used.
     fn keep_flush_snapshot(&self, offset: i64, snapshot: &[u8]) -> Result<()> {
-        disk::replace_file_unsynced(&self.file_path(FileKind::Snapshot, offset), snapshot)?;
+        disk::replace_file_unsynced(
+            self.log_dir.disk(),
+            &self.file_path(FileKind::Snapshot, offset),
+            snapshot,
+        )?;
         let stale = {
             let mut writer = self.writer();
             let bases = self.segment_base_offsets();
@@ -123,7 +128,7 @@ impl Log {
             stale
         };
         for offset in stale {
-            disk::remove_file(&self.file_path(FileKind::Snapshot, offset))?;
+            disk::remove_file(self.log_dir.disk(), &self.file_path(FileKind::Snapshot, offset))?;
         }
         Ok(())
     }
@@ -140,9 +145,18 @@ impl Log {
     }
 
     fn close_now(&self) -> Result<()> {
-        let appended = self.writer().active.appended;
-        if appended || self.is_dirty() {
-            close_segment(&self.active_segment())?;
+        let must_flush = {
+            let writer = self.writer();
+            let must_flush = writer.active.appended
+                || writer.dir_dirty
+                || self.is_dirty()
+                || self.active_segment().has_unsynced_writes(); // of a failed append
+            if must_flush {
+                close_segment(&self.active_segment())?;
+            }
+            must_flush
+        };
+        if must_flush {
             self.flush_now()?;
         }
         let mut writer = self.writer();

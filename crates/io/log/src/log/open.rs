@@ -11,7 +11,7 @@ use super::stock::{Files, take_stock};
 use super::{ActiveSegment, Log, Place, Position, Positions, Unflushed, Writer};
 use crate::checkpoint;
 use crate::config::LogConfig;
-use crate::disk;
+use crate::disk::{self, Disk, OsDisk};
 use crate::epochs::LeaderEpochs;
 use crate::error::{Result, StorageError};
 use crate::log_dir::{LogDir, Shared};
@@ -51,8 +51,8 @@ pub fn open_log(
     start: LogStart,
     now_ms: i64,
 ) -> Result<(Arc<Log>, Opened), StorageError> {
-    disk::create_dir(dir)?;
-    let shared = Shared::new(8, u64::MAX, i64::MAX);
+    disk::create_dir(&OsDisk, dir)?;
+    let shared = Shared::new(Arc::new(OsDisk), 8, u64::MAX, i64::MAX);
     let parent = dir.parent().map_or_else(PathBuf::new, Path::to_owned);
     Log::open(
         LogDir::new(parent, shared),
@@ -101,7 +101,9 @@ impl Log {
         producers.remove_expired(now_ms, log_dir.shared.producer_id_expiration_ms);
         producers.on_high_watermark(positions.high_watermark.offset);
         positions.first_unstable_offset = producers.first_unstable_offset();
-        if parts.created {
+        // Of a process that died nobody knows which of its files' names were synced.
+        let dir_dirty = parts.created || !start.clean;
+        if dir_dirty {
             log_dir.has_new_partition(); // perhaps
         }
         let is_flushed = positions.recovery_point == log_end.offset;
@@ -113,8 +115,9 @@ impl Log {
             producers,
             snapshots: parts.snapshots,
             active: active_segment,
-            dir_dirty: parts.created,
+            dir_dirty,
             unflushed_records: 0,
+            retired: Vec::new(),
         };
         let log = Arc::new_cyclic(|me| Self {
             me: me.clone(),
@@ -164,16 +167,17 @@ struct Parts {
     created: bool,
 }
 
-impl Opening<'_> {
+impl<'a> Opening<'a> {
     fn run(mut self, dir: &Path) -> Result<(Parts, Opened)> {
         let Files {
             segments: files,
             mut snapshots,
-        } = take_stock(dir, &mut self.opened.events)?;
+        } = take_stock(self.disk(), dir, &mut self.opened.events)?;
         let mut epochs = self.load_epochs(dir)?;
         let mut segments = Vec::with_capacity(files.len().max(1));
+        let last = files.keys().next_back().copied();
         for (base_offset, kinds) in &files {
-            segments.push(self.open_segment(*base_offset, kinds)?);
+            segments.push(self.open_segment(*base_offset, kinds, Some(*base_offset) == last)?);
         }
         let end = self.recover(&mut segments, &mut epochs)?;
         let mut created = false;
@@ -195,11 +199,21 @@ impl Opening<'_> {
         if !epochs.entries().is_empty() {
             epochs.truncate_from_start(self.start.log_start_offset.max(segments[0].base_offset));
         }
-        for above in snapshots.split_off(&(log_end_offset + 1)) {
-            disk::remove_file(&FileKind::Snapshot.path(dir, above))?;
+        // Above the recovery point a power cut may bring back snapshots that a truncation had removed: of another history.
+        let trusted = if self.start.clean {
+            log_end_offset
+        } else {
+            log_end_offset.min(self.start.recovery_point)
+        };
+        // Nor does one lead on from before the first segment: what came between is gone.
+        let mut unusable = snapshots.split_off(&(trusted + 1));
+        let usable = snapshots.split_off(&segments[0].base_offset);
+        unusable.append(&mut std::mem::replace(&mut snapshots, usable));
+        for offset in unusable {
+            disk::remove_file(self.disk(), &FileKind::Snapshot.path(dir, offset))?;
         }
         let producers = self.producers(dir, &segments, &mut snapshots, log_end_offset)?;
-        let topic_id = checkpoint::read_partition_metadata(dir)?;
+        let topic_id = checkpoint::read_partition_metadata(self.disk(), dir)?;
         segments.iter().for_each(|segment| segment.release());
         let parts = Parts {
             dir: self.dir,
@@ -214,8 +228,12 @@ impl Opening<'_> {
         Ok((parts, self.opened))
     }
 
+    fn disk(&self) -> &'a dyn Disk {
+        self.shared.files.disk()
+    }
+
     fn load_epochs(&mut self, dir: &Path) -> Result<LeaderEpochs> {
-        match checkpoint::read_leader_epochs(dir) {
+        match checkpoint::read_leader_epochs(self.disk(), dir) {
             Ok(entries) => Ok(LeaderEpochs::new(entries)),
             Err(StorageError::Malformed { .. }) => {
                 self.opened.events.push(RecoveryEvent::LeaderEpochsRebuilt);
@@ -225,13 +243,19 @@ impl Opening<'_> {
         }
     }
 
-    fn open_segment(&mut self, base_offset: i64, kinds: &[FileKind]) -> Result<Arc<Segment>> {
+    fn open_segment(&mut self, base_offset: i64, kinds: &[FileKind], is_last: bool) -> Result<Arc<Segment>> {
         let path = FileKind::Log.path(&self.dir.get(), base_offset);
-        let (size, _) = disk::inspect(&path)?;
+        let size = disk::inspect(self.disk(), &path)?.len;
         let size = u32::try_from(size).ok().filter(|size| *size <= i32::MAX as u32);
         let size = size.ok_or_else(|| StorageError::malformed(&path, "larger than a segment can be"))?;
         let segment = Arc::new(Segment::existing(&self.dir, base_offset, size, &self.shared.files));
-        if !kinds.contains(&FileKind::OffsetIndex) || !kinds.contains(&FileKind::TimeIndex) {
+        let has_indexes = kinds.contains(&FileKind::OffsetIndex) && kinds.contains(&FileKind::TimeIndex);
+        // A closed segment's time index has an entry at least; an empty one was begun anew, and a power cut came before the rest.
+        let is_unfinished = || {
+            let time_index = disk::inspect(self.disk(), &segment.path(FileKind::TimeIndex))?;
+            Ok::<_, StorageError>(!is_last && size > 0 && time_index.len == 0)
+        };
+        if !has_indexes || is_unfinished()? {
             segment.reset_indexes()?;
             if size > 0 {
                 self.without_indexes.insert(base_offset);
@@ -250,28 +274,45 @@ impl Opening<'_> {
         for at in 0..segments.len() {
             let segment = Arc::clone(&segments[at]);
             let next = segments.get(at + 1).map(|next| next.base_offset);
-            let synced = self.start.clean || next.is_some_and(|next| next <= self.start.recovery_point);
+            let synced = self.start.clean || next.is_some_and(|next| next < self.start.recovery_point);
             if rebuild_epochs {
                 self.epochs_from(&segment, epochs);
             }
             if synced && self.without_indexes.contains(&segment.base_offset) {
+                // No later flush comes to a segment below the recovery point.
                 rebuild_indexes(&segment, self.config.index_interval_bytes)?;
+                segment.sync()?;
             }
             if synced && Some(at) != last {
                 continue;
             }
-            let segment_end = self.end_if_all_synced(&segment)?;
-            end = match segment_end {
-                Some(end) => Some(end),
-                None => {
-                    let (segment_end, was_cut) = self.judge_segment(&segment, epochs)?;
-                    if was_cut {
-                        self.drop_behind_cut(segments, at)?;
-                        return Ok(Some(segment_end));
+            let (segment_end, was_cut) = match self.end_if_all_synced(&segment)? {
+                Some(end) => {
+                    if !self.start.clean {
+                        // Whatever a process that died had tried to write here, it may still be on its way.
+                        segment.assume_unsynced();
+                        segment.drop_index_entries_from(end)?;
                     }
-                    Some(segment_end)
+                    if !self.start.clean && Some(at) != last {
+                        segment.note_max_timestamp()?;
+                        segment.write_out_indexes()?;
+                    }
+                    (end, false)
+                }
+                None => {
+                    segment.assume_unsynced();
+                    self.judge_segment(&segment, epochs)?
                 }
             };
+            // A power cut may keep a segment and lose the end of the one before it, which leaves a gap as otherwise only
+            // compaction does; or bring back what a truncation had cut off the one before it or removed behind it.
+            let follows_on =
+                next.is_none_or(|next| next == segment_end || next > segment_end && self.config.cleanup_policy.compact);
+            if was_cut || !follows_on {
+                self.drop_behind_cut(segments, at)?;
+                return Ok(Some(segment_end));
+            }
+            end = Some(segment_end);
         }
         Ok(end)
     }
@@ -336,11 +377,13 @@ impl Opening<'_> {
         let (mut position, mut next_offset) = (from, segment.base_offset);
         // What is synced is passed over, not judged: if it can't be read, that is an error and no reason to cut.
         for located in segment.headers(from) {
-            let located = match located {
-                Err(error) if next_offset < self.start.recovery_point => return Err(error),
-                Err(_) => break,
-                Ok(located) => located,
-            };
+            if next_offset >= self.start.recovery_point {
+                break;
+            }
+            let located = located?;
+            if located.header.base_offset < next_offset {
+                return Err(segment.corrupt(located.position, "offsets go back below the recovery point"));
+            }
             if located.header.next_offset() > self.start.recovery_point {
                 break;
             }
@@ -412,7 +455,7 @@ impl Opening<'_> {
             remove_segment(&segment)?;
         }
         for snapshot in std::mem::take(snapshots) {
-            disk::remove_file(&FileKind::Snapshot.path(&self.dir.get(), snapshot))?;
+            disk::remove_file(self.disk(), &FileKind::Snapshot.path(&self.dir.get(), snapshot))?;
         }
         epochs.clear();
         segments.push(Arc::new(Segment::create(&self.dir, at_offset, &self.shared.files)?));
@@ -427,7 +470,7 @@ impl Opening<'_> {
         log_end_offset: i64,
     ) -> Result<Producers> {
         let newest = snapshots.last().copied();
-        let loaded = load_producers(dir, snapshots, segments[0].base_offset)?;
+        let loaded = load_producers(self.disk(), dir, snapshots, segments[0].base_offset)?;
         let from_offset = loaded.end_offset;
         let was_damaged = newest.is_some_and(|newest| newest > from_offset);
         let should_be_there = self.start.clean && from_offset < log_end_offset;
@@ -441,20 +484,25 @@ impl Opening<'_> {
 fn remove_segment(segment: &Segment) -> Result<()> {
     segment.release();
     for kind in FileKind::SEGMENT.into_iter().rev() {
-        disk::remove_file(&segment.path(kind))?;
+        disk::remove_file(segment.disk(), &segment.path(kind))?;
     }
     Ok(())
 }
 
 /// The newest snapshot that is whole; damaged ones are removed. Without any, no producers as of `base_offset`, the
 /// first segment's.
-pub(super) fn load_producers(dir: &Path, snapshots: &mut BTreeSet<i64>, base_offset: i64) -> Result<Producers> {
+pub(super) fn load_producers(
+    disk: &dyn Disk,
+    dir: &Path,
+    snapshots: &mut BTreeSet<i64>,
+    base_offset: i64,
+) -> Result<Producers> {
     while let Some(offset) = snapshots.last().copied() {
         let path = FileKind::Snapshot.path(dir, offset);
-        if let Some(producers) = disk::read_file(&path)?.and_then(|bytes| decode_snapshot(&bytes, offset)) {
+        if let Some(producers) = disk::read_file(disk, &path)?.and_then(|bytes| decode_snapshot(&bytes, offset)) {
             return Ok(producers);
         }
-        disk::remove_file(&path)?;
+        disk::remove_file(disk, &path)?;
         snapshots.remove(&offset);
     }
     Ok(Producers::new(base_offset))

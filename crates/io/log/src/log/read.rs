@@ -1,5 +1,4 @@
 //! Reading: from an offset to a region of a file, which the caller sends without looking at it.
-use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -7,7 +6,7 @@ use std::sync::atomic::Ordering;
 use bytes::Bytes;
 
 use super::{Log, LogOffsets, Place, Position, Positions, UNPOISONED};
-use crate::disk;
+use crate::disk::{self, DiskFile};
 use crate::error::{Result, StorageError};
 use crate::segment::Segment;
 
@@ -25,8 +24,8 @@ pub enum Isolation {
 /// Bytes of a segment's file. They stay readable also when the segment is deleted meanwhile.
 #[derive(Clone, Debug)]
 pub struct FileRegion {
-    /// The `.log` file.
-    pub file: Arc<File>,
+    /// The `.log` file; [`DiskFile::os_file`] is what can be sent from.
+    pub file: Arc<dyn DiskFile>,
     /// First byte.
     pub position: u64,
     /// Number of bytes.
@@ -38,7 +37,7 @@ impl FileRegion {
     pub fn read(&self) -> Result<Bytes, StorageError> {
         let mut bytes = vec![0; self.len as usize];
         let path = Path::new("a segment's file");
-        let read = disk::read_at(&self.file, path, &mut bytes, self.position)?;
+        let read = disk::read_at(&*self.file, path, &mut bytes, self.position)?;
         bytes.truncate(read);
         Ok(bytes.into())
     }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use klamm_records::Batch;
 
-use crate::disk;
+use crate::disk::{self, Disk};
 use crate::error::Result;
 use crate::names::{FileKind, PartitionFile};
 use crate::recovery::RecoveryEvent;
@@ -18,11 +18,11 @@ pub(super) struct Files {
 }
 
 /// Lists the directory, finishes what a crash has interrupted and removes what it has left over.
-pub(super) fn take_stock(dir: &Path, events: &mut Vec<RecoveryEvent>) -> Result<Files> {
+pub(super) fn take_stock(disk: &dyn Disk, dir: &Path, events: &mut Vec<RecoveryEvent>) -> Result<Files> {
     let mut files = Files::default();
     let mut swaps: BTreeMap<i64, Vec<FileKind>> = BTreeMap::new();
     let mut cleaned: Vec<(i64, String)> = Vec::new();
-    for entry in disk::list(dir)? {
+    for entry in disk::list(disk, dir)? {
         match PartitionFile::parse(&entry.name) {
             PartitionFile::Live(FileKind::Snapshot, offset) => {
                 files.snapshots.insert(offset);
@@ -30,22 +30,22 @@ pub(super) fn take_stock(dir: &Path, events: &mut Vec<RecoveryEvent>) -> Result<
             PartitionFile::Live(kind, offset) => files.segments.entry(offset).or_default().push(kind),
             PartitionFile::Swap(kind, offset) => swaps.entry(offset).or_default().push(kind),
             PartitionFile::Cleaned(offset) => cleaned.push((offset, entry.name)),
-            PartitionFile::Deleted | PartitionFile::Temporary => disk::remove_file(&dir.join(&entry.name))?,
+            PartitionFile::Deleted | PartitionFile::Temporary => disk::remove_file(disk, &dir.join(&entry.name))?,
             PartitionFile::Other => {}
         }
     }
     // Swap files at or above a cleaned one belong to a step that did not get to its end; the originals are still there.
     let unfinished = cleaned.iter().map(|(offset, _)| *offset).min().unwrap_or(i64::MAX);
     for (_, name) in cleaned {
-        disk::remove_file(&dir.join(name))?;
+        disk::remove_file(disk, &dir.join(name))?;
     }
     for (base_offset, kinds) in swaps {
         if base_offset >= unfinished || !kinds.contains(&FileKind::Log) {
             for kind in kinds {
-                disk::remove_file(&swap_path(dir, kind, base_offset))?;
+                disk::remove_file(disk, &swap_path(dir, kind, base_offset))?;
             }
         } else {
-            complete_swap(dir, &mut files, base_offset, &kinds)?;
+            complete_swap(disk, dir, &mut files, base_offset, &kinds)?;
             events.push(RecoveryEvent::SwapCompleted { base_offset });
         }
     }
@@ -57,16 +57,16 @@ pub(super) fn take_stock(dir: &Path, events: &mut Vec<RecoveryEvent>) -> Result<
         .collect();
     for base_offset in orphans {
         for kind in files.segments.remove(&base_offset).unwrap_or_default() {
-            disk::remove_file(&kind.path(dir, base_offset))?;
+            disk::remove_file(disk, &kind.path(dir, base_offset))?;
         }
     }
     Ok(files)
 }
 
 /// Puts a cleaned segment in the place of those that it was made from.
-fn complete_swap(dir: &Path, files: &mut Files, base_offset: i64, kinds: &[FileKind]) -> Result<()> {
+fn complete_swap(disk: &dyn Disk, dir: &Path, files: &mut Files, base_offset: i64, kinds: &[FileKind]) -> Result<()> {
     let swap = swap_path(dir, FileKind::Log, base_offset);
-    let bytes = disk::read_file(&swap)?.unwrap_or_default();
+    let bytes = disk::read_file(disk, &swap)?.unwrap_or_default();
     let mut end = base_offset + 1;
     for batch in klamm_records::batches(&bytes) {
         let Ok(Batch { header, .. }) = batch else { break };
@@ -75,14 +75,14 @@ fn complete_swap(dir: &Path, files: &mut Files, base_offset: i64, kinds: &[FileK
     let replaced: Vec<i64> = files.segments.range(base_offset..end).map(|(at, _)| *at).collect();
     for original in replaced {
         for kind in files.segments.remove(&original).unwrap_or_default() {
-            disk::remove_file(&kind.path(dir, original))?;
+            disk::remove_file(disk, &kind.path(dir, original))?;
         }
     }
     for kind in kinds {
-        disk::rename(&swap_path(dir, *kind, base_offset), &kind.path(dir, base_offset))?;
+        disk::rename(disk, &swap_path(dir, *kind, base_offset), &kind.path(dir, base_offset))?;
     }
     files.segments.insert(base_offset, kinds.to_vec());
-    disk::sync_dir(dir)
+    disk::sync_dir(disk, dir)
 }
 
 fn swap_path(dir: &Path, kind: FileKind, base_offset: i64) -> PathBuf {

@@ -52,10 +52,34 @@ impl Log {
         Ok(true)
     }
 
+    /// Lowers recovery point and log start to where the log would end after [`truncate_to`](Self::truncate_to), for the
+    /// checkpoints: a crash in the middle of it, or after the next appends, must not find offsets on disk that lie above
+    /// the log's end. `false`: there is nothing to truncate.
+    pub(crate) fn prepare_truncation(&self, offset: i64) -> Result<bool> {
+        let _flushing = self.flushing.lock().expect(UNPOISONED);
+        let _writer = self.open_writer()?;
+        if offset >= self.log_end_offset() {
+            return Ok(false);
+        }
+        let segments = self.segments();
+        let holding = segments[0].base_offset.max(offset);
+        let found = self.log_dir.watch(segments[floor(&segments, holding)].locate(offset))?;
+        let end = found.map_or(offset, |found| offset.min(found.header.base_offset));
+        self.change_positions(|positions| {
+            positions.recovery_point = positions.recovery_point.min(end);
+            positions.log_start_offset = positions.log_start_offset.min(end);
+        });
+        Ok(true)
+    }
+
     fn cut_at(&self, writer: &mut Writer, offset: i64, now_ms: i64) -> Result<()> {
         let segments = self.segments();
         let (kept, dropped) = segments.split_at(floor(&segments, offset) + 1);
         let last = kept.last().expect("the segment that the offset lies in");
+        writer.dir_dirty = true; // names go: of segments, or at least of snapshots
+        // From the end, so that what a failure leaves is without a gap.
+        let reversed: Vec<_> = dropped.iter().rev().cloned().collect();
+        self.doom_segments(&reversed, now_ms)?;
         // A batch that straddles the offset goes whole.
         let mut end = offset;
         if let Some(found) = last.locate(offset)? {
@@ -76,7 +100,6 @@ impl Log {
             positions.log_end = Position { offset: end, place };
             positions.set_high_watermark(positions.high_watermark.offset);
         });
-        self.doom_segments(dropped, now_ms)?;
         self.reload_producers(writer, end, now_ms)
     }
 
@@ -96,7 +119,7 @@ impl Log {
         writer.active = ActiveSegment::new(&self.topic_partition, offset, &self.config(), now_ms);
         self.epochs.write().expect(UNPOISONED).clear();
         for snapshot in std::mem::take(&mut writer.snapshots) {
-            disk::remove_file(&self.file_path(FileKind::Snapshot, snapshot))?;
+            disk::remove_file(self.log_dir.disk(), &self.file_path(FileKind::Snapshot, snapshot))?;
         }
         writer.producers = Producers::new(offset);
         let end = Position {
@@ -118,9 +141,14 @@ impl Log {
 
     fn reload_producers(&self, writer: &mut Writer, end: i64, now_ms: i64) -> Result<()> {
         for above in writer.snapshots.split_off(&(end + 1)) {
-            disk::remove_file(&self.file_path(FileKind::Snapshot, above))?;
+            disk::remove_file(self.log_dir.disk(), &self.file_path(FileKind::Snapshot, above))?;
         }
-        let loaded = load_producers(&self.dir(), &mut writer.snapshots, self.segments()[0].base_offset)?;
+        let loaded = load_producers(
+            self.log_dir.disk(),
+            &self.dir(),
+            &mut writer.snapshots,
+            self.segments()[0].base_offset,
+        )?;
         writer.producers = rebuild_producers(&self.segments(), loaded, end)?;
         writer
             .producers
@@ -160,7 +188,17 @@ impl Log {
     /// Removes the segments that retention does not keep. Their files are renamed now and removed after
     /// `file.delete.delay.ms`. Returns how many; at 32 there may be more, left for the next call so that
     /// appends do not wait long.
+    ///
+    /// For an owner that keeps the log start offset itself. A log manager puts it on disk between the two steps: of the
+    /// renames a power cut may keep any, and only the log start tells then that what is left over was given up.
     pub fn delete_old_segments(&self, now_ms: i64) -> Result<usize, StorageError> {
+        let retired = self.retire_old_segments(now_ms)?;
+        self.remove_retired_segments(now_ms)?;
+        Ok(retired)
+    }
+
+    /// Takes the segments that retention does not keep out of the log, and moves the log start behind them.
+    pub(crate) fn retire_old_segments(&self, now_ms: i64) -> Result<usize> {
         let config = self.config();
         let _flushing = self.flushing.lock().expect(UNPOISONED);
         let mut writer = self.open_writer()?;
@@ -178,15 +216,48 @@ impl Log {
         tracing::info!(partition = %self.topic_partition, reason = ?plan.reason, segments = gone.len(), "deleting segments");
         self.move_log_start(&mut writer, kept[0].base_offset);
         self.set_segments(kept.to_vec());
-        self.log_dir.watch(self.doom_segments(gone, now_ms))?;
+        writer.retired.extend_from_slice(gone);
+        Ok(gone.len())
+    }
+
+    /// Renames the files of retired segments and removes the producer snapshots before the log start.
+    pub(crate) fn remove_retired_segments(&self, now_ms: i64) -> Result<()> {
+        let _flushing = self.flushing.lock().expect(UNPOISONED);
+        let mut writer = self.open_writer()?;
+        if writer.retired.is_empty() {
+            return Ok(());
+        }
+        self.log_dir.watch(self.doom_segments(&writer.retired, now_ms))?;
         // Snapshots below the log start serve no recovery.
-        let first = kept[0].base_offset;
+        let first = self.segments()[0].base_offset;
         let snapshots = writer.snapshots.split_off(&first);
         for below in std::mem::replace(&mut writer.snapshots, snapshots) {
-            self.log_dir
-                .watch(disk::remove_file(&self.file_path(FileKind::Snapshot, below)))?;
+            self.log_dir.watch(disk::remove_file(
+                self.log_dir.disk(),
+                &self.file_path(FileKind::Snapshot, below),
+            ))?;
         }
-        Ok(gone.len())
+        self.log_dir.watch(disk::sync_dir(self.log_dir.disk(), &self.dir()))?;
+        writer.retired.clear();
+        Ok(())
+    }
+
+    /// Whether retired segments wait for [`remove_retired_segments`](Self::remove_retired_segments).
+    pub(crate) fn has_retired_segments(&self) -> bool {
+        !self.writer().retired.is_empty()
+    }
+
+    /// The log start offset, if the names of the files that may be there after a crash do not tell it.
+    pub(crate) fn log_start_to_keep(&self) -> Option<i64> {
+        let writer = self.writer();
+        let first = writer
+            .retired
+            .first()
+            .map_or(self.segments()[0].base_offset, |retired| retired.base_offset);
+        let start = self.log_start_offset();
+        // Removals that no sync of the directory covers may be undone by a power cut.
+        let may_come_back = writer.dir_dirty && start > 0;
+        (start > first || may_come_back).then_some(start)
     }
 
     fn facts(&self) -> Result<LogFacts> {
@@ -196,7 +267,7 @@ impl Log {
             let largest_timestamp = if largest >= 0 {
                 largest
             } else {
-                disk::inspect(&segment.path(FileKind::Log))?.1
+                disk::inspect(self.log_dir.disk(), &segment.path(FileKind::Log))?.modified_ms
             };
             let size = segment.size().into();
             Ok(SegmentFacts {
@@ -222,7 +293,7 @@ impl Log {
                 let path = segment.path(kind);
                 let mut deleted = path.clone().into_os_string();
                 deleted.push(".deleted");
-                match disk::rename(&path, deleted.as_ref()) {
+                match disk::rename(self.log_dir.disk(), &path, deleted.as_ref()) {
                     Err(error) if error.is_not_found() => {}
                     renamed => {
                         renamed?;
@@ -257,7 +328,8 @@ impl Log {
             segment.release();
         }
         let dir = self.log_dir.path.join(dir_name);
-        let renamed = disk::rename(&self.dir(), &dir).and_then(|()| disk::sync_dir(&self.log_dir.path));
+        let renamed = disk::rename(self.log_dir.disk(), &self.dir(), &dir)
+            .and_then(|()| disk::sync_dir(self.log_dir.disk(), &self.log_dir.path));
         self.log_dir.watch(renamed)?;
         self.dir.set(dir.clone());
         Ok(dir)

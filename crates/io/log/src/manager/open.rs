@@ -1,5 +1,5 @@
 //! Starting: lock the directories, check whose they are, open every log in them.
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, RwLock};
@@ -12,8 +12,8 @@ use crate::checkpoint::{
     self, LOG_START_OFFSET_CHECKPOINT, Offsets, RECOVERY_POINT_CHECKPOINT, REPLICATION_OFFSET_CHECKPOINT, Shutdown,
 };
 use crate::config::{LogConfig, ManagerConfig};
-use crate::dir_lock::{DirLock, LockError};
-use crate::disk;
+use crate::dir_lock::{self, LockError};
+use crate::disk::{self, Disk};
 use crate::error::{Result, StorageError};
 use crate::log::{Log, LogStart, Opened};
 use crate::log_dir::{LogDir, Shared};
@@ -136,6 +136,7 @@ impl LogManager {
     ) -> Result<(Self, OpenReport), OpenError> {
         let started = Instant::now();
         let shared = Shared::new(
+            Arc::clone(&config.disk),
             config.max_open_files,
             config.background_flush_bytes,
             config.producer_id_expiration_ms,
@@ -171,6 +172,15 @@ impl LogManager {
         }
         let inner = Arc::new(inner);
         let of_flusher = Arc::clone(&inner);
+        if inner.config.flush_in_tick {
+            return Ok((
+                Self {
+                    inner,
+                    flusher: Mutex::new(None),
+                },
+                report,
+            ));
+        }
         let flusher = std::thread::Builder::new()
             .name("klamm-flush".into())
             .spawn(move || of_flusher.shared.flush_queue.run(|logs| of_flusher.on_flushed(logs)))
@@ -188,10 +198,11 @@ impl LogManager {
 impl Inner {
     fn lock_dirs(&mut self) -> Result<(), OpenError> {
         let mut cluster_id = self.config.cluster_id.clone();
+        let disk = &*Arc::clone(&self.config.disk);
         let mut found = Vec::new();
         // Look at all of them before anything is written, be it a lock.
         for path in &self.config.log_dirs {
-            let meta = match MetaProperties::read(path) {
+            let meta = match MetaProperties::read_on(disk, path) {
                 Ok(None) => return Err(OpenError::NotFormatted { dir: path.clone() }),
                 Ok(Some(meta)) => {
                     let expected = cluster_id.get_or_insert_with(|| meta.cluster_id.clone());
@@ -205,7 +216,7 @@ impl Inner {
         }
         let mut locked = Vec::new();
         for (path, meta) in found {
-            let meta = match meta.map(|meta| (meta, DirLock::acquire(&path))) {
+            let meta = match meta.map(|meta| (meta, dir_lock::lock(disk, &path))) {
                 Ok((meta, Ok(lock))) => Ok((meta, lock)),
                 Ok((_, Err(LockError::Storage(error)))) | Err(error) => Err(error),
                 Ok((_, Err(error))) => return Err(error.into()),
@@ -223,6 +234,7 @@ impl Inner {
                 directory_id,
                 _lock: lock,
                 unopened: BTreeMap::new(),
+                gone: Mutex::default(),
                 recovery_points_written: Mutex::new(None),
                 recovery_points_stale: AtomicBool::new(false),
             });
@@ -237,7 +249,7 @@ impl Inner {
         }
         let id = Uuid::random(&mut || self.random());
         meta.directory_id = Some(id);
-        dir.watch(meta.write(&dir.path))?;
+        dir.watch(meta.write_on(dir.disk(), &dir.path))?;
         Ok(id)
     }
 
@@ -245,9 +257,10 @@ impl Inner {
         let mut candidates: Vec<Candidate> = Vec::new();
         let mut seen: BTreeMap<TopicPartition, usize> = BTreeMap::new();
         for (at, dir) in self.dirs.iter().enumerate() {
-            let Ok((shutdown, checkpoints, entries)) = dir.dir.watch(read_dir(&dir.dir.path)) else {
+            let Ok((shutdown, checkpoints, entries)) = dir.dir.watch(read_dir(dir.dir.disk(), &dir.dir.path)) else {
                 continue;
             };
+            let mut gone = checkpoints.partitions();
             let mut foreign = Vec::new();
             for name in entries {
                 match PartitionDir::parse(&name) {
@@ -258,6 +271,7 @@ impl Inner {
                             return Err(OpenError::Duplicate { partition, dirs });
                         }
                         let start = checkpoints.start_of(&partition, shutdown);
+                        gone.remove(&partition);
                         candidates.push(Candidate {
                             dir: at,
                             path: dir.dir.path.join(name),
@@ -274,6 +288,7 @@ impl Inner {
                     None => foreign.push(name),
                 }
             }
+            *dir.gone.lock().expect(UNPOISONED) = gone;
             report.dirs.push(OpenDirReport {
                 path: dir.dir.path.clone(),
                 shutdown,
@@ -362,23 +377,23 @@ fn check_identity(dir: &Path, meta: &MetaProperties, cluster_id: &str, node_id: 
     Ok(())
 }
 
-fn read_dir(path: &Path) -> Result<(Shutdown, Checkpoints, Vec<String>)> {
-    let entries = disk::list(path)?
+fn read_dir(disk: &dyn Disk, path: &Path) -> Result<(Shutdown, Checkpoints, Vec<String>)> {
+    let entries = disk::list(disk, path)?
         .into_iter()
         .filter(|entry| entry.is_dir)
         .map(|entry| entry.name)
         .collect();
     let checkpoints = Checkpoints {
-        recovery_points: read_or_default(path, RECOVERY_POINT_CHECKPOINT)?,
-        log_starts: read_or_default(path, LOG_START_OFFSET_CHECKPOINT)?,
-        high_watermarks: read_or_default(path, REPLICATION_OFFSET_CHECKPOINT)?,
+        recovery_points: read_or_default(disk, path, RECOVERY_POINT_CHECKPOINT)?,
+        log_starts: read_or_default(disk, path, LOG_START_OFFSET_CHECKPOINT)?,
+        high_watermarks: read_or_default(disk, path, REPLICATION_OFFSET_CHECKPOINT)?,
     };
-    Ok((checkpoint::take_clean_shutdown(path)?, checkpoints, entries))
+    Ok((checkpoint::take_clean_shutdown(disk, path)?, checkpoints, entries))
 }
 
 /// A checkpoint that makes no sense counts as none: more is recovered then.
-fn read_or_default(path: &Path, name: &str) -> Result<Offsets> {
-    match checkpoint::read_offsets(&path.join(name)) {
+fn read_or_default(disk: &dyn Disk, path: &Path, name: &str) -> Result<Offsets> {
+    match checkpoint::read_offsets(disk, &path.join(name)) {
         Err(error @ StorageError::Malformed { .. }) => {
             tracing::warn!(%error, "checkpoint ignored");
             Ok(Offsets::new())
@@ -388,6 +403,11 @@ fn read_or_default(path: &Path, name: &str) -> Result<Offsets> {
 }
 
 impl Checkpoints {
+    fn partitions(&self) -> BTreeSet<TopicPartition> {
+        let all = [&self.recovery_points, &self.log_starts, &self.high_watermarks];
+        all.into_iter().flat_map(BTreeMap::keys).cloned().collect()
+    }
+
     fn start_of(&self, partition: &TopicPartition, shutdown: Shutdown) -> LogStart {
         let of = |offsets: &Offsets| offsets.get(partition).copied().unwrap_or(0).max(0);
         LogStart {

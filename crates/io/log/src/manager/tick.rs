@@ -1,9 +1,10 @@
 //! The work in the background, in bounded steps: what is due is decided from the time alone.
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use super::{Inner, LogManager, UNPOISONED};
+use super::{Dir, Inner, LogManager, UNPOISONED};
 use crate::error::Result;
 use crate::log::{Log, SEGMENTS_PER_STEP};
 
@@ -78,6 +79,10 @@ impl Inner {
                 log.ask_for_flush(false);
             }
         }
+        if self.config.flush_in_tick {
+            let flushed = self.shared.flush_queue.run_waiting();
+            self.mark_stale(&flushed);
+        }
         if is_due(
             &mut schedule.retention_ms,
             now_ms,
@@ -86,27 +91,29 @@ impl Inner {
             schedule.retention = logs.iter().cloned().collect();
         }
         let this_time = schedule.retention.len().min(LOGS_PER_TICK);
+        let mut retired = Vec::new();
         for log in schedule.retention.drain(..this_time).collect::<Vec<_>>() {
-            let deleted = noted(&log, log.delete_old_segments(now_ms)).unwrap_or(0);
+            let deleted = noted(&log, log.retire_old_segments(now_ms)).unwrap_or(0);
             report.segments_deleted += deleted;
             if deleted == SEGMENTS_PER_STEP {
-                schedule.retention.push_back(log);
+                schedule.retention.push_back(Arc::clone(&log));
+            }
+            if log.has_retired_segments() {
+                retired.push(log);
             }
         }
+        self.remove_retired(&retired, now_ms);
         report.more |= !schedule.retention.is_empty();
         for dir in &self.dirs {
             report.more |= dir.dir.remove_doomed(now_ms, REMOVALS_PER_TICK).unwrap_or(false);
-            let stale = dir.recovery_points_stale.load(std::sync::atomic::Ordering::Relaxed);
+            let stale = dir.recovery_points_stale.load(Ordering::Relaxed);
             if stale && let Err(error) = self.write_recovery_points(dir) {
                 tracing::warn!(dir = %dir.dir.path.display(), %error, "recovery points not written");
             }
         }
         if is_due(&mut schedule.checkpoints_ms, now_ms, self.config.checkpoint_interval_ms) {
             for dir in &self.dirs {
-                if let Err(error) = self
-                    .write_recovery_points(dir)
-                    .and_then(|()| self.write_other_checkpoints(dir))
-                {
+                if let Err(error) = self.write_checkpoints(dir) {
                     tracing::warn!(dir = %dir.dir.path.display(), %error, "checkpoints not written");
                 }
             }
@@ -122,17 +129,38 @@ impl Inner {
         report
     }
 
-    /// After a round of background flushes: puts the recovery points on disk, not more often than twice a second.
-    pub(super) fn on_flushed(&self, logs: &[Arc<Log>]) {
-        for dir in self
-            .dirs
+    /// Removes what retention took out of these logs, once their log starts are on disk. Where they can't be written the
+    /// directory is offline, or full: then the next round of retention comes back to it.
+    fn remove_retired(&self, retired: &[Arc<Log>], now_ms: i64) {
+        for dir in self.dirs_of(retired) {
+            if let Err(error) = self.write_log_starts(dir) {
+                tracing::warn!(dir = %dir.dir.path.display(), %error, "log start offsets not written");
+                continue;
+            }
+            for log in retired.iter().filter(|log| log.log_dir() == dir.dir.path) {
+                noted(log, log.remove_retired_segments(now_ms));
+            }
+        }
+    }
+
+    fn mark_stale(&self, flushed: &[Arc<Log>]) {
+        for dir in self.dirs_of(flushed) {
+            dir.recovery_points_stale.store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn dirs_of(&self, logs: &[Arc<Log>]) -> impl Iterator<Item = &Dir> {
+        self.dirs
             .iter()
             .filter(|dir| logs.iter().any(|log| log.log_dir() == dir.dir.path))
-        {
+    }
+
+    /// After a round of background flushes: puts the recovery points on disk, not more often than twice a second.
+    pub(super) fn on_flushed(&self, logs: &[Arc<Log>]) {
+        for dir in self.dirs_of(logs) {
             let last = *dir.recovery_points_written.lock().expect(UNPOISONED);
             if last.is_some_and(|last| Instant::now() - last < RECOVERY_POINTS_EVERY) {
-                dir.recovery_points_stale
-                    .store(true, std::sync::atomic::Ordering::Relaxed);
+                dir.recovery_points_stale.store(true, Ordering::Relaxed);
             } else if let Err(error) = self.write_recovery_points(dir) {
                 tracing::warn!(dir = %dir.dir.path.display(), %error, "recovery points not written");
             }

@@ -1,0 +1,2 @@
+//! Integration tests of the simulations.
+mod log;
