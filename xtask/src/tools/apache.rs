@@ -9,6 +9,8 @@ use std::sync::{Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use crate::apache_kafka;
+
 /// The most that a tool may take; the driver is asked for it.
 pub(super) const STEP_LIMIT: Duration = Duration::from_secs(45);
 
@@ -37,13 +39,17 @@ const CLASSES: &[(&str, &str)] = &[
     ("e2e-latency", "org.apache.kafka.tools.EndToEndLatency"),
     ("verifiable-producer", "org.apache.kafka.tools.VerifiableProducer"),
     ("verifiable-consumer", "org.apache.kafka.tools.VerifiableConsumer"),
+    // What makes files for ours to show.
+    (
+        "console-share-consumer",
+        "org.apache.kafka.tools.consumer.ConsoleShareConsumer",
+    ),
+    ("transactions", "Transactions"),
 ];
 
 /// Jars and classes on disk.
 #[derive(Debug)]
 pub(super) struct Apache {
-    /// Of the broker.
-    pub(super) broker: PathBuf,
     tools: PathBuf,
     classes: PathBuf,
 }
@@ -52,29 +58,15 @@ impl Apache {
     /// Takes the jars from Maven Central and compiles the driver.
     pub(super) fn prepare(root: &Path, work: &Path) -> Result<Apache, String> {
         let apache = Apache {
-            broker: work.join("broker-jars"),
-            tools: work.join("tools-jars"),
+            tools: apache_kafka::tools_jars(root)?,
             classes: work.join("driver"),
         };
-        for (pom, jars) in [
-            ("tests/peer/pom.xml", &apache.broker),
-            ("tests/tools/pom.xml", &apache.tools),
-        ] {
-            crate::succeed(
-                Command::new("mvn")
-                    .args(["--quiet", "--batch-mode", "--file"])
-                    .arg(root.join(pom))
-                    .arg("dependency:copy-dependencies")
-                    .arg("-DincludeScope=runtime")
-                    .arg(format!("-DoutputDirectory={}", jars.display())),
-            )?;
-        }
         crate::succeed(
             Command::new("javac")
                 .arg("-d")
                 .arg(&apache.classes)
                 .args(["-cp", &format!("{}/*", apache.tools.display())])
-                .arg(root.join("tests/tools/Driver.java")),
+                .args(["Driver", "Transactions"].map(|class| root.join(format!("tests/tools/{class}.java")))),
         )?;
         Ok(apache)
     }

@@ -7,8 +7,8 @@
 //! `KLAMM_BINARY` names a binary that is there already; without it one is built.
 
 mod apache;
-mod broker;
 mod cell;
+mod difference;
 mod script;
 mod transcript;
 mod verdict;
@@ -16,10 +16,10 @@ mod verdict;
 use std::path::Path;
 use std::sync::Arc;
 
-use self::broker::Broker;
-use self::cell::{Cell, Side};
+use self::cell::Cell;
 use self::script::Script;
 use self::transcript::Transcript;
+use crate::broker::{Home, Side};
 
 /// The four: whose tools, and whose broker they talk to. The first is the reference.
 const CELLS: [(Side, Side); 4] = [
@@ -28,6 +28,11 @@ const CELLS: [(Side, Side); 4] = [
     (Side::Klamm, Side::Apache),
     (Side::Klamm, Side::Klamm),
 ];
+
+/// Few partitions of the internal topics, so that the script knows where what it looks for is.
+const SETTINGS: &str = "offsets.topic.num.partitions=2\n\
+                        transaction.state.log.num.partitions=1\n\
+                        share.coordinator.state.topic.num.partitions=1\n";
 
 /// Runs the named files of the script, or all; returns what differs.
 pub(crate) fn run(root: &Path, only: &[&str]) -> Result<Vec<String>, String> {
@@ -41,7 +46,7 @@ pub(crate) fn run(root: &Path, only: &[&str]) -> Result<Vec<String>, String> {
         }
     };
     let work = crate::target_dir(root).join("tools");
-    let apache = Arc::new(apache::Apache::prepare(root, &work)?);
+    let apache = apache::Apache::prepare(root, &work)?;
     println!(
         "{} invocations in {} files, four times",
         script.steps.len(),
@@ -52,15 +57,18 @@ pub(crate) fn run(root: &Path, only: &[&str]) -> Result<Vec<String>, String> {
     let mut cells = Vec::new();
     for (tools, broker) in CELLS {
         let dir = work.join(format!("{tools}-tools-{broker}-broker"));
-        let (apache, klamm) = (Arc::clone(&apache), klamm.clone());
+        let (root, klamm) = (root.to_owned(), klamm.clone());
         let (script, driver) = (Arc::clone(&script), Arc::clone(&driver));
-        cells.push(std::thread::spawn(move || -> Result<Vec<Transcript>, String> {
-            let broker = Broker::start(broker, &dir, &klamm, &apache)?;
-            let cell = Cell::open(tools, &dir, &broker, &klamm, &driver)?;
-            let transcripts = script.steps.iter().map(|step| cell.run(step)).collect();
-            broker.stop();
-            transcripts
-        }));
+        cells.push(std::thread::spawn(
+            move || -> Result<Vec<Option<Transcript>>, String> {
+                let home = Home::create(&root, &dir, &klamm, 1, SETTINGS)?;
+                home.format(broker)?;
+                std::fs::create_dir(dir.join("work")).map_err(|error| format!("{}: {error}", dir.display()))?;
+                let _broker = home.start(broker, "broker.log")?; // killed at the end: how it ends is tested elsewhere
+                let cell = Cell::open((tools, broker), &home, &klamm, &driver)?;
+                cell.run(&script.steps)
+            },
+        ));
     }
     let mut transcripts = Vec::new();
     for (cell, (tools, broker)) in cells.into_iter().zip(CELLS) {

@@ -1,11 +1,13 @@
 //! What a step printed and how it ended, as lines to compare: `exit 0`, `| standard output`, `! standard error`.
 //!
-//! Replaced is what no two runs share: addresses, directories, random ids, times. Left out is what differs by design: the
-//! table of options after an error, stack frames, and our `hint:` and `from:` lines. A Java exception that a tool did not
-//! catch is marked `~`: our tools say the same in their own words, behind `error: `.
+//! Replaced is what no two runs share: addresses, directories, random ids, times, the order of what Java keeps in a hash set.
+//! Left out is what differs by design: the table of options after an error, stack frames, our `hint:` and `from:` lines, and
+//! log lines, which are switched off in Java and start with their level in ours. A Java exception that a tool did not catch is
+//! marked `~`: our tools say the same in their own words, behind `error: `. It is left out where stdout has its words.
 
 use std::time::Duration;
 
+use super::difference::differences;
 use super::script::Manner;
 
 /// Texts of a cell and their placeholders. Longer texts come before those that they contain.
@@ -42,8 +44,10 @@ impl Transcript {
             lines.extend((!out.is_empty() || !err.is_empty()).then(|| "(help)".to_owned()));
             return Transcript { lines, took };
         }
+        let (out, mut err) = (essence(out), essence(err));
+        err.retain(|line| !line.strip_prefix('~').is_some_and(|exception| is_told(exception, &out)));
         for (mark, text) in [('|', out), ('!', err)] {
-            let mut printed: Vec<String> = essence(text).iter().map(|line| format!("{mark}{line}")).collect();
+            let mut printed: Vec<String> = text.iter().map(|line| format!("{mark}{line}")).collect();
             printed.iter_mut().for_each(|line| *line = steady(line, manner.numbers));
             if manner.sorted {
                 printed.sort();
@@ -51,6 +55,29 @@ impl Transcript {
             lines.extend(printed);
         }
         Transcript { lines, took }
+    }
+
+    /// Of tools that are compared in another place.
+    pub(super) fn alike() -> Transcript {
+        Transcript {
+            lines: vec!["(alike)".to_owned()],
+            took: Duration::ZERO,
+        }
+    }
+
+    /// What is different from what Apache Kafka's tool said in the same place.
+    pub(super) fn compared_with(&self, reference: &Transcript) -> Transcript {
+        let differences = differences(&reference.in_any_words(reference), &self.in_any_words(reference));
+        let lines = match differences.is_empty() {
+            true => {
+                return Transcript {
+                    took: self.took,
+                    ..Transcript::alike()
+                };
+            }
+            false => differences.iter().map(ToString::to_string).collect(),
+        };
+        Transcript { lines, took: self.took }
     }
 
     /// The lines for a comparison of our tools with Apache Kafka's: errors in words of each are the same.
@@ -70,47 +97,52 @@ impl Transcript {
     }
 }
 
+/// Whether stdout has the words of an exception, without the classes that it is wrapped in.
+fn is_told(exception: &str, out: &[String]) -> bool {
+    let words = exception
+        .rsplit_once("Exception: ")
+        .map_or(exception, |(_, words)| words);
+    !words.is_empty() && out.iter().any(|line| line.contains(words))
+}
+
 /// The lines of a text without help and stack frames. A line begins with a space, or with `~` if it is an exception's.
 fn essence(text: &str) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
-    let mut all = text.lines().peekable();
-    let (mut in_usage, mut in_trace) = (false, false);
+    let mut all = text.lines().filter(|line| !is_ours(line)).peekable();
+    let (mut in_usage, mut in_trace, mut in_log) = (false, false, false);
     while let Some(line) = all.next() {
         if line.starts_with("Option ") && line.contains("Description") {
             break; // the table of options goes to the end
         }
-        in_usage = (in_usage && !line.contains(": error: ")) || line.starts_with("usage: ");
-        let ours = line.starts_with("  hint: ") || line.starts_with("  from: ");
-        if in_usage || ours {
+        in_usage = (in_usage && !is_mistake(line)) || line.starts_with("usage: ");
+        if in_usage {
             continue;
         }
-        if line.contains(": error: ") {
-            // Justified by argparse, over as many lines as it takes.
-            let sentence: Vec<&str> = line
-                .split_whitespace()
-                .chain(all.by_ref().flat_map(str::split_whitespace))
-                .collect();
-            lines.push(format!(" {}", sentence.join(" ")));
+        if is_mistake(line) {
+            lines.push(format!(" {}", unjustified(std::iter::once(line).chain(all))));
             break;
         }
+        let of_log = in_log && exception(line).is_some();
+        in_log = ["WARN ", "ERROR ", "INFO "].iter().any(|level| line.starts_with(level));
         in_trace = line.starts_with("\tat ")
             || line.starts_with("\t... ")
             || line.starts_with("Caused by: ")
             || (in_trace && (line.starts_with('\t') || line.trim().is_empty()));
-        if in_trace {
+        if in_trace || in_log || of_log {
             continue;
         }
-        if all.peek().is_some_and(|next| next.starts_with("\tat ")) {
-            let exception = line.strip_prefix("Exception in thread \"main\" ").unwrap_or(line);
-            let told = lines.last().is_some_and(|last| {
-                let last = last.trim();
-                !last.is_empty() && (exception.contains(last) || last.contains(exception))
-            });
-            if !told {
-                lines.push(format!("~{exception}"));
+        let traced = all.peek().is_some_and(|next| next.starts_with("\tat "));
+        match exception(line).or(traced.then_some(line)) {
+            Some(exception) => {
+                let told = lines.last().is_some_and(|last| {
+                    let last = last.trim_start_matches('~').trim();
+                    !last.is_empty() && (exception.contains(last) || last.contains(exception))
+                });
+                if !told {
+                    lines.push(format!("~{exception}"));
+                }
             }
-        } else {
-            lines.push(format!(" {line}"));
+            None => lines.push(format!(" {line}")),
         }
     }
     while lines.last().is_some_and(|line| line.trim().is_empty()) {
@@ -119,10 +151,29 @@ fn essence(text: &str) -> Vec<String> {
     lines
 }
 
+/// Whether argparse complains: `kafka-storage:  error:  too  few  arguments`.
+fn is_mistake(line: &str) -> bool {
+    line.split_once(": ")
+        .is_some_and(|(program, rest)| !program.contains(' ') && rest.trim_start().starts_with("error:"))
+}
+
+/// The exception of a line that starts with the name of its class.
+fn exception(line: &str) -> Option<&str> {
+    let line = line.strip_prefix("Exception in thread \"main\" ").unwrap_or(line);
+    let class = line.split(':').next().unwrap_or_default();
+    let is_name = class
+        .chars()
+        .all(|c| c.is_ascii_alphanumeric() || c == '.' || c == '$' || c == '_');
+    let fails = class.ends_with("Exception") || class.ends_with("Error");
+    (is_name && fails && class.contains('.')).then_some(line)
+}
+
 /// What stands behind these words is random or counted.
 const LABELS: &[(&str, &str)] = &[
     ("TopicId: ", "$ID"),
+    ("producerId: ", "$N"),
     (" crc: ", "$CRC"),
+    ("[B@", "$HASH"),
     ("\tEpoch: ", "$N"),
     ("  Epoch: ", "$N"),
 ];
@@ -145,15 +196,66 @@ fn steady(line: &str, numbers: bool) -> String {
             let word: String = rest.iter().take_while(|c| is_word(**c)).collect();
             at += word.chars().count();
             text += &match LABELS.iter().find(|(label, _)| text.ends_with(label)) {
-                Some((_, value)) => (*value).to_owned(),
-                None => steady_word(&word),
+                Some((_, value)) if word != "-1" => (*value).to_owned(),
+                _ => steady_word(&word),
             };
         } else {
             text.push(rest[0]);
             at += 1;
         }
     }
+    let text = with_sorted_lists(&text);
     if numbers { without_numbers(&text) } else { text }
+}
+
+/// Options in brackets, and valid words at the end of a line, in the order of the alphabet: in Java's they come as a hash set
+/// has them, whose order changes from run to run.
+fn with_sorted_lists(line: &str) -> String {
+    const ENDS: &[&str] = &["Valid states are: ", "Valid types are: "];
+    if let Some((start, end)) = ENDS
+        .iter()
+        .find_map(|end| line.split_at_checked(line.find(end)? + end.len()))
+    {
+        let mut words: Vec<&str> = end.split(", ").collect();
+        words.sort_unstable();
+        return format!("{start}{}", words.join(", "));
+    }
+    let mut text = String::new();
+    let mut rest = line;
+    while let Some(at) = rest.find('[') {
+        text += &rest[..at];
+        rest = &rest[at..];
+        let mut names = Vec::new();
+        loop {
+            let next = match names.is_empty() {
+                true => Some(rest),
+                false => rest.strip_prefix(", "),
+            };
+            let Some((name, after)) = next.and_then(bracketed) else {
+                break;
+            };
+            names.push(name);
+            rest = after;
+        }
+        names.sort_unstable();
+        text += &names.join(", ");
+        if names.is_empty() {
+            text.push('[');
+            rest = &rest[1..];
+        }
+    }
+    text + rest
+}
+
+/// `[an-option]` at the start, and what follows.
+fn bracketed(text: &str) -> Option<(&str, &str)> {
+    let name = text.strip_prefix('[')?;
+    let end = name.find(']')?;
+    let fits = end > 0
+        && name[..end]
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte == b'-' || byte == b'.');
+    fits.then(|| text.split_at(end + 2))
 }
 
 fn is_word(c: char) -> bool {
@@ -178,15 +280,17 @@ fn steady_word(word: &str) -> String {
     }
 }
 
-/// Whether a word is 16 random bytes in base 64. Words of letters alone change between capitals and small ones less often.
+/// Whether a word is 16 random bytes in base 64, and no name: of those of letters alone it has capitals beside each other or
+/// many changes between capitals and small letters.
 fn is_id(word: &str) -> bool {
+    let is_capital = |byte: &u8| byte.is_ascii_uppercase();
     let letters_alone = word.bytes().all(|byte| byte.is_ascii_alphabetic());
-    let changes = word
-        .as_bytes()
-        .windows(2)
-        .filter(|pair| pair[0].is_ascii_uppercase() != pair[1].is_ascii_uppercase());
-    let has_capitals = word.bytes().any(|byte| byte.is_ascii_uppercase());
-    word.len() == 22 && has_capitals && (!letters_alone || changes.count() >= 9)
+    let pairs = || word.as_bytes().windows(2);
+    let changes = pairs()
+        .filter(|pair| is_capital(&pair[0]) != is_capital(&pair[1]))
+        .count();
+    let beside = pairs().any(|pair| pair.iter().all(is_capital));
+    word.len() == 22 && word.as_bytes().iter().any(is_capital) && (!letters_alone || beside || changes >= 9)
 }
 
 /// The length of a UUID at the start.
@@ -196,6 +300,24 @@ fn uuid(chars: &[char]) -> Option<usize> {
         _ => c.is_ascii_hexdigit(),
     };
     (chars.len() >= 36 && chars[..36].iter().enumerate().all(fits)).then_some(36)
+}
+
+/// Whether our tools alone have such a line.
+fn is_ours(line: &str) -> bool {
+    line.starts_with("  hint: ") || line.starts_with("  from: ")
+}
+
+/// The sentence that argparse justified, over as many lines as it took. It breaks lines after hyphens too.
+fn unjustified<'a>(lines: impl Iterator<Item = &'a str>) -> String {
+    let mut sentence = String::new();
+    for line in lines {
+        if !sentence.is_empty() && !sentence.ends_with('-') {
+            sentence.push(' ');
+        }
+        let words: Vec<&str> = line.split_whitespace().collect();
+        sentence.push_str(&words.join(" "));
+    }
+    sentence
 }
 
 /// The length of a date with a time at the start: `2026-11-21 15:03:22:123`, `2026-11-21T15:03:22.123Z`.
@@ -247,6 +369,11 @@ mod tests {
     fn ids_and_times_are_replaced_and_names_are_not() {
         for (line, steadied) in [
             ("TopicId: fTUOVCSnRliP0gAHsQO8-Q x", "TopicId: $ID x"),
+            (
+                "XTWMWEjaSaaoGDhXJxdVDA UnknownServerException",
+                "$ID UnknownServerException",
+            ),
+            ("payload: [B@1bbfe73", "payload: [B@$HASH"),
             ("lastOffset: 3 crc: 1234567 x", "lastOffset: 3 crc: $CRC x"),
             ("AlterShareGroupOffsets(91): 0", "AlterShareGroupOffsets(91): 0"),
             ("UnknownServerException: x", "UnknownServerException: x"),
@@ -259,6 +386,13 @@ mod tests {
                 "console-consumer-$UUID",
             ),
             ("retention.ms=86400000", "retention.ms=86400000"),
+            ("producerId: 4 producerEpoch: 0", "producerId: $N producerEpoch: 0"),
+            ("producerId: -1 producerEpoch: -1", "producerId: -1 producerEpoch: -1"),
+            (
+                "one of: [[b], [c], [a]] with [z], [1]",
+                "one of: [[a], [b], [c]] with [z], [1]",
+            ),
+            ("Valid states are: B, C, A", "Valid states are: A, B, C"),
         ] {
             assert_eq!(steady(line, false), steadied);
         }
@@ -281,10 +415,23 @@ mod tests {
             ["exit 1", "! Missing x"]
         );
         assert_eq!(
-            lines("", "usage: t [-h]\n   {a,b} ...\nt: error:  too  few\nof them\n"),
-            ["exit 1", "! t: error: too few of them"]
+            lines("", "usage: t [-h]\n   {a,b} ...\nt:  error:  too  few  of --\nthem\n"),
+            ["exit 1", "! t: error: too few of --them"]
+        );
+        assert_eq!(lines("", "t: error: x\n  hint: y\n"), ["exit 1", "! t: error: x"]);
+        assert_eq!(lines("", "WARN x\nERROR y\na.b.CException\nz\n"), ["exit 1", "! z"]);
+        assert_eq!(
+            lines(
+                "Error: due to a.BException: no\n",
+                "a.XException: a.BException: no\n\tat x\n"
+            ),
+            ["exit 1", "| Error: due to a.BException: no"]
         );
         assert_eq!(lines("a\n\n", "x\n  hint: y\n"), ["exit 1", "| a", "! x"]);
+        assert_eq!(
+            lines("", "usage: t\nt: error:\nno --\na-\nb or  --c\n  hint: d\n"),
+            ["exit 1", "! t: error: no --a-b or --c"]
+        );
     }
 
     #[test]

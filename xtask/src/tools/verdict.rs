@@ -13,9 +13,10 @@
 use std::path::Path;
 
 use super::CELLS;
-use super::cell::Side;
+use super::difference::{Difference, differences};
 use super::script::{Script, Step};
 use super::transcript::Transcript;
+use crate::broker::Side;
 
 /// One paragraph of the list.
 #[derive(Debug, Default)]
@@ -105,26 +106,26 @@ fn fits(pattern: &str, text: &str) -> bool {
     }
 }
 
-/// A line that one has and the other has not.
-#[derive(Debug, PartialEq, Eq)]
-enum Difference {
-    Missing(String),
-    Added(String),
-}
-
 /// Compares what the cells said; returns what differs and is not allowed, and what is allowed and does not differ.
-pub(super) fn compare(script: &Script, cells: &[Vec<Transcript>], mut allowed: Allowed, all: bool) -> Vec<String> {
+pub(super) fn compare(
+    script: &Script,
+    cells: &[Vec<Option<Transcript>>],
+    mut allowed: Allowed,
+    all: bool,
+) -> Vec<String> {
     let (mut wrong, mut same, mut excused) = (Vec::new(), 0, 0);
     for (index, step) in script.steps.iter().enumerate() {
-        let reference = &cells[0][index];
+        let Some(reference) = &cells[0][index] else {
+            continue;
+        };
         let (mut open, mut found) = (String::new(), false);
         for (cell, transcripts) in CELLS.iter().zip(cells).skip(1) {
+            let Some(transcript) = &transcripts[index] else {
+                continue;
+            };
             let differences = match cell.0 {
-                Side::Apache => differences(&reference.lines, &transcripts[index].lines),
-                Side::Klamm => differences(
-                    &reference.in_any_words(reference),
-                    &transcripts[index].in_any_words(reference),
-                ),
+                Side::Apache => differences(&reference.lines, &transcript.lines),
+                Side::Klamm => differences(&reference.in_any_words(reference), &transcript.in_any_words(reference)),
             };
             found |= !differences.is_empty();
             let rest: Vec<_> = differences
@@ -135,10 +136,7 @@ pub(super) fn compare(script: &Script, cells: &[Vec<Transcript>], mut allowed: A
                 open += &format!("\n  {} tools, {} broker:", cell.0, cell.1);
             }
             for difference in rest {
-                open += &match difference {
-                    Difference::Missing(line) => format!("\n    - {line}"),
-                    Difference::Added(line) => format!("\n    + {line}"),
-                };
+                open += &format!("\n    {difference}");
             }
         }
         match (found, open.is_empty()) {
@@ -157,13 +155,15 @@ pub(super) fn compare(script: &Script, cells: &[Vec<Transcript>], mut allowed: A
 }
 
 /// All that was said, for people: what a step took and printed in each cell, those of the same words together.
-pub(super) fn report(script: &Script, cells: &[Vec<Transcript>]) -> String {
+pub(super) fn report(script: &Script, cells: &[Vec<Option<Transcript>>]) -> String {
     let mut text = String::new();
     for (index, step) in script.steps.iter().enumerate() {
         text += &format!("{} $ {}\n", step.at, step.line);
         let mut told: Vec<&[String]> = Vec::new();
         for ((tools, broker), transcripts) in CELLS.iter().zip(cells) {
-            let Transcript { lines, took } = &transcripts[index];
+            let Some(Transcript { lines, took }) = &transcripts[index] else {
+                continue;
+            };
             text += &format!("  {tools} tools, {broker} broker: {} ms\n", took.as_millis());
             if !told.contains(&lines.as_slice()) {
                 told.push(lines);
@@ -174,49 +174,9 @@ pub(super) fn report(script: &Script, cells: &[Vec<Transcript>]) -> String {
     text
 }
 
-/// The lines that are in one but not in the other, by the longest common run of lines in order.
-fn differences(old: &[String], new: &[String]) -> Vec<Difference> {
-    let mut longest = vec![vec![0usize; new.len() + 1]; old.len() + 1];
-    for i in (0..old.len()).rev() {
-        for j in (0..new.len()).rev() {
-            longest[i][j] = match old[i] == new[j] {
-                true => longest[i + 1][j + 1] + 1,
-                false => longest[i + 1][j].max(longest[i][j + 1]),
-            };
-        }
-    }
-    let (mut i, mut j, mut differences) = (0, 0, Vec::new());
-    while i < old.len() || j < new.len() {
-        if i < old.len() && j < new.len() && old[i] == new[j] {
-            (i, j) = (i + 1, j + 1);
-        } else if i < old.len() && (j == new.len() || longest[i + 1][j] >= longest[i][j + 1]) {
-            differences.push(Difference::Missing(old[i].clone()));
-            i += 1;
-        } else {
-            differences.push(Difference::Added(new[j].clone()));
-            j += 1;
-        }
-    }
-    differences
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn differences_are_lines_of_one_or_the_other() {
-        let lines = |text: &str| text.chars().map(String::from).collect::<Vec<_>>();
-        assert_eq!(differences(&lines("abc"), &lines("abc")), []);
-        assert_eq!(
-            differences(&lines("abc"), &lines("axc")),
-            [Difference::Missing("b".to_owned()), Difference::Added("x".to_owned())]
-        );
-        assert_eq!(
-            differences(&lines(""), &lines("a")),
-            [Difference::Added("a".to_owned())]
-        );
-    }
 
     #[test]
     fn an_allowance_says_where_and_why() {
