@@ -65,6 +65,7 @@ pub(crate) const TOOL: Tool = Tool {
             exclusive: EXCLUSIVE,
         },
     ],
+    changes: &["unregister"],
     examples: &[
         Example {
             does: "The id of a cluster",

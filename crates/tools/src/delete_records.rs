@@ -24,6 +24,7 @@ pub(crate) const TOOL: Tool = Tool {
         Flag::file("offset-json-file", "FILE", "Which partitions, and up to which offset").required_by_tool(),
         COMMAND_CONFIG,
     ],
+    changes: &["offset-json-file"],
     examples: &[
         Example {
             does: "As the file says",
@@ -67,7 +68,9 @@ async fn run(call: &mut Call) -> Outcome {
     if !call.out.is_json() {
         call.out.line("Records delete operation completed:")?;
     }
+    let mut hint = None;
     for (partition, answer) in answers {
+        hint = hint.or(answer.as_ref().err().and_then(connect::hint));
         let error = answer
             .as_ref()
             .err()
@@ -88,6 +91,9 @@ async fn run(call: &mut Call) -> Outcome {
                 call.out.line(format_args!("partition: {partition}\terror: {error}"))?;
             }
         }
+    }
+    if let Some(hint) = hint.filter(|_| !call.out.is_json()) {
+        call.err.line(format_args!("  hint: {hint}"));
     }
     Ok(())
 }

@@ -63,6 +63,7 @@ pub(crate) const TOOL: Tool = Tool {
         many: true,
         hint: Hint::Nothing,
     }),
+    hears_signals: true,
     examples: &[
         Example {
             does: "Ten thousand records of 100 bytes",

@@ -80,6 +80,7 @@ pub(crate) const TOOL: Tool = Tool {
             exclusive: &[],
         },
     ],
+    changes: &["upgrade", "downgrade", "disable"],
     examples: &[
         Example {
             does: "What the cluster uses",
@@ -90,9 +91,15 @@ pub(crate) const TOOL: Tool = Tool {
             line: "features --bootstrap-server localhost:9092 upgrade --release-version 4.2 --dry-run",
         },
     ],
+    mistake_prefix: MISTAKE,
+    mistake_suffix: MORE,
     run: Run::Async(|call| Box::pin(run(call))),
     ..Tool::argparse()
 };
+
+/// What stands before and behind what is wrong with a command line.
+const MISTAKE: &str = "Command line error: ";
+const MORE: &str = ". Type --help for help.";
 
 async fn run(call: &mut Call) -> Outcome {
     let command = call.args.command().unwrap_or_default();
@@ -102,9 +109,8 @@ async fn run(call: &mut Call) -> Outcome {
         _ => {}
     }
     if !call.args.has("bootstrap-server") && !call.args.has("bootstrap-controller") {
-        return Err(Failure::kafka(
-            "Command line error: You must specify either --bootstrap-controller or --bootstrap-server.. Type --help for help.",
-        ));
+        let missing = "You must specify either --bootstrap-controller or --bootstrap-server.";
+        return Err(Failure::kafka(format!("{MISTAKE}{missing}{MORE}")));
     }
     let updates = match command {
         "describe" => Vec::new(),

@@ -112,21 +112,8 @@ impl Feed {
         })
     }
 
-    /// Enqueues a record, waiting for room. `Err(None)` when a signal came meanwhile.
-    pub(crate) fn put(&mut self, record: Record<'_>) -> Result<Delivery, Option<SendError>> {
-        self.enqueue(record, None)
-    }
-
-    /// As [`Feed::put`]; if it has to wait for long, it says why.
-    pub(crate) fn put_telling(
-        &mut self,
-        record: Record<'_>,
-        err: &mut Messages,
-    ) -> Result<Delivery, Option<SendError>> {
-        self.enqueue(record, Some(err))
-    }
-
-    fn enqueue(&mut self, record: Record<'_>, err: Option<&mut Messages>) -> Result<Delivery, Option<SendError>> {
+    /// Enqueues a record, waiting for room; if that takes long, it says why. `Err(None)` when a signal came meanwhile.
+    pub(crate) fn put(&mut self, record: Record<'_>, err: &mut Messages) -> Result<Delivery, Option<SendError>> {
         let inside = self.runtime.enter();
         let mut enqueuing = pin!(self.producer.enqueue(record));
         // There is room nearly always, so no runtime has to be asked.
@@ -135,17 +122,11 @@ impl Feed {
         }
         drop(inside);
         let (stop, trouble) = (&mut self.stop, &mut self.trouble);
-        let watching = async {
-            match err {
-                Some(err) => trouble.watch(err).await,
-                None => std::future::pending().await,
-            }
-        };
         self.runtime.block_on(async {
             tokio::select! {
                 enqueued = enqueuing => enqueued.map_err(Some),
                 _ = stop.wait_for(Option::is_some) => Err(None),
-                never = watching => match never {},
+                never = trouble.watch(err) => match never {},
             }
         })
     }

@@ -250,7 +250,7 @@ fn send(call: &mut Call, feed: &mut Feed, plan: &Plan, payload: &mut Payload, st
     for n in 0..plan.records {
         let value = payload.next(n);
         let at = Instant::now();
-        match feed.put_telling(Record::to(&plan.topic).value(value), &mut call.err) {
+        match feed.put(Record::to(&plan.topic).value(value), &mut call.err) {
             Ok(delivery) => lock(stats).on_send(delivery.partition(), at, value.len()),
             Err(Some(error)) => call.err.line(words(&error)),
             Err(None) => return Ok(()),

@@ -6,9 +6,10 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use crate::call::Call;
+use crate::console_consumer::signal;
 use crate::node::Node;
 use crate::output::{Failure, Messages, Out, Streams};
-use crate::spec::{Asked, Manners, Run, Tool, help, nearest, overview, parse};
+use crate::spec::{Asked, Manners, Matches, Run, Tool, help, nearest, overview, parse};
 use crate::{tool, tools};
 
 /// Runs what the command line says, with the streams of the process. The first word is the program's own name: a link
@@ -122,6 +123,18 @@ fn call(tool: &'static Tool, called: &str, words: Vec<String>, node: &'static dy
     }
 }
 
+/// What a signal ends a tool with.
+fn interrupted(tool: &Tool, args: &Matches) -> Failure {
+    let changes = tool.changes.iter().any(|name| {
+        let command = tool.command(name).is_some();
+        (command && args.command() == Some(name)) || (!command && args.has(name))
+    });
+    Failure::own("interrupted").hint(match changes {
+        true => "the change may have been made or not: look before you make it again",
+        false => "nothing was changed",
+    })
+}
+
 fn execute(tool: &'static Tool, mut call: Call) -> u8 {
     if tool.operands.is_none() && tool.manners == Manners::Joptsimple && !call.args.rest().is_empty() {
         let rest = call.args.rest().join("`, `");
@@ -132,7 +145,14 @@ fn execute(tool: &'static Tool, mut call: Call) -> u8 {
         Run::Blocking(run) => run(&mut call),
         Run::Async(run) => match tokio::runtime::Builder::new_current_thread().enable_all().build() {
             Ok(runtime) => {
-                let outcome = runtime.block_on(run(&mut call));
+                let interrupted = interrupted(tool, &call.args);
+                let outcome = runtime.block_on(async {
+                    tokio::select! {
+                        biased;
+                        outcome = run(&mut call) => outcome,
+                        code = signal(), if !tool.hears_signals => Err(interrupted.code(code)),
+                    }
+                });
                 // A thread that waits for standard input must not hold the process back.
                 runtime.shutdown_background();
                 outcome

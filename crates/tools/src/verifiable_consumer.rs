@@ -64,6 +64,7 @@ pub(crate) const TOOL: Tool = Tool {
         COMMAND_CONFIG,
         Flag::file("consumer.config", "FILE", "As `--command-config`").deprecated("--command-config"),
     ],
+    hears_signals: true,
     examples: &[
         Example {
             does: "A hundred records, each told",
@@ -170,7 +171,7 @@ fn properties(call: &mut Call) -> Result<Properties, Failure> {
             let message = "Options --consumer.config and --command-config are mutually exclusive.";
             return Err(Failure::kafka(format!("{}{message}", TOOL.mistake_prefix)));
         }
-        call.out.line(
+        call.out.note(
             "Option --consumer.config has been deprecated and will be removed in a future version. Use --command-config instead.",
         )?;
     }

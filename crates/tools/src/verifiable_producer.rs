@@ -158,7 +158,7 @@ fn properties(call: &mut Call) -> Result<Properties, Failure> {
             let message = "Options --producer.config and --command-config are mutually exclusive.";
             return Err(Failure::kafka(format!("{}{message}", TOOL.mistake_prefix)));
         }
-        call.out.line(
+        call.out.note(
             "Option --producer.config has been deprecated and will be removed in a future version. Use --command-config instead.",
         )?;
         properties.extend(&connect::file(&call.args, "producer.config")?);
@@ -194,7 +194,7 @@ impl Numbers {
                 record = record.timestamp(first.saturating_add(self.begun.elapsed().as_millis() as i64));
             }
             self.sent += 1;
-            match feed.put_telling(record, &mut call.err) {
+            match feed.put(record, &mut call.err) {
                 Ok(delivery) => self.waiting.push_back(Sent { delivery, key, value }),
                 Err(Some(error)) => tell_failure(call, &self.topic, key.as_deref(), &value, &error)?,
                 Err(None) => self.sent -= 1,

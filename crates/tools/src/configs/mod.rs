@@ -71,6 +71,7 @@ pub(crate) const TOOL: Tool = Tool {
         Flag::text("group", "ID", "The settings of a group"),
         Flag::text("client-metrics", "NAME", "A subscription to the metrics of clients"),
     ],
+    changes: &["alter"],
     examples: &[
         Example {
             does: "What was changed on a topic",

@@ -266,7 +266,7 @@ impl Lines {
         }
         let record = self.reader.read(&self.topic, line, self.taken + 1)?;
         self.taken += 1;
-        let mut delivery = match feed.put_telling(record, &mut call.err) {
+        let mut delivery = match feed.put(record, &mut call.err) {
             Ok(delivery) => delivery,
             Err(None) => {
                 self.taken -= 1;

@@ -106,6 +106,7 @@ pub(crate) const TOOL: Tool = Tool {
            `--from-file`. Errors of the cluster are told on stdout, and the exit code is 0 then: that is how scripts know \
            Kafka's tool.",
     flags: FLAGS,
+    changes: &["execute", "delete", "delete-offsets"],
     examples: &[
         Example {
             does: "How far a group is behind",

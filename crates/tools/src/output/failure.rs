@@ -84,7 +84,10 @@ impl Failure {
 
     /// The message goes to stdout, as that of some of Kafka's tools; the hint stays on stderr.
     pub fn on_stdout(self) -> Failure {
-        self.with(|report| report.on_stdout = true)
+        self.with(|report| {
+            report.on_stdout = true;
+            report.verbatim = true;
+        })
     }
 
     /// Other words for the same failure.

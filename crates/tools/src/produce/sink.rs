@@ -116,7 +116,7 @@ impl Sink {
         if !self.topics.contains_key(topic) {
             self.find(options, topic)?;
         }
-        match self.feed.put_telling(record, &mut call.err) {
+        match self.feed.put(record, &mut call.err) {
             Ok(_) => {
                 self.taken += 1;
                 Ok(())

@@ -60,6 +60,10 @@ pub struct Tool {
     pub commands: &'static [Command],
     /// What may stand beside the flags.
     pub operands: Option<Operands>,
+    /// The flags and sub-commands by which it changes something.
+    pub changes: &'static [&'static str],
+    /// Whether it hears of signals itself; else one ends it at once.
+    pub hears_signals: bool,
     /// At least two.
     pub examples: &'static [Example],
     /// What it does.
@@ -185,6 +189,8 @@ impl Tool {
         exclusive: &[],
         commands: &[],
         operands: None,
+        changes: &[],
+        hears_signals: false,
         examples: &[],
         run: Run::Blocking(|_| Ok(())),
     };

@@ -108,6 +108,7 @@ pub(crate) const TOOL: Tool = Tool {
             "How many partitions to ask for at once when describing; the answer is the same",
         ),
     ],
+    changes: &["create", "alter", "delete"],
     examples: &[
         Example {
             does: "A topic that keeps its records for a day",

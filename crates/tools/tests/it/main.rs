@@ -1,6 +1,7 @@
 //! The tools in this process, against an embedded node and against nothing.
 #![allow(clippy::unwrap_used, reason = "helpers of tests panic as tests do")]
 
+mod bad_input;
 mod bed;
 mod configs;
 mod console_consumer;
