@@ -130,9 +130,10 @@ has('alter_configs', async () => {
   const topic = name('altered')
   await create(topic, 1, { 'retention.ms': '123456' })
   await admin.alterConfigs({ resources: [{ type: ConfigResourceTypes.TOPIC, name: topic, configEntries: [{ name: 'retention.bytes', value: '1000000' }] }] })
-  const found = await configs(topic)
-  assert.strictEqual(found['retention.bytes'].configValue, '1000000')
-  assert.strictEqual(found['retention.ms'].configValue, '604800000') // all that is not named goes back to its default
+  await until('all are replaced', async () => { // what is not named goes back to its default
+    const found = await configs(topic)
+    return found['retention.bytes'].configValue === '1000000' && found['retention.ms'].configValue === '604800000'
+  })
 })
 
 has('error_unknown_topic', async () => {

@@ -161,7 +161,11 @@ async def alter_configs():
     topic = name("aio-altered")
     await create(topic)
     await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, {"retention.bytes": "1000000"})])
-    assert (await configs(topic))["retention.bytes"][0] == "1000000"
+
+    async def changed():
+        return (await configs(topic))["retention.bytes"][0] == "1000000"
+
+    await until("the config is changed", changed)
 
 
 @feature

@@ -187,10 +187,12 @@ func alterConfigs() {
 	} {
 		Must(value(admin.AlterTopicConfigs(ctx, []kadm.AlterConfig{change}, topic))[0].Err)
 	}
-	Equal("1000000", configs(topic)["retention.bytes"].MaybeValue(), "retention.bytes")
-	Equal("delete,compact", configs(topic)["cleanup.policy"].MaybeValue(), "cleanup.policy")
+	Until("both are set", func() bool {
+		found := configs(topic)
+		return found["retention.bytes"].MaybeValue() == "1000000" && found["cleanup.policy"].MaybeValue() == "delete,compact"
+	})
 	Must(value(admin.AlterTopicConfigs(ctx, []kadm.AlterConfig{{Op: kadm.DeleteConfig, Name: "retention.bytes"}}, topic))[0].Err)
-	Equal("-1", configs(topic)["retention.bytes"].MaybeValue(), "retention.bytes after its deletion")
+	Until("the default is back", func() bool { return configs(topic)["retention.bytes"].MaybeValue() == "-1" })
 }
 
 func errorUnknownTopic() {
@@ -422,6 +424,19 @@ func (m *member) owns() int {
 	return held
 }
 
+// take polls until the count is there, and takes no more. What fails on the way, the client tries again.
+func (m *member) take(count int) []*kgo.Record {
+	var taken []*kgo.Record
+	Until(fmt.Sprintf("%d records are there", count), func() bool {
+		bounded, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
+		defer cancel()
+		taken = append(taken, m.PollRecords(bounded, count-len(taken)).Records()...)
+		m.AllowRebalance()
+		return len(taken) == count
+	})
+	return taken
+}
+
 func regexSubscription() {
 	base := Name("pattern")
 	for _, topic := range []string{base + ".1", base + ".2", "not-" + base} {
@@ -477,7 +492,7 @@ func commitAndRestart() {
 	create(topic, 1, nil)
 	produce(rows(topic, 100))
 	consumer := join(topic, group)
-	taken := take60(consumer)
+	taken := consumer.take(60)
 	Must(consumer.CommitRecords(ctx, taken...))
 	consumer.CloseAllowingRebalance()
 	Restart()
@@ -490,21 +505,9 @@ func commitAndRestart() {
 	Equal(int64(60), found[topic][0].At, "committed")
 	again := join(topic, group)
 	defer again.CloseAllowingRebalance()
-	Equal(int64(60), take(again.Client, 40)[0].Offset, "resumed at")
+	Equal(int64(60), again.take(40)[0].Offset, "resumed at")
 	produce([]*kgo.Record{{Topic: topic, Value: []byte("after")}})
 	Same([]byte("after"), readAll(topic, 101)[100].Value, "the record after the restart")
-}
-
-func take60(consumer *member) []*kgo.Record {
-	var taken []*kgo.Record
-	Until("60 records are there", func() bool {
-		bounded, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
-		defer cancel()
-		taken = append(taken, consumer.PollRecords(bounded, 60-len(taken)).Records()...)
-		consumer.AllowRebalance()
-		return len(taken) == 60
-	})
-	return taken
 }
 
 func restartInTheMiddle() {
@@ -512,8 +515,8 @@ func restartInTheMiddle() {
 	create(topic, 1, nil)
 	producer := client()
 	defer producer.Close()
-	consumer := client(kgo.ConsumerGroup(topic), kgo.ConsumeTopics(topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
-	defer consumer.Close()
+	consumer := join(topic, topic)
+	defer consumer.CloseAllowingRebalance()
 	failed := make(chan error, 400)
 	send := func(i int) {
 		producer.Produce(ctx, &kgo.Record{Topic: topic, Value: fmt.Append(nil, i)}, func(_ *kgo.Record, err error) { failed <- err })
@@ -521,7 +524,8 @@ func restartInTheMiddle() {
 	for i := range 100 {
 		send(i)
 	}
-	taken := take(consumer, 100)
+	taken := consumer.take(100)
+	Must(consumer.CommitRecords(ctx, taken...))
 	done := Restarting()
 	for i := 100; i < 400; i++ {
 		send(i)
@@ -531,7 +535,7 @@ func restartInTheMiddle() {
 	for range 400 {
 		Must(<-failed)
 	}
-	taken = append(taken, take(consumer, 300)...)
+	taken = append(taken, consumer.take(300)...)
 	for i, record := range taken {
 		Same(fmt.Append(nil, i), record.Value, "value")
 	}
@@ -588,7 +592,7 @@ func groupOffsets() {
 	Equal(int64(3), found.At, "offset")
 	Equal("noted", found.Metadata, "metadata")
 	consumer := join(topic, group)
-	Equal(int64(3), take(consumer.Client, 7)[0].Offset, "first offset")
+	Equal(int64(3), consumer.take(7)[0].Offset, "first offset")
 	consumer.CloseAllowingRebalance()
 	set := kadm.TopicsSet{}
 	set.Add(topic, 0)

@@ -183,8 +183,10 @@ func alterConfigs() {
 		},
 	}}}
 	Must(value(client.IncrementalAlterConfigs(ctx, request)).Resources[0].Error)
-	Equal("1000000", configs(topic)["retention.bytes"].ConfigValue, "retention.bytes")
-	Equal("delete,compact", configs(topic)["cleanup.policy"].ConfigValue, "cleanup.policy")
+	Until("both are set", func() bool {
+		found := configs(topic)
+		return found["retention.bytes"].ConfigValue == "1000000" && found["cleanup.policy"].ConfigValue == "delete,compact"
+	})
 }
 
 func errorUnknownTopic() {
@@ -435,9 +437,14 @@ func restartInTheMiddle() {
 	for i := 100; i < 150; i++ {
 		send(i)
 	}
-	for string(taken[len(taken)-1].Value) != "149" {
-		taken = append(taken, take(from, 1)...)
-	}
+	Until("the last record is there", func() bool { // the reader hands it to the application too
+		bounded, cancel := context.WithTimeout(ctx, time.Second)
+		defer cancel()
+		if message, err := from.FetchMessage(bounded); err == nil {
+			taken = append(taken, message)
+		}
+		return string(taken[len(taken)-1].Value) == "149"
+	})
 	var values []string
 	for _, message := range taken {
 		values = append(values, string(message.Value))

@@ -201,11 +201,15 @@ func alterConfigs() {
 		"retention.bytes": {Operation: sarama.IncrementalAlterConfigsOperationSet, Value: text("1000000")},
 		"cleanup.policy":  {Operation: sarama.IncrementalAlterConfigsOperationAppend, Value: text("compact")},
 	}, false))
-	Equal("1000000", configs(topic)["retention.bytes"].Value, "retention.bytes")
-	Equal("delete,compact", configs(topic)["cleanup.policy"].Value, "cleanup.policy")
+	Until("both are set", func() bool {
+		found := configs(topic)
+		return found["retention.bytes"].Value == "1000000" && found["cleanup.policy"].Value == "delete,compact"
+	})
 	Must(admin.AlterConfig(sarama.TopicResource, topic, map[string]*string{"retention.ms": text("5000")}, false))
-	Equal("5000", configs(topic)["retention.ms"].Value, "retention.ms")
-	Equal("-1", configs(topic)["retention.bytes"].Value, "retention.bytes after all were replaced")
+	Until("all are replaced", func() bool {
+		found := configs(topic)
+		return found["retention.ms"].Value == "5000" && found["retention.bytes"].Value == "-1"
+	})
 }
 
 func errorUnknownTopic() {

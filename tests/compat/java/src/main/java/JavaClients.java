@@ -218,6 +218,14 @@ public final class JavaClients {
         return admin.describeConfigs(List.of(resource)).all().get().get(resource);
     }
 
+    private static boolean has(String topic, String config, String value) {
+        try {
+            return configs(topic).get(config).value().equals(value);
+        } catch (Exception error) {
+            throw new IllegalStateException(error);
+        }
+    }
+
     private static void describeConfigs() throws Exception {
         String topic = Suite.name("described");
         create(topic, 1, Map.of("retention.ms", "123456"));
@@ -256,13 +264,10 @@ public final class JavaClients {
         admin.incrementalAlterConfigs(Map.of(resource, List.of(
             new AlterConfigOp(new ConfigEntry("retention.bytes", "1000000"), AlterConfigOp.OpType.SET),
             new AlterConfigOp(new ConfigEntry("cleanup.policy", "compact"), AlterConfigOp.OpType.APPEND)))).all().get();
-        Config config = configs(topic);
-        Suite.equal("1000000", config.get("retention.bytes").value(), "retention.bytes");
-        Suite.equal("delete,compact", config.get("cleanup.policy").value(), "cleanup.policy");
+        Suite.until("both are set", MINUTE, () -> has(topic, "retention.bytes", "1000000") && has(topic, "cleanup.policy", "delete,compact"));
         admin.incrementalAlterConfigs(Map.of(resource, List.of(
             new AlterConfigOp(new ConfigEntry("retention.bytes", ""), AlterConfigOp.OpType.DELETE)))).all().get();
-        config = configs(topic);
-        Suite.equal("-1", config.get("retention.bytes").value(), "retention.bytes after its deletion");
+        Suite.until("the default is back", MINUTE, () -> has(topic, "retention.bytes", "-1"));
     }
 
     private static void produceWith(String codec) throws Exception {
