@@ -24,14 +24,10 @@ pub(crate) fn run(root: &Path) -> Vec<String> {
         ("unit, integration and doc tests", |root| {
             crate::cargo(root, &["test", "--workspace"])
         }),
-<<<<<<< ours
         ("10,000 simulated histories of the log", |root| {
             crate::sim::run(root, &["log", "--seeds", "10000"])
         }),
-        ("the README's tour", |root| none(crate::tour::run(root)?)),
-=======
         ("the tours of the pages", |root| none(crate::tour::run(root)?)),
->>>>>>> theirs
         ("real clients", |root| none(crate::compat::run(root, &[])?)),
         ("Apache Kafka's answers", |root| none(crate::peer::run(root)?)),
         ("Apache Kafka's tools", |root| none(crate::tools::run(root, &[])?)),
