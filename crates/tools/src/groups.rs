@@ -150,7 +150,7 @@ fn print(call: &mut Call, groups: &[GroupListing]) -> Outcome {
     ))?;
     groups.iter().try_for_each(|group| {
         call.out.line(format_args!(
-            "{:<width$} {:<width$} {:<width$}",
+            "{:<width$} {:<width$} {:<width$} ",
             group.group_id,
             word(group),
             group.protocol_type

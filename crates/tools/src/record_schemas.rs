@@ -163,12 +163,14 @@ fn embedded(schema: &Schema, bytes: Bytes) -> Option<Value> {
 /// The number of a framed record's type, its version, and what is left to read.
 pub(crate) fn unframe(bytes: &[u8]) -> Result<(u32, i16, Reader), String> {
     let mut r = Reader::new(Bytes::copy_from_slice(bytes));
-    let mut next = |what: &str| {
-        r.unsigned_varint()
-            .map_err(|error| format!("Error while reading {what}: {error}"))
-    };
+    let mut next = |what: &str| r.unsigned_varint().map_err(|_| format!("Error while reading {what}"));
     match next("frame version")? {
         1 => {}
+        0 => {
+            return Err("Could not deserialize metadata record with frame version 0. Note that upgrades from the preview release \
+                        of KRaft in 2.8 to newer versions are not supported."
+                .to_owned());
+        }
         version => {
             return Err(format!(
                 "Could not deserialize metadata record due to unknown frame version {version}(only frame version 1 is supported)"

@@ -26,7 +26,6 @@ impl<T> GroupShard<T> {
             rows.push(DeletableGroupResult {
                 group_id,
                 error_code: result.err().map(GroupError::code).unwrap_or_default(),
-                error_message: result.err().map(|error| error.to_string()),
                 ..DeletableGroupResult::default()
             });
         }

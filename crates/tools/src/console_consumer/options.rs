@@ -27,7 +27,7 @@ impl Options {
         check_flags(&call.args)?;
         if call.args.has("property") {
             call.out
-                .line("Warning: --property is deprecated and will be removed in a future version. Use --formatter-property instead.")?;
+                .line("Option --property is deprecated and will be removed in a future version. Use --formatter-property instead.")?;
         }
         let args = &call.args;
         let file = properties_of_files(args)?;
@@ -63,7 +63,10 @@ impl Options {
 
 fn check_flags(args: &Matches) -> Result<(), Failure> {
     if args.has("topic") == args.has("include") {
-        return Err(check::usage(args, "Exactly one of --include/--topic is required. "));
+        return Err(check::usage(
+            args,
+            "Exactly one of the following arguments is required: [topic], [include]",
+        ));
     }
     if args.has("partition") {
         if !args.has("topic") {

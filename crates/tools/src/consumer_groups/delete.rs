@@ -10,6 +10,7 @@ use super::table::{MISSING, Table};
 use super::{failed_words, groups as meant};
 use crate::call::{Call, Outcome};
 use crate::connect::{self, exception_words};
+use crate::output::hash_map_order;
 
 pub(super) async fn groups(call: &mut Call, admin: &Admin) -> Outcome {
     let groups = meant(call, admin).await?;
@@ -37,6 +38,7 @@ pub(super) async fn groups(call: &mut Call, admin: &Admin) -> Outcome {
         let failed: BTreeMap<&str, &String> = failed.iter().map(|(group, error)| (*group, error)).collect();
         return call.out.json(&json!({"deleted": done, "failed": failed}));
     }
+    let done = hash_map_order(done, |group| group);
     let quoted: Vec<String> = done.iter().map(|group| format!("'{group}'")).collect();
     let quoted = quoted.join(", ");
     if failed.is_empty() {
@@ -45,7 +47,7 @@ pub(super) async fn groups(call: &mut Call, admin: &Admin) -> Outcome {
         ));
     }
     call.out.line("\nError: Deletion of some consumer groups failed:")?;
-    for (group, error) in failed {
+    for (group, error) in hash_map_order(failed, |(group, _)| group) {
         call.out
             .line(format_args!("* Group '{group}' could not be deleted due to: {error}"))?;
     }
@@ -130,7 +132,7 @@ fn report(
         ))?,
         Some(error) => call.out.line(format_args!("\nError: {}", words(error)))?,
     }
-    let mut table = Table::new(&[("TOPIC", 15), ("PARTITION", 10), ("STATUS", 15)]);
+    let mut table = Table::new(&[("TOPIC", 15), ("PARTITION", 10), ("STATUS", 15)]).with_last_fixed();
     for (partition, outcome) in results {
         let number = match partition.partition {
             -1 => MISSING.to_owned(),

@@ -194,7 +194,9 @@ fn members(call: &mut Call, group: &GroupDescription, objects: &mut Vec<Value>) 
     let with_upgraded = verbose && group.members.iter().any(|member| member.is_upgraded == Some(false));
     let mut columns = vec![("GROUP", 15), ("CONSUMER-ID", 15)];
     columns.extend(with_instance.then_some(("GROUP-INSTANCE-ID", 17)));
-    columns.extend([("HOST", 15), ("CLIENT-ID", 15), ("#PARTITIONS", 15)]);
+    columns.extend([("HOST", 15), ("CLIENT-ID", 15)]);
+    // Kafka's tool leaves room behind it for what `--verbose` adds.
+    columns.push(("#PARTITIONS", if verbose { 15 } else { 16 }));
     if verbose {
         columns.extend([("CURRENT-EPOCH", 15), ("CURRENT-ASSIGNMENT", 20), ("TARGET-EPOCH", 15)]);
         columns.push(("TARGET-ASSIGNMENT", 20));

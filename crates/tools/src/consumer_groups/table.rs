@@ -12,6 +12,8 @@ pub(super) const MISSING: &str = "-";
 pub(super) struct Table {
     /// Heading and least width; a column of width 0 is not padded.
     columns: Vec<(&'static str, usize)>,
+    /// How many of the columns become wider for their cells.
+    growing: usize,
     rows: Vec<Vec<String>>,
 }
 
@@ -19,12 +21,19 @@ impl Table {
     pub(super) fn new(columns: &[(&'static str, usize)]) -> Table {
         Table {
             columns: columns.to_vec(),
+            growing: columns.len(),
             rows: Vec::new(),
         }
     }
 
+    /// The last column stays as wide as the heading asks for.
+    pub(super) fn with_last_fixed(mut self) -> Table {
+        self.growing = self.growing.saturating_sub(1);
+        self
+    }
+
     pub(super) fn row(&mut self, cells: Vec<String>) {
-        for ((_, width), cell) in self.columns.iter_mut().zip(&cells) {
+        for ((_, width), cell) in self.columns.iter_mut().zip(&cells).take(self.growing) {
             if *width > 0 {
                 *width = (*width).max(cell.chars().count());
             }

@@ -61,7 +61,9 @@ fn parse(bytes: Vec<u8>) -> Result<ProducerSnapshot, String> {
     let invalid = |error: &dyn std::fmt::Display| format!("Snapshot failed schema validation: {error}");
     let version = r.i16().map_err(|error| invalid(&error))?;
     if version != ProducerSnapshot::MAX_VERSION {
-        return Err(format!("Snapshot contained an unknown file version {version}"));
+        return Err(invalid(&format_args!(
+            "Snapshot contained an unknown file version {version}"
+        )));
     }
     let snapshot = ProducerSnapshot::decode(&mut r, version).map_err(|error| invalid(&error))?;
     let computed = crc32c(&bytes[2 + 4..]);
@@ -89,7 +91,8 @@ pub(super) fn aborted(path: &Path, out: &mut Out) -> Outcome {
         reader.read_exact(&mut entry).map_err(|error| unread(path, &error))?;
         let mut r = Reader::new(entry.into());
         let version = r.i16().unwrap_or_default();
-        let entry = AbortedTxn::decode(&mut r, version)
+        let known = version.clamp(AbortedTxn::MIN_VERSION, AbortedTxn::MAX_VERSION);
+        let entry = AbortedTxn::decode(&mut r, known)
             .map_err(|error| Failure::own(format!("`{}` has an entry that can't be read: {error}", path.display())))?;
         Line::new("aborted-transaction")
             .int("version", version)

@@ -147,10 +147,13 @@ fn kafkas_own_topics_have_formatters() {
 #[test]
 fn mistakes_are_told_in_kafkas_words() {
     for (line, words) in [
-        ("", "Exactly one of --include/--topic is required. "),
+        (
+            "",
+            "Exactly one of the following arguments is required: [topic], [include]",
+        ),
         (
             "--topic a --include b",
-            "Exactly one of --include/--topic is required. ",
+            "Exactly one of the following arguments is required: [topic], [include]",
         ),
         (
             "--include a --partition 1",

@@ -74,15 +74,24 @@ impl Admin {
     /// INVALID_GROUP_ID.
     pub async fn describe_groups(&self, groups: &[String]) -> Result<Each<String, GroupDescription>, Error> {
         let mut answers = BTreeMap::new();
-        let mut classic = Vec::new();
+        let mut others = BTreeMap::new();
         for (group, answer) in self.ask_coordinators(&DescribeConsumerGroups, groups).await? {
-            match &answer {
-                Err(error) if is_of_another_kind(error) => classic.push(group),
-                _ => drop(answers.insert(group, answer)),
+            match answer {
+                Err(error) if is_of_another_kind(&error) => drop(others.insert(group, error)),
+                answer => drop(answers.insert(group, answer)),
             }
         }
+        let classic: Vec<String> = others.keys().cloned().collect();
         if !classic.is_empty() {
-            answers.extend(self.ask_coordinators(&DescribeClassicGroups, &classic).await?);
+            for (group, answer) in self.ask_coordinators(&DescribeClassicGroups, &classic).await? {
+                // A group of neither kind is told in the words of the first answer, as by Java's client.
+                let first = others.remove(&group).filter(is_missing);
+                let answer = answer.map_err(|error| match first {
+                    Some(first) if is_missing(&error) => first,
+                    _ => error,
+                });
+                answers.insert(group, answer);
+            }
         }
         Ok(in_order(groups.iter().cloned(), answers))
     }
@@ -91,6 +100,10 @@ impl Admin {
 fn is_of_another_kind(error: &Error) -> bool {
     let codes = [ErrorCode::GROUP_ID_NOT_FOUND, ErrorCode::UNSUPPORTED_VERSION];
     matches!(error, Error::Unsupported { .. }) || error.code().is_some_and(|code| codes.contains(&code))
+}
+
+fn is_missing(error: &Error) -> bool {
+    error.code() == Some(ErrorCode::GROUP_ID_NOT_FOUND)
 }
 
 #[derive(Clone)]
