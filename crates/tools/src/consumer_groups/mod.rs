@@ -137,16 +137,16 @@ const ACTIONS: [&str; 6] = [
     "validate-regex",
 ];
 
-/// The ways to say where a reset goes, in the order in which Kafka's tool names them.
+/// The ways to say where a reset goes, in the order in which Kafka's tool looks at them.
 const SCENARIOS: [&str; 8] = [
-    "to-latest",
-    "by-duration",
-    "to-datetime",
-    "from-file",
-    "shift-by",
     "to-offset",
+    "to-datetime",
+    "by-duration",
     "to-earliest",
+    "to-latest",
     "to-current",
+    "shift-by",
+    "from-file",
 ];
 
 async fn run(call: &mut Call) -> Outcome {
