@@ -24,6 +24,10 @@ macro_rules! failing_requests {
             DescribeProducersRequest CreateTopicsRequest DeleteTopicsRequest DescribeConfigsRequest AlterConfigsRequest
             CreatePartitionsRequest IncrementalAlterConfigsRequest DescribeQuorumRequest UpdateFeaturesRequest
             DescribeClusterRequest UnregisterBrokerRequest ListConfigResourcesRequest DescribeTopicPartitionsRequest
+            ElectLeadersRequest AlterPartitionReassignmentsRequest ListPartitionReassignmentsRequest
+            AlterReplicaLogDirsRequest DescribeClientQuotasRequest AlterClientQuotasRequest
+            DescribeUserScramCredentialsRequest AlterUserScramCredentialsRequest DescribeTransactionsRequest
+            ListTransactionsRequest
         }
     };
 }
@@ -88,6 +92,8 @@ macro_rules! at_the_top {
 fn rows<A, B>(asked: impl IntoIterator<Item = A>, row: impl FnMut(A) -> B) -> Vec<B> {
     asked.into_iter().map(row).collect()
 }
+
+mod admin;
 
 at_the_top! { HeartbeatRequest ListGroupsRequest ListConfigResourcesRequest }
 

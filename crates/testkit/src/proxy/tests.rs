@@ -78,6 +78,7 @@ async fn every_error_reply_can_be_read_and_carries_the_code_wherever_clients_loo
     partitions(&mut covered, id);
     groups(&mut covered, two(), id);
     cluster(&mut covered, two(), id);
+    administrators(&mut covered, two());
     let node = crate::Cluster::start().await.unwrap();
     let offered = node
         .client()
@@ -274,6 +275,65 @@ fn cluster(covered: &mut std::collections::BTreeSet<ApiKey>, two: Vec<String>, i
             codes
         };
         [2], UpdateFeaturesRequest::default() => |r| [r.error_code];
+    }
+}
+
+fn administrators(covered: &mut std::collections::BTreeSet<ApiKey>, two: Vec<String>) {
+    use alter_partition_reassignments_request::{ReassignablePartition, ReassignableTopic};
+    use alter_replica_log_dirs_request::{AlterReplicaLogDir, AlterReplicaLogDirTopic};
+    let elected = elect_leaders_request::TopicPartitions {
+        topic: "t".to_owned(),
+        partitions: vec![0, 1],
+        ..Default::default()
+    };
+    let reassigned = ReassignableTopic {
+        name: "t".to_owned(),
+        partitions: vec![ReassignablePartition::default(); 2],
+        ..Default::default()
+    };
+    let moved = AlterReplicaLogDir {
+        path: "/d".to_owned(),
+        topics: vec![AlterReplicaLogDirTopic {
+            name: "t".to_owned(),
+            partitions: vec![0, 1],
+            ..Default::default()
+        }],
+        ..Default::default()
+    };
+    let users = describe_user_scram_credentials_request::UserName::default();
+    let deleted = alter_user_scram_credentials_request::ScramCredentialDeletion::default();
+    let upserted = alter_user_scram_credentials_request::ScramCredentialUpsertion::default();
+    check! { covered:
+        [0], ElectLeadersRequest { topic_partitions: Some(vec![elected.clone()]), ..Default::default() }
+            => |r| each!(r.replica_election_results[0].partition_result => |row| row.error_code);
+        1..=2, ElectLeadersRequest { topic_partitions: Some(vec![elected.clone()]), ..Default::default() } => |r| {
+            let mut codes = each!(r.replica_election_results[0].partition_result => |row| row.error_code);
+            codes.push(r.error_code);
+            codes
+        };
+        0..=1, AlterPartitionReassignmentsRequest { topics: vec![reassigned.clone()], ..Default::default() } => |r| {
+            let mut codes = each!(r.responses[0].partitions => |row| row.error_code);
+            codes.push(r.error_code);
+            codes
+        };
+        [0], ListPartitionReassignmentsRequest::default() => |r| [r.error_code];
+        1..=2, AlterReplicaLogDirsRequest { dirs: vec![moved.clone()], ..Default::default() }
+            => |r| each!(r.results[0].partitions => |row| row.error_code);
+        0..=1, DescribeClientQuotasRequest::default() => |r| [r.error_code];
+        0..=1, AlterClientQuotasRequest {
+            entries: vec![alter_client_quotas_request::EntryData::default(); 2], ..Default::default()
+        } => |r| each!(r.entries => |row| row.error_code);
+        [0], DescribeUserScramCredentialsRequest { users: Some(vec![users.clone(); 2]), ..Default::default() } => |r| {
+            let mut codes = each!(r.results => |row| row.error_code);
+            codes.push(r.error_code);
+            codes
+        };
+        [0], AlterUserScramCredentialsRequest {
+            deletions: vec![deleted.clone()], upsertions: vec![upserted.clone()], ..Default::default()
+        } => |r| each!(r.results => |row| row.error_code);
+        [0], DescribeTransactionsRequest { transactional_ids: two.clone(), ..Default::default() }
+            => |r| each!(r.transaction_states => |row| row.error_code);
+        0..=2, ListTransactionsRequest::default() => |r| [r.error_code];
     }
 }
 
