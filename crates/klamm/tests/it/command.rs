@@ -1,5 +1,6 @@
 //! The command line of `klamm`: what it prints, which code it ends with, and what it leaves alone.
 mod errors;
+mod interrupted;
 mod process;
 mod start;
 mod storage;
