@@ -1,6 +1,7 @@
 //! `cargo xtask <task>`: what the project does to itself.
 
 mod apache_kafka;
+mod bench;
 mod broker;
 mod codegen;
 mod compat;
@@ -18,6 +19,7 @@ use std::process::{Command, ExitCode};
 
 const USAGE: &str = "usage: cargo xtask <task>
 
+  bench SCENARIO     measure beside others and write bench/RESULTS.md: console
   codegen [--check]  write the protocol's code from its schema; --check only says whether it is stale
   compat [CLIENT]…   run the suites of real clients (all, or java, sarama …) against a node
   docs [PAGE]…       write the pages of docs/ that are rendered from the code
@@ -27,12 +29,13 @@ const USAGE: &str = "usage: cargo xtask <task>
   test               everything that has to hold: tidy, format, lints, docs, tests, real clients
   tidy               check the edges between crates, file sizes and other rules
   tools [FILE]…      compare our command line tools with Apache Kafka's, against both brokers
-  tour               run the README's tour and compare what it prints";
+  tour               run the tours of the pages and compare what they print";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     match args.as_slice() {
+        ["bench", scenario @ ..] => verdict(bench::run(&root(), scenario).unwrap_or_else(|error| vec![error])),
         ["codegen"] => codegen(false),
         ["codegen", "--check"] => codegen(true),
         ["compat", clients @ ..] => verdict(compat::run(&root(), clients).unwrap_or_else(|error| vec![error])),
