@@ -15,10 +15,12 @@ use klamm_protocol::{
 use crate::request::RequestContext;
 
 mod allocate_producer_ids;
+mod alter_client_quotas;
 mod alter_configs;
 mod alter_partition;
 mod alter_partition_reassignments;
 mod alter_replica_log_dirs;
+mod alter_user_scram_credentials;
 mod api_versions;
 mod assign_replicas_to_dirs;
 mod broker_heartbeat;
@@ -29,6 +31,7 @@ mod create_topics;
 mod delete_groups;
 mod delete_records;
 mod delete_topics;
+mod describe_client_quotas;
 mod describe_cluster;
 mod describe_configs;
 mod describe_groups;
@@ -36,6 +39,8 @@ mod describe_log_dirs;
 mod describe_producers;
 mod describe_quorum;
 mod describe_topic_partitions;
+mod describe_transactions;
+mod describe_user_scram_credentials;
 mod dynamic_configs;
 mod elect_leaders;
 mod fetch;
@@ -51,6 +56,7 @@ mod list_config_resources;
 mod list_groups;
 mod list_offsets;
 mod list_partition_reassignments;
+mod list_transactions;
 mod metadata;
 mod not_offered;
 mod offset_commit;
@@ -143,6 +149,12 @@ const BROKER: &[Api] = apis! {
     AlterPartitionReassignmentsRequest => alter_partition_reassignments::handle;
     ListPartitionReassignmentsRequest => list_partition_reassignments::handle;
     AlterReplicaLogDirsRequest => alter_replica_log_dirs::handle;
+    DescribeClientQuotasRequest => describe_client_quotas::handle;
+    AlterClientQuotasRequest => alter_client_quotas::handle;
+    DescribeUserScramCredentialsRequest => describe_user_scram_credentials::handle;
+    AlterUserScramCredentialsRequest => alter_user_scram_credentials::handle;
+    DescribeTransactionsRequest => describe_transactions::handle;
+    ListTransactionsRequest => list_transactions::handle;
 };
 
 /// What a controller's listener offers.
@@ -167,6 +179,9 @@ const CONTROLLER: &[Api] = apis! {
     ElectLeadersRequest => elect_leaders::handle;
     AlterPartitionReassignmentsRequest => alter_partition_reassignments::handle;
     ListPartitionReassignmentsRequest => list_partition_reassignments::handle;
+    AlterClientQuotasRequest => alter_client_quotas::handle;
+    DescribeUserScramCredentialsRequest => describe_user_scram_credentials::handle;
+    AlterUserScramCredentialsRequest => alter_user_scram_credentials::handle;
 };
 
 fn table(listener: Listener) -> &'static [Api] {

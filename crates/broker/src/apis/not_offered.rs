@@ -46,12 +46,11 @@ pub(crate) fn reply(
         SaslHandshakeRequest AddOffsetsToTxnRequest EndTxnRequest CreateDelegationTokenRequest
         RenewDelegationTokenRequest ExpireDelegationTokenRequest DescribeDelegationTokenRequest VoteRequest
         BeginQuorumEpochRequest EndQuorumEpochRequest AlterPartitionRequest EnvelopeRequest FetchSnapshotRequest
-        ListTransactionsRequest AllocateProducerIdsRequest ConsumerGroupHeartbeatRequest
+        AllocateProducerIdsRequest ConsumerGroupHeartbeatRequest
         GetTelemetrySubscriptionsRequest PushTelemetryRequest AssignReplicasToDirsRequest ShareGroupHeartbeatRequest
         ShareFetchRequest ShareAcknowledgeRequest UpdateRaftVoterRequest StreamsGroupHeartbeatRequest
         AlterShareGroupOffsetsRequest DeleteShareGroupOffsetsRequest StreamsGroupTopologyDescriptionUpdateRequest
         DescribeAclsRequest.error_message SaslAuthenticateRequest.error_message
-        DescribeClientQuotasRequest.error_message DescribeUserScramCredentialsRequest.error_message
         UnregisterBrokerRequest.error_message ControllerRegistrationRequest.error_message
         AddRaftVoterRequest.error_message RemoveRaftVoterRequest.error_message
         UnregisterControllerRequest.error_message
@@ -69,20 +68,6 @@ pub(crate) fn reply(
             use delete_acls_response::DeleteAclsFilterResult as Row;
             let row = Row { error_code: CODE, error_message: None, ..Default::default() };
             DeleteAclsResponse { filter_results: vec![row; request.filters.len()], ..Default::default() }
-        };
-        AlterClientQuotasRequest => alter_client_quotas;
-        AlterUserScramCredentialsRequest => |request, _| {
-            use alter_user_scram_credentials_response::AlterUserScramCredentialsResult as Row;
-            let deleted = request.deletions.into_iter().map(|deletion| deletion.name);
-            let upserted = request.upsertions.into_iter().map(|upsertion| upsertion.name);
-            let row = |user| Row { user, error_code: CODE, error_message: None, ..Default::default() };
-            AlterUserScramCredentialsResponse { results: deleted.chain(upserted).map(row).collect(), ..Default::default() }
-        };
-        DescribeTransactionsRequest => |request, _| {
-            use describe_transactions_response::TransactionState as Row;
-            let row = |transactional_id| Row { error_code: CODE, transactional_id, ..Default::default() };
-            let transaction_states = request.transactional_ids.into_iter().map(row).collect();
-            DescribeTransactionsResponse { transaction_states, ..Default::default() }
         };
         ConsumerGroupDescribeRequest => |request, _| {
             use consumer_group_describe_response::DescribedGroup as Row;
@@ -189,25 +174,6 @@ fn txn_offset_commit(request: TxnOffsetCommitRequest, _version: i16) -> TxnOffse
     });
     TxnOffsetCommitResponse {
         topics: topics.collect(),
-        ..Default::default()
-    }
-}
-
-fn alter_client_quotas(request: AlterClientQuotasRequest, _version: i16) -> AlterClientQuotasResponse {
-    use alter_client_quotas_response::{EntityData, EntryData};
-    let entity = |entity: alter_client_quotas_request::EntityData| EntityData {
-        entity_type: entity.entity_type,
-        entity_name: entity.entity_name,
-        ..Default::default()
-    };
-    let entries = request.entries.into_iter().map(|entry| EntryData {
-        error_code: CODE,
-        error_message: None,
-        entity: entry.entity.into_iter().map(entity).collect(),
-        ..Default::default()
-    });
-    AlterClientQuotasResponse {
-        entries: entries.collect(),
         ..Default::default()
     }
 }

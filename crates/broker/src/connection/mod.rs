@@ -85,6 +85,9 @@ async fn answer(
     let version = header.request_api_version;
     let Some(api) = apis::find(listener.kind, key) else {
         debug!(peer = %connection.peer(), "{key} v{version} is not offered here");
+        if key.advertised(listener.kind, true).is_none() {
+            return Answer::Close; // nor is it Kafka's here
+        }
         return match apis::not_offered(key, version, &mut body, header.correlation_id) {
             Some(reply) => encoded(reply),
             None => Answer::Close,

@@ -6,6 +6,7 @@
 //! Tests: `tests/it/` has a script per noun, and the properties of replay over random histories.
 mod activation;
 mod brokers;
+mod client_quotas;
 mod configs;
 mod controller;
 mod controllers;
@@ -20,6 +21,7 @@ mod producer_ids;
 mod random;
 mod reassignments;
 mod result;
+mod scram;
 mod state;
 mod topic_name;
 mod topics;

@@ -6,6 +6,7 @@
 //! `KLAMM_TEST_SEED` which. What differs is printed in rows; `allowed` has the differences that stay.
 
 mod allowed;
+mod clients;
 mod cluster;
 mod configs;
 mod fetch;
@@ -48,6 +49,8 @@ async fn the_same_requests_get_the_same_answers() {
         pair.tell_time("configs");
         cluster::ask(&mut pair).await;
         pair.tell_time("cluster");
+        clients::ask(&mut pair).await;
+        pair.tell_time("clients");
     }
     pair.listener = Listener::Broker;
     produce::ask(&mut pair).await;

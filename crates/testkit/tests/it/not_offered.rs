@@ -24,8 +24,7 @@ async fn with_one_place_for_errors() {
     assert_top_level! {
         client;
         SaslHandshakeRequest AddOffsetsToTxnRequest EndTxnRequest DescribeAclsRequest SaslAuthenticateRequest
-        DescribeDelegationTokenRequest ListPartitionReassignmentsRequest DescribeClientQuotasRequest
-        DescribeUserScramCredentialsRequest ListTransactionsRequest ConsumerGroupHeartbeatRequest
+        DescribeDelegationTokenRequest ConsumerGroupHeartbeatRequest
         GetTelemetrySubscriptionsRequest PushTelemetryRequest ShareGroupHeartbeatRequest ShareFetchRequest
         StreamsGroupHeartbeatRequest UnregisterControllerRequest
     }
@@ -72,37 +71,6 @@ async fn with_places_for_errors_beside_what_was_asked_for() {
         ("g", CODE)
     );
 
-    let request = DescribeTransactionsRequest {
-        transactional_ids: vec!["x".to_owned()],
-        ..Default::default()
-    };
-    let response = client.call(&request, 0).await.unwrap();
-    assert_eq!(response.transaction_states[0].error_code, CODE);
-
-    use elect_leaders_request::TopicPartitions;
-    let partitions = TopicPartitions {
-        topic: "t".to_owned(),
-        partitions: vec![0],
-        ..Default::default()
-    };
-    let request = ElectLeadersRequest {
-        topic_partitions: Some(vec![partitions]),
-        ..Default::default()
-    };
-    let response = client.call(&request, 0).await.unwrap();
-    assert_eq!(
-        response.replica_election_results[0].partition_result[0].error_code,
-        CODE
-    );
-    assert_eq!(
-        client
-            .call(&ElectLeadersRequest::default(), 2)
-            .await
-            .unwrap()
-            .error_code,
-        CODE
-    );
-
     use create_acls_request::AclCreation;
     let request = CreateAclsRequest {
         creations: vec![AclCreation::default(); 2],
@@ -127,8 +95,7 @@ async fn without_an_empty_message() {
         )*};
     }
     at_the_top! {
-        DescribeAclsRequest SaslAuthenticateRequest AlterPartitionReassignmentsRequest ListPartitionReassignmentsRequest
-        DescribeClientQuotasRequest DescribeUserScramCredentialsRequest AddRaftVoterRequest RemoveRaftVoterRequest
+        DescribeAclsRequest SaslAuthenticateRequest AddRaftVoterRequest RemoveRaftVoterRequest
         UnregisterControllerRequest
     }
     macro_rules! in_rows {
@@ -144,14 +111,6 @@ async fn without_an_empty_message() {
         };
         DeleteAclsRequest { filters: vec![Default::default()], ..Default::default() }, 3 => |response: DeleteAclsResponse| {
             response.filter_results.into_iter().map(|row| (row.error_code, row.error_message)).collect::<Vec<_>>()
-        };
-        AlterClientQuotasRequest { entries: vec![Default::default()], ..Default::default() }, 1
-            => |response: AlterClientQuotasResponse| {
-            response.entries.into_iter().map(|row| (row.error_code, row.error_message)).collect::<Vec<_>>()
-        };
-        AlterUserScramCredentialsRequest { deletions: vec![Default::default()], ..Default::default() }, 0
-            => |response: AlterUserScramCredentialsResponse| {
-            response.results.into_iter().map(|row| (row.error_code, row.error_message)).collect::<Vec<_>>()
         };
     }
 }

@@ -154,7 +154,7 @@ fn every_kind_of_resource_is_checked() {
             "1",
             ("a", SET, "INFO"),
             E::INVALID_REQUEST,
-            "Unknown resource type BROKER_LOGGER",
+            "Unexpected resource type BROKER_LOGGER.",
         ),
         (
             T::GROUP,

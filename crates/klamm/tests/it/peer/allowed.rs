@@ -81,6 +81,22 @@ pub(super) const ALLOWED: &[Allowed] = &[
         reason: "Apache Kafka throws while it reads damaged compressed records; producers would send them again",
     },
     Allowed {
+        api: "AlterUserScramCredentials",
+        case: "no password*",
+        path: "*error_code",
+        theirs: "UNKNOWN_SERVER_ERROR",
+        ours: "UNACCEPTABLE_CREDENTIAL",
+        reason: "Apache Kafka throws at an empty password",
+    },
+    Allowed {
+        api: "DescribeUserScramCredentials",
+        case: "a user (controller)",
+        path: "*",
+        theirs: "*",
+        ours: "*",
+        reason: "Apache Kafka offers it on the controllers' listener, and has nothing there that answers it",
+    },
+    Allowed {
         api: "DescribeTopicPartitions",
         case: "*",
         path: "*error_code",

@@ -2,7 +2,7 @@
 
 use klamm_protocol::messages::*;
 
-use super::pair::{Pair, settle};
+use super::pair::Pair;
 
 const TOPIC: i8 = 2;
 const BROKER: i8 = 4;
@@ -205,7 +205,7 @@ async fn incremental(pair: &mut Pair, topic: &str) {
             .await;
         }
     }
-    settle(200).await;
+    pair.settle().await;
     pair.each("topic after changes", |_| describing(TOPIC, topic, None))
         .await;
 }
@@ -236,7 +236,7 @@ async fn operations(pair: &mut Pair, topic: &str) {
     ];
     for (case, changes) in CHANGES {
         pair.each(case, |_| changing(TOPIC, topic, changes)).await;
-        settle(30).await;
+        pair.settle().await;
         pair.each(&format!("after: {case}"), |_| {
             describing(TOPIC, topic, Some(&["cleanup.policy", "retention.ms", "flush.ms"]))
         })
@@ -282,7 +282,7 @@ async fn alter(pair: &mut Pair, topic: &str) {
                 .await;
         }
     }
-    settle(200).await;
+    pair.settle().await;
     pair.each("topic replaced", |_| {
         describing(TOPIC, topic, Some(&["retention.ms", "cleanup.policy"]))
     })
@@ -333,7 +333,7 @@ async fn group_settings(pair: &mut Pair) {
             changing(GROUP, &group, &[(key, 0, Some(value))])
         })
         .await;
-        settle(30).await;
+        pair.settle().await;
         pair.each(&format!("after group: {key}={value}"), |_| DescribeConfigsRequest {
             include_synonyms: true,
             ..describing(GROUP, &group, Some(&[key]))
@@ -354,7 +354,7 @@ async fn group_settings(pair: &mut Pair) {
             changing(CLIENT_METRICS, &subscription, &[(key, 0, Some(value))])
         })
         .await;
-        settle(30).await;
+        pair.settle().await;
         pair.each(&format!("after {case}"), |_| {
             describing(CLIENT_METRICS, &subscription, None)
         })

@@ -1,7 +1,5 @@
 //! Random requests from a seed: what the cases don't think of.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use klamm_protocol::messages::*;
 use klamm_protocol::{Records, Request};
@@ -194,7 +192,7 @@ impl Asking<'_> {
                     };
                     self.ask(request, 1..=5).await;
                     // The peer deletes behind its reply's back.
-                    tokio::time::sleep(Duration::from_millis(300)).await;
+                    self.pair.settle().await;
                 }
             }
             2 => self.create_partitions().await,
@@ -243,7 +241,7 @@ impl Asking<'_> {
             ..Default::default()
         };
         self.ask(request, 2..=7).await;
-        tokio::time::sleep(Duration::from_millis(200)).await;
+        self.pair.settle().await;
     }
 
     async fn create_partitions(&mut self) {
@@ -268,7 +266,7 @@ impl Asking<'_> {
             ..Default::default()
         };
         self.ask(request, 0..=3).await;
-        tokio::time::sleep(Duration::from_millis(200)).await;
+        self.pair.settle().await;
     }
 
     async fn metadata(&mut self) {
@@ -582,7 +580,7 @@ impl Asking<'_> {
             ..Default::default()
         };
         self.ask(request, 0..=1).await;
-        tokio::time::sleep(Duration::from_millis(150)).await;
+        self.pair.settle().await;
     }
 
     async fn describe_configs(&mut self) {

@@ -7,7 +7,7 @@ use klamm_protocol::messages::create_topics_request::{
 use klamm_protocol::messages::metadata_request::MetadataRequestTopic;
 use klamm_protocol::messages::*;
 
-use super::pair::{At, Pair, settle};
+use super::pair::{At, Pair};
 use crate::client::*;
 
 const BAD_NAMES: &[(&str, &str)] = &[
@@ -232,7 +232,7 @@ async fn create_partitions(pair: &mut Pair, there: &str) {
         })
         .await;
     }
-    settle(200).await;
+    pair.settle().await;
 }
 
 async fn delete(pair: &mut Pair) {
@@ -293,7 +293,7 @@ async fn delete(pair: &mut Pair) {
     let gone = pair.topic("gone", 1, &[]).await;
     pair.ask("by id", 6, |at| with(at, vec![identified(at.id(&gone))]))
         .await;
-    settle(300).await;
+    pair.settle().await;
 }
 
 async fn metadata(pair: &mut Pair, there: &str) {
@@ -362,7 +362,7 @@ async fn metadata(pair: &mut Pair, there: &str) {
         ..with(vec![named(&at.name("auto"))])
     })
     .await;
-    settle(300).await;
+    pair.settle().await;
 }
 
 async fn describe(pair: &mut Pair, there: &str) {

@@ -28,6 +28,10 @@ const KEYS: &[&str] = &[
     "transactional_id",
     "member_id",
     "feature",
+    "user",
+    "mechanism",
+    "entity_type",
+    "entity_name",
 ];
 
 /// What a broker calls things that are its own.
@@ -133,6 +137,15 @@ fn label(value: &Value, own: &Own) -> String {
         Value::Atom(text) => Some(normal("", name, text, own)),
         _ => None,
     });
+    // Whom a quota is for is said in a list.
+    let parts = fields.iter().filter(|(name, _)| name == "entity");
+    let parts = parts.flat_map(|(_, value)| match value {
+        Value::List(parts) => parts.iter().map(|part| label(part, own)).collect(),
+        _ => Vec::new(),
+    });
+    let mut parts: Vec<_> = parts.collect();
+    parts.sort_unstable();
+    let texts = texts.chain(parts);
     texts.collect::<Vec<_>>().join(" ")
 }
 
