@@ -10,6 +10,7 @@ mod dir_lock;
 pub mod disk;
 mod epochs;
 mod error;
+mod faults;
 mod file_cache;
 mod flusher;
 mod index;
@@ -29,6 +30,9 @@ pub use config::{CleanupPolicy, LogConfig, ManagerConfig};
 pub use dir_lock::{DirLock, LockError};
 pub use epochs::EpochEndOffset;
 pub use error::StorageError;
+pub use faults::Fault;
+#[cfg(feature = "faults")]
+pub use faults::choose as choose_fault;
 pub use log::{
     AbortedTransaction, AppendError, AppendInfo, DeleteRecordsError, FetchData, FileRegion, Isolation, Log, LogOffsets,
     LogStart, Opened, ReadError, TimestampAndOffset, open_log,

@@ -17,6 +17,7 @@ use crate::checkpoint::{
 use crate::config::{LogConfig, ManagerConfig};
 use crate::disk::{self, Lock};
 use crate::error::{Result, StorageError};
+use crate::faults::{self, Fault};
 use crate::log::{Log, LogStart};
 use crate::log_dir::{LogDir, Shared};
 use crate::names::TopicPartition;
@@ -111,7 +112,7 @@ impl LogManager {
             return Ok(log);
         }
         let dir = self.inner.directory_for_new_log(directory)?;
-        if dir.gone.lock().expect(UNPOISONED).contains(partition) {
+        if dir.gone.lock().expect(UNPOISONED).contains(partition) && !faults::is_on(Fault::InheritCheckpoints) {
             self.inner.write_checkpoints(dir)?;
         }
         let path = dir.dir.path.join(partition.to_string());
@@ -168,7 +169,9 @@ impl LogManager {
         if log.prepare_truncation(offset)?
             && let Some(dir) = self.inner.dirs.iter().find(|dir| dir.dir.path == log.log_dir())
         {
-            self.inner.write_recovery_points(dir)?;
+            if !faults::is_on(Fault::KeepRecoveryPoint) {
+                self.inner.write_recovery_points(dir)?;
+            }
             self.inner.write_log_starts(dir)?;
         }
         log.truncate_to(offset, now_ms)

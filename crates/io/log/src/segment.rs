@@ -7,6 +7,7 @@ use klamm_records::{BATCH_OVERHEAD, Batch, BatchError, BatchHeader, Scratch};
 
 use crate::disk::{self, Disk, DiskFile};
 use crate::error::{Result, StorageError};
+use crate::faults::{self, Fault};
 use crate::file_cache::{FileCache, Slot};
 use crate::index::{Index, OffsetPosition, TimestampOffset};
 use crate::names::FileKind;
@@ -169,7 +170,7 @@ impl Segment {
     /// Removes what a failed write has left behind the last batch: nobody reads it now, but after the next start it would
     /// stand in the middle of the log, or at the end of a segment that was closed. Only for the one who writes.
     pub(crate) fn cut_torn_write(&self) -> Result<()> {
-        if self.torn.load(Ordering::Acquire) {
+        if self.torn.load(Ordering::Acquire) && !faults::is_on(Fault::KeepTornWrite) {
             self.log.writes();
             disk::set_len(&*self.file()?, &self.path(FileKind::Log), self.size().into())?;
             self.torn.store(false, Ordering::Release);
@@ -223,6 +224,9 @@ impl Segment {
     /// Has the next sync reach the disk whatever this process has written: an earlier one may have died between its writes
     /// and their sync, and what it wrote is seen in the file all the same.
     pub(crate) fn assume_unsynced(&self) {
+        if faults::is_on(Fault::TrustDeadProcess) {
+            return;
+        }
         self.log.writes();
         self.offset_index.assume_unsynced();
         self.time_index.assume_unsynced();

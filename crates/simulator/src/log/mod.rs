@@ -12,6 +12,7 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::{Forgotten, Random};
+use klamm_log::{Fault, choose_fault};
 use world::World;
 
 /// How a run is made.
@@ -21,6 +22,8 @@ pub struct Options {
     pub steps: usize,
     /// What the disk leaves out, to see whether the run notices.
     pub forgotten: Option<Forgotten>,
+    /// What the log does wrong, for the same reason.
+    pub fault: Option<Fault>,
 }
 
 impl Default for Options {
@@ -28,6 +31,7 @@ impl Default for Options {
         Self {
             steps: 150,
             forgotten: None,
+            fault: None,
         }
     }
 }
@@ -71,12 +75,14 @@ const SHOWN: usize = 25;
 /// # Errors
 /// What the log got wrong, be it an answer or an assertion of its own.
 pub fn run(seed: u64, options: Options) -> Result<Summary, Wrong> {
+    choose_fault(options.fault);
     let mut world = World::new(seed, options.forgotten);
     let mut random = Random::new(seed ^ 0x5eed);
     let outcome = catch_unwind(AssertUnwindSafe(|| {
         (0..options.steps).try_for_each(|_| world.step(steps::draw(&mut random)))?;
         world.step(steps::Step::Verify)
     }));
+    choose_fault(None);
     let problem = match outcome {
         Ok(Ok(())) => return Ok(world.summary()),
         Ok(Err(problem)) => problem,

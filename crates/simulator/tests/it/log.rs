@@ -1,5 +1,6 @@
 //! The log on a fake disk: some hundred seeds, and the deliberate faults that they must find.
 
+use klamm_log::Fault;
 use klamm_simulator::Forgotten;
 use klamm_simulator::log::{Options, run};
 
@@ -34,5 +35,28 @@ fn each_sync_that_is_left_out_is_found() {
         };
         let found = (0..200).find_map(|seed| run(seed, options).err());
         assert!(found.is_some(), "{forgotten:?}");
+    }
+}
+
+/// The same for what the log itself may do wrong.
+#[test]
+fn each_fault_of_the_log_is_found() {
+    for fault in [
+        Fault::SkipCrc,
+        Fault::CutTooMuch,
+        Fault::TrustShortIndex,
+        Fault::KeepSegmentsBehindCut,
+        Fault::TrustDeadProcess,
+        Fault::KeepRecoveryPoint,
+        Fault::KeepTornWrite,
+        Fault::KeepSnapshots,
+        Fault::InheritCheckpoints,
+    ] {
+        let options = Options {
+            fault: Some(fault),
+            ..Options::default()
+        };
+        let found = (0..600).find_map(|seed| run(seed, options).err());
+        assert!(found.is_some(), "{fault:?}");
     }
 }

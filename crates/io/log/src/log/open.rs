@@ -14,6 +14,7 @@ use crate::config::LogConfig;
 use crate::disk::{self, Disk, OsDisk};
 use crate::epochs::LeaderEpochs;
 use crate::error::{Result, StorageError};
+use crate::faults::{self, Fault};
 use crate::log_dir::{LogDir, Shared};
 use crate::names::{FileKind, TopicPartition};
 use crate::producers::{EndMarker, Producers, decode_snapshot};
@@ -200,7 +201,7 @@ impl<'a> Opening<'a> {
             epochs.truncate_from_start(self.start.log_start_offset.max(segments[0].base_offset));
         }
         // Above the recovery point a power cut may bring back snapshots that a truncation had removed: of another history.
-        let trusted = if self.start.clean {
+        let trusted = if self.start.clean || faults::is_on(Fault::KeepSnapshots) {
             log_end_offset
         } else {
             log_end_offset.min(self.start.recovery_point)
@@ -308,7 +309,7 @@ impl<'a> Opening<'a> {
             // compaction does; or bring back what a truncation had cut off the one before it or removed behind it.
             let follows_on =
                 next.is_none_or(|next| next == segment_end || next > segment_end && self.config.cleanup_policy.compact);
-            if was_cut || !follows_on {
+            if (was_cut || !follows_on) && !faults::is_on(Fault::KeepSegmentsBehindCut) {
                 self.drop_behind_cut(segments, at)?;
                 return Ok(Some(segment_end));
             }
@@ -334,6 +335,9 @@ impl<'a> Opening<'a> {
             let Some((from, _)) = self.anchor(segment, i64::MAX)? else {
                 return Ok(None);
             };
+            if faults::is_on(Fault::TrustShortIndex) && from > 0 {
+                return Ok(segment.last_index_entry()?.map(|entry| entry.offset + 1));
+            }
             for located in segment.headers(from) {
                 let Ok(located) = located else { return Ok(None) };
                 if located.header.base_offset < end {

@@ -1,0 +1,48 @@
+//! Deliberate faults: places where the log does wrong on request of the thread it runs on, so that a simulation can show
+//! that it would notice. Only with the feature `faults`; without it every question here is answered no when compiling.
+
+/// What the log leaves out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Recovery takes a batch as it stands, whatever its CRC says.
+    SkipCrc,
+    /// Recovery cuts off whole batches with the torn one behind them.
+    CutTooMuch,
+    /// The end of a log that was flushed is where its newest index entry says.
+    TrustShortIndex,
+    /// A cut leaves the segments behind it.
+    KeepSegmentsBehindCut,
+    /// What a dead process wrote counts as synced.
+    TrustDeadProcess,
+    /// A truncation leaves the recovery point on disk where it was.
+    KeepRecoveryPoint,
+    /// A failed write leaves its bytes behind the last batch.
+    KeepTornWrite,
+    /// Producers' snapshots from above the recovery point are believed.
+    KeepSnapshots,
+    /// A partition begins with what the checkpoints say of an earlier one of its name.
+    InheritCheckpoints,
+}
+
+#[cfg(feature = "faults")]
+thread_local! {
+    static CHOSEN: std::cell::Cell<Option<Fault>> = const { std::cell::Cell::new(None) };
+}
+
+/// Has the logs that this thread works on do this wrong from now on; `None` ends it.
+#[cfg(feature = "faults")]
+pub fn choose(fault: Option<Fault>) {
+    CHOSEN.set(fault);
+}
+
+/// Whether to do this wrong.
+#[cfg(feature = "faults")]
+pub(crate) fn is_on(fault: Fault) -> bool {
+    CHOSEN.get() == Some(fault)
+}
+
+/// Whether to do this wrong: no.
+#[cfg(not(feature = "faults"))]
+pub(crate) const fn is_on(_fault: Fault) -> bool {
+    false
+}
