@@ -3,6 +3,7 @@
 kcat has no admin calls: its topics are created by producing to them, so they have one partition each.
 """
 
+import concurrent.futures
 import json
 import os
 import subprocess
@@ -22,6 +23,12 @@ def kcat(*args, stdin=b"", fails=False):
 
 def produce(topic, lines, *args):
     kcat("-P", "-t", topic, *args, stdin=b"".join(line + b"\n" for line in lines))
+
+
+def create(topics):
+    """Topics with a record each, side by side, for librdkafka waits a second for a topic that it does not know yet."""
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        list(pool.map(lambda topic: produce(topic, [b"the topic is there"]), topics))
 
 
 def consume(topic, *args):
@@ -82,9 +89,9 @@ def error_unknown_topic():
 
 @produce_features
 def produce_with(codec):
-    for acks in ["0", "1", "all"]:
-        topic = name("kcat-%s-%s" % (codec, acks))
-        produce(topic, [b"the topic is there"])
+    topics = {acks: name("kcat-%s-%s" % (codec, acks)) for acks in ["0", "1", "all"]}
+    create(topics.values())
+    for acks, topic in topics.items():
         sent = [b"k%d:" % i + (b"value %d " % i) * 20 for i in range(200)]
         produce(topic, sent, "-K", ":", "-z", codec, "-X", "acks=" + acks)
         taken = until("all was read", lambda: (found := consume(topic, "-o", "1")) and len(found) >= 200 and found)
@@ -186,8 +193,7 @@ def seek():
 @feature
 def regex_subscription():
     base = name("kcat-pattern")
-    for topic in [base + ".1", base + ".2", "not-" + base]:
-        produce(topic, [b"x"])
+    create([base + ".1", base + ".2", "not-" + base])
     settings = ["-X", "auto.offset.reset=earliest", "-X", "topic.metadata.refresh.interval.ms=300"]
     client = subprocess.Popen(["kcat", "-b", BOOTSTRAP, *settings, "-u", "-q", "-f", "%t\n", "-c", "3", "-G", base, "^" + base + "[.].$"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
     seen = {client.stdout.readline() for _ in range(2)}
@@ -198,8 +204,7 @@ def regex_subscription():
 
 def rebalance(base, strategy):
     group, topics = name(base), [name("%s-%d" % (base, i)) for i in range(6)]
-    for topic in topics:
-        produce(topic, [b"x"])
+    create(topics)
     strategy = ["-X", "partition.assignment.strategy=" + strategy]
     first = Member(group, topics, *strategy)
     until("the first has all", lambda: len(first.owned) == 6)
@@ -224,8 +229,7 @@ def group_cooperative():
 @feature
 def group_static():
     group, topics = name("kcat-static"), [name("kcat-static-%d" % i) for i in range(6)]
-    for topic in topics:
-        produce(topic, [b"x"])
+    create(topics)
     config = ["-X", "partition.assignment.strategy=roundrobin", "-X", "session.timeout.ms=30000"]
     watching = Member(group, topics, *config, "-X", "group.instance.id=watching")
     until("the first has all", lambda: len(watching.owned) == 6)
