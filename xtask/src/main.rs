@@ -3,6 +3,7 @@
 mod apache_kafka;
 mod bench;
 mod broker;
+mod client;
 mod codegen;
 mod compat;
 mod docs;
@@ -19,7 +20,8 @@ use std::process::{Command, ExitCode};
 
 const USAGE: &str = "usage: cargo xtask <task>
 
-  bench SCENARIO     measure beside others and write bench/RESULTS.md: console
+  bench SCENARIO     measure beside others and write bench/RESULTS.md: console, clients
+  client             run the tests of our client against Apache Kafka
   codegen [--check]  write the protocol's code from its schema; --check only says whether it is stale
   compat [CLIENT]…   run the suites of real clients (all, or java, sarama …) against a node
   docs [PAGE]…       write the pages of docs/ that are rendered from the code
@@ -36,6 +38,7 @@ fn main() -> ExitCode {
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     match args.as_slice() {
         ["bench", scenario @ ..] => verdict(bench::run(&root(), scenario).unwrap_or_else(|error| vec![error])),
+        ["client"] => verdict(client::run(&root()).unwrap_or_else(|error| vec![error])),
         ["codegen"] => codegen(false),
         ["codegen", "--check"] => codegen(true),
         ["compat", clients @ ..] => verdict(compat::run(&root(), clients).unwrap_or_else(|error| vec![error])),

@@ -29,6 +29,7 @@ pub(crate) fn run(root: &Path) -> Vec<String> {
         }),
         ("the tours of the pages", |root| none(crate::tour::run(root)?)),
         ("real clients", |root| none(crate::compat::run(root, &[])?)),
+        ("our client with Apache Kafka", |root| none(crate::client::run(root)?)),
         ("Apache Kafka's answers", |root| none(crate::peer::run(root)?)),
         ("Apache Kafka's tools", |root| none(crate::tools::run(root, &[])?)),
         ("log directories exchanged with Apache Kafka", |root| {

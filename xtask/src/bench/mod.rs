@@ -3,6 +3,7 @@
 //! Only ratios of figures of one run count. Each scenario writes its section of `bench/RESULTS.md` and says which of its
 //! bars are missed. `KLAMM_BINARY` names a release build that is there already; without it one is made.
 
+mod clients;
 mod console;
 mod process;
 mod results;
@@ -17,7 +18,12 @@ pub(crate) fn run(root: &Path, scenario: &[&str]) -> Result<Vec<String>, String>
             let bytes = bytes.parse().map_err(|_| format!("`{bytes}` is no number of bytes"))?;
             console::run(root, bytes)
         }
-        _ => Err("usage: cargo xtask bench console [BYTES]".to_owned()),
+        ["clients"] => clients::run(root, clients::ROUNDS),
+        ["clients", rounds] => match rounds.parse() {
+            Ok(rounds @ 1..) => clients::run(root, rounds),
+            _ => Err(format!("`{rounds}` is no number of rounds")),
+        },
+        _ => Err("usage: cargo xtask bench console [BYTES] | clients [ROUNDS]".to_owned()),
     }
 }
 

@@ -1,7 +1,7 @@
 //! What a test stands on: a node of its own, or the broker that the environment names.
 
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use klamm_client::Client;
 use klamm_testkit::Cluster;
@@ -77,4 +77,16 @@ pub(crate) fn fresh(prefix: &str) -> String {
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
     let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("the clock is set");
     format!("{prefix}-{}-{count}", since.as_millis() % 1_000_000_000)
+}
+
+/// Longer than anything takes on a busy machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Waits until what a broker does in its own time has happened.
+pub(crate) async fn until(what: &str, mut condition: impl AsyncFnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !condition().await {
+        assert!(Instant::now() < deadline, "{what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 }

@@ -9,9 +9,7 @@ use klamm_client::consumer::{Assignor, OffsetAndMetadata, RebalanceListener};
 use klamm_client::{CommitError, Consumer, ConsumerError, NewTopic, Producer, Record, TopicPartition};
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::bed::{Bed, fresh};
-
-const PATIENCE: Duration = Duration::from_secs(30);
+use crate::bed::{Bed, PATIENCE, fresh, until};
 
 async fn topic(bed: &Bed, name: &str, partitions: i32) -> String {
     let name = fresh(name);
@@ -25,11 +23,7 @@ async fn topic(bed: &Bed, name: &str, partitions: i32) -> String {
 
 /// Values `from..to`, in turn to the partitions.
 async fn fill(bed: &Bed, topic: &str, partitions: i32, from: usize, to: usize) {
-    let producer = Producer::builder(bed.bootstrap())
-        .property("enable.idempotence", "false")
-        .build()
-        .await
-        .unwrap();
+    let producer = Producer::builder(bed.bootstrap()).build().await.unwrap();
     let mut deliveries = Vec::new();
     for value in from..to {
         let record = Record::to(topic)
@@ -60,13 +54,6 @@ async fn read(consumer: &Consumer, count: usize) -> Vec<usize> {
         values.extend(records.iter().map(value_of));
     }
     values
-}
-
-async fn until(what: &str, mut condition: impl AsyncFnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !condition().await {
-        assert!(Instant::now() < deadline, "{what}");
-    }
 }
 
 /// Polls until the consumer has `count` partitions.

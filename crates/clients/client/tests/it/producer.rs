@@ -10,7 +10,7 @@ use klamm_protocol::messages::{FetchRequest, InitProducerIdRequest, ProduceReque
 use klamm_records::{Scratch, batches};
 use klamm_testkit::Proxy;
 
-use crate::bed::{Bed, fresh};
+use crate::bed::{Bed, fresh, until};
 
 /// What a partition holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -109,19 +109,18 @@ async fn make_topic(client: &Client, partitions: i32, configs: &[(&str, &str)]) 
     for (name, made) in made {
         made.unwrap_or_else(|error| panic!("{name}: {error}"));
     }
-    // Apache Kafka tells of a topic before its partition can be written to.
-    let asked = MetadataTopics::names([&name]);
-    let begun = Instant::now();
-    while client
-        .refresh_metadata(asked.clone())
-        .await
-        .expect("answered")
-        .leader(&name, partitions - 1)
-        .is_none()
-    {
-        assert!(begun.elapsed() < Duration::from_secs(30), "{name} has a leader soon");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    // Apache Kafka tells of a topic before its partitions can be read: it looks for their leaders until they answer.
+    let partitions: Vec<_> = (0..partitions)
+        .map(|partition| (TopicPartition::new(name.as_str(), partition), OffsetSpec::Latest))
+        .collect();
+    until("the partitions answer", async || {
+        let answers = client
+            .admin()
+            .list_offsets(&partitions, IsolationLevel::ReadUncommitted)
+            .await;
+        answers.expect("answered").iter().all(|(_, answer)| answer.is_ok())
+    })
+    .await;
     name
 }
 
