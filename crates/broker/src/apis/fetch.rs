@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use klamm_log::{FetchData, FileRegion, Isolation, ReadError};
+use klamm_log::{FileRegion, Isolation, ReadError};
 use klamm_protocol::messages::fetch_response::{
     AbortedTransaction, EpochEndOffset, FetchableTopicResponse, LeaderIdAndEpoch, NodeEndpoint, PartitionData,
 };
@@ -315,18 +315,13 @@ fn read_partition(partition: &Partition, ask: &Ask, max_bytes: u32, isolation: I
     }
     match partition.fetch(ask.fetch_offset, max_bytes, current_epoch, isolation, first) {
         Ok(read) => {
-            let aborted_transactions = match isolation {
-                Isolation::LastStableOffset => match aborted(partition, ask.fetch_offset, &read) {
-                    Ok(aborted) => Some(aborted),
-                    Err(code) => {
-                        return Found {
-                            data: failed(code),
-                            region: None,
-                        };
-                    }
-                },
-                Isolation::HighWatermark | Isolation::LogEnd => None,
+            let row = |aborted: &klamm_log::AbortedTransaction| AbortedTransaction {
+                producer_id: aborted.producer_id,
+                first_offset: aborted.first_offset,
+                ..Default::default()
             };
+            let is_committed = isolation == Isolation::LastStableOffset;
+            let aborted_transactions = is_committed.then(|| read.aborted.iter().map(row).collect());
             let data = PartitionData {
                 high_watermark: read.offsets.high_watermark,
                 last_stable_offset: read.offsets.last_stable_offset,
@@ -348,23 +343,6 @@ fn read_partition(partition: &Partition, ask: &Ask, max_bytes: u32, isolation: I
 /// The leader epoch that the client knows: of all negative ones none.
 fn known_epoch(ask: &Ask) -> Option<i32> {
     Some(ask.current_leader_epoch).filter(|epoch| *epoch >= 0)
-}
-
-/// The transactions whose records a read-committed consumer leaves out. Those beyond what it gets this time do no harm.
-fn aborted(partition: &Partition, from: i64, read: &FetchData) -> Result<Vec<AbortedTransaction>, ErrorCode> {
-    let log = partition.log();
-    let found = log
-        .aborted_transactions(from, read.offsets.last_stable_offset)
-        .map_err(|error| {
-            tracing::error!("{}: {error}", log.topic_partition());
-            ErrorCode::KAFKA_STORAGE_ERROR
-        })?;
-    let row = |aborted: klamm_log::AbortedTransaction| AbortedTransaction {
-        producer_id: aborted.producer_id,
-        first_offset: aborted.first_offset,
-        ..Default::default()
-    };
-    Ok(found.into_iter().map(row).collect())
 }
 
 /// Whether the log parted ways with what the client last fetched, and where (KIP-595).

@@ -343,7 +343,9 @@ fn code(error: &ProduceError) -> ErrorCode {
         ProduceError::Append(AppendError::Producer(producer)) => match producer {
             ProducerError::InvalidEpoch { .. } => ErrorCode::INVALID_PRODUCER_EPOCH,
             ProducerError::OutOfOrderSequence { .. } => ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER,
-            ProducerError::OutsideTransaction { .. } => ErrorCode::INVALID_TXN_STATE,
+            ProducerError::OutsideTransaction { .. } | ProducerError::NotVerified { .. } => {
+                ErrorCode::INVALID_TXN_STATE
+            }
             ProducerError::CoordinatorFenced { .. } => ErrorCode::TRANSACTION_COORDINATOR_FENCED,
         },
         ProduceError::Append(AppendError::LargerThanSegment { .. }) => ErrorCode::RECORD_LIST_TOO_LARGE,

@@ -215,6 +215,7 @@ impl Partitions {
             .iter()
             .any(|resource| resource.resource_type == ConfigResourceType::BROKER)
         {
+            self.reconfigure_producers();
             for (topic, hosted) in self.table.load().iter() {
                 self.reconfigure_topic(topic, hosted, image);
             }
@@ -226,6 +227,14 @@ impl Partitions {
                 self.reconfigure_topic(name, hosted, image);
             }
         }
+    }
+
+    fn reconfigure_producers(&self) {
+        let values = self.config.effective();
+        self.logs.update_producer_settings(
+            i64::from(values.int("producer.id.expiration.ms")),
+            values.boolean("transaction.partition.verification.enable"),
+        );
     }
 
     fn reconfigure_topic(&self, topic: &str, hosted: &HostedTopic, image: &MetadataImage) {

@@ -174,6 +174,7 @@ fn open_logs(config: &NodeConfig, clock: &Clock) -> Result<(LogManager, OpenRepo
         retention_check_interval_ms: values.long("log.retention.check.interval.ms"),
         checkpoint_interval_ms: i64::from(checkpoints.min(values.int("log.flush.start.offset.checkpoint.interval.ms"))),
         producer_id_expiration_ms: i64::from(values.int("producer.id.expiration.ms")),
+        verifies_transactions: values.boolean("transaction.partition.verification.enable"),
         ..ManagerConfig::new(server.node_id, log_dirs, entropy::random())
     };
     let effective = config.effective();

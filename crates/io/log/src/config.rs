@@ -111,6 +111,9 @@ pub struct ManagerConfig {
     pub checkpoint_interval_ms: i64,
     /// `producer.id.expiration.ms`: idle idempotent producers are forgotten after this.
     pub producer_id_expiration_ms: i64,
+    /// `transaction.partition.verification.enable`: a transactional batch is only appended when its transaction is open or was
+    /// verified with its coordinator (KIP-890).
+    pub verifies_transactions: bool,
     /// Unflushed bytes of one log at which it is flushed in the background. Bounds recovery after a crash.
     pub background_flush_bytes: u64,
     /// Age of a log's unflushed records at which it is flushed in the background.
@@ -138,6 +141,7 @@ impl ManagerConfig {
             retention_check_interval_ms: 300_000,
             checkpoint_interval_ms: 60_000,
             producer_id_expiration_ms: DAY_MS,
+            verifies_transactions: true,
             background_flush_bytes: 64 << 20,
             background_flush_ms: 5_000,
             max_open_files: 1_000,

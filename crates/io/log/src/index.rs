@@ -140,6 +140,27 @@ impl<E: Entry> Index<E> {
         self.search_file(&path, in_file, target)
     }
 
+    /// The first entry for which `is_above` holds; it has to hold for all that follow.
+    pub(crate) fn first_above(&self, path: impl Fn() -> PathBuf, is_above: impl Fn(&E) -> bool) -> Result<Option<E>> {
+        let (in_tail, in_file) = self.with_state(&path, |state| {
+            let at = state.tail.partition_point(|entry| !is_above(entry));
+            (state.tail.get(at).copied(), state.count - state.tail.len() as u32)
+        })?;
+        let (mut low, mut high) = (0, in_file);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if is_above(&self.read_entry(&path, middle)?) {
+                high = middle;
+            } else {
+                low = middle + 1;
+            }
+        }
+        match low < in_file {
+            true => Ok(Some(self.read_entry(&path, low)?)),
+            false => Ok(in_tail),
+        }
+    }
+
     /// Adds an entry, in memory. Entries whose key is not above the last one's say nothing new and are dropped.
     pub(crate) fn append(&self, path: impl Fn() -> PathBuf, entry: E) -> Result<()> {
         let full = self.with_state(&path, |state| {

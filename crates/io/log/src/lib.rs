@@ -23,6 +23,7 @@ mod producers;
 mod recovery;
 pub mod retention;
 mod segment;
+mod txn_index;
 mod validate;
 
 pub use checkpoint::{EpochEntry, Shutdown};
@@ -40,6 +41,6 @@ pub use log::{
 pub use manager::{FailedLog, LogDirInfo, LogManager, OpenDirReport, OpenError, OpenReport, OpenedLog, TickReport};
 pub use meta_properties::MetaProperties;
 pub use names::{CLUSTER_METADATA_TOPIC, TopicPartition};
-pub use producers::{ActiveProducer, AppendOrigin, ProducerError};
+pub use producers::{ActiveProducer, AppendOrigin, ProducerError, TransactionContext, VerificationGuard};
 pub use recovery::{Cause, RecoveryEvent};
 pub use validate::{InvalidBatch, RecordError};

@@ -5,13 +5,14 @@ mod flush;
 mod lookup;
 mod open;
 mod read;
+mod replay;
 mod stock;
 mod trim;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, RwLock, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, RwLock, Weak};
 
 use klamm_protocol::Uuid;
 
@@ -21,7 +22,7 @@ use crate::epochs::{EpochEndOffset, LeaderEpochs};
 use crate::error::{Result, StorageError};
 use crate::log_dir::LogDir;
 use crate::names::TopicPartition;
-use crate::producers::{ActiveProducer, Producers};
+use crate::producers::{ActiveProducer, ProducerError, Producers, VerificationGuard};
 use crate::recovery::EntryPacer;
 use crate::segment::{DirPath, Segment};
 
@@ -70,8 +71,6 @@ pub struct Log {
     /// Held over a flush, and over whatever takes files away from under it. Before `writer` where both are needed.
     flushing: Mutex<()>,
     unflushed: Unflushed,
-    /// Read from the `.txnindex` files when first asked for.
-    aborted: OnceLock<Arc<[AbortedTransaction]>>,
     /// Used since the last look for idle logs.
     touched: AtomicBool,
 }
@@ -151,9 +150,11 @@ pub struct LogOffsets {
 
 impl Positions {
     fn last_stable_offset(&self) -> i64 {
-        let high_watermark = self.high_watermark.offset;
-        self.first_unstable_offset
-            .map_or(high_watermark, |offset| offset.min(high_watermark))
+        // Records of an open transaction may have been deleted.
+        let first_unstable_offset = self.first_unstable_offset.unwrap_or(i64::MAX);
+        first_unstable_offset
+            .max(self.log_start_offset)
+            .min(self.high_watermark.offset)
     }
 
     fn offsets(&self) -> LogOffsets {
@@ -329,6 +330,28 @@ impl Log {
         self.writer().producers.active()
     }
 
+    /// Begins to verify a transaction whose first batch is about to be appended with this epoch and first sequence number
+    /// (KIP-890); the guard goes with the batch to [`append_in_transaction`](Self::append_in_transaction). None is needed, and
+    /// an empty one given, where the transaction is known to be open. `supports_epoch_bump`: the producer gets a new epoch with
+    /// each transaction.
+    pub fn start_verification(
+        &self,
+        producer_id: i64,
+        sequence: i32,
+        epoch: i16,
+        supports_epoch_bump: bool,
+        now_ms: i64,
+    ) -> Result<VerificationGuard, ProducerError> {
+        let mut writer = self.writer();
+        let producers = &mut writer.producers;
+        producers.start_verification(producer_id, sequence, epoch, supports_epoch_bump, now_ms)
+    }
+
+    /// Whether the log knows a transaction of a producer with this epoch to be open.
+    pub fn has_ongoing_transaction(&self, producer_id: i64, epoch: i16) -> bool {
+        self.writer().producers.has_ongoing_transaction(producer_id, epoch)
+    }
+
     /// Bytes of all segments' `.log` files.
     pub fn size(&self) -> u64 {
         self.segments().iter().map(|segment| u64::from(segment.size())).sum()
@@ -400,7 +423,7 @@ impl Log {
     pub(crate) fn remove_expired_producers(&self, now_ms: i64) {
         self.writer()
             .producers
-            .remove_expired(now_ms, self.log_dir.shared.producer_id_expiration_ms);
+            .remove_expired(now_ms, self.log_dir.shared.producer_id_expiration_ms());
     }
 
     /// Gives back handles and memory if nobody used the log since the last call. Returns whether it is idle.

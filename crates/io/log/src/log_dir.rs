@@ -1,7 +1,7 @@
 //! One log directory (one entry of `log.dirs`) as its logs see it: in service or offline, and what they share.
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use klamm_records::Scratch;
@@ -22,7 +22,9 @@ pub(crate) struct Shared {
     pub(crate) flush_queue: FlushQueue,
     /// Unflushed bytes at which a log asks for a flush.
     pub(crate) background_flush_bytes: u64,
-    pub(crate) producer_id_expiration_ms: i64,
+    pub(crate) producer_id_expiration_ms: AtomicI64,
+    /// Whether a transactional batch has to be part of a transaction that was verified (KIP-890).
+    pub(crate) verifies_transactions: AtomicBool,
     scratches: Mutex<Vec<Scratch>>,
 }
 
@@ -37,9 +39,15 @@ impl Shared {
             files: FileCache::new(disk, max_open_files),
             flush_queue: FlushQueue::default(),
             background_flush_bytes,
-            producer_id_expiration_ms,
+            producer_id_expiration_ms: AtomicI64::new(producer_id_expiration_ms),
+            verifies_transactions: AtomicBool::new(false),
             scratches: Mutex::default(),
         })
+    }
+
+    /// After how long idle producers are forgotten, in milliseconds.
+    pub(crate) fn producer_id_expiration_ms(&self) -> i64 {
+        self.producer_id_expiration_ms.load(Ordering::Relaxed)
     }
 
     /// Lends a buffer for compressed batches.
@@ -65,6 +73,8 @@ pub(crate) struct LogDir {
     offline: OnceLock<Arc<str>>,
     /// A partition's directory was created since this one was synced.
     created: AtomicBool,
+    /// That it is full was logged since the last [`remove_doomed`](Self::remove_doomed).
+    told_full: AtomicBool,
     /// Files and directories that wait for their removal, in the order of their time.
     doomed: Mutex<VecDeque<Doomed>>,
 }
@@ -82,6 +92,7 @@ impl LogDir {
             shared,
             offline: OnceLock::new(),
             created: AtomicBool::new(false),
+            told_full: AtomicBool::new(false),
             doomed: Mutex::default(),
         })
     }
@@ -111,10 +122,12 @@ impl LogDir {
     /// written last is outside of what the log counts as its own, and the next append overwrites it. A failed sync always
     /// is: what the kernel could not write it may have dropped, and a second sync would report success over the loss.
     pub(crate) fn watch<T>(&self, result: Result<T>) -> Result<T> {
-        if let Err(error @ StorageError::Io { operation, .. }) = &result
-            && (*operation == "sync" || !error.is_out_of_space())
-        {
-            self.take_offline(error);
+        if let Err(error @ StorageError::Io { operation, .. }) = &result {
+            if *operation == "sync" || !error.is_out_of_space() {
+                self.take_offline(error);
+            } else if !self.told_full.swap(true, Ordering::Relaxed) {
+                tracing::error!(dir = %self.path.display(), %error, "log directory is full: records are refused until there is room");
+            }
         }
         result
     }
@@ -147,6 +160,7 @@ impl LogDir {
 
     /// Removes up to `budget` files whose time has come. Says whether more are due.
     pub(crate) fn remove_doomed(&self, now_ms: i64, mut budget: usize) -> Result<bool> {
+        self.told_full.store(false, Ordering::Relaxed);
         loop {
             let due = {
                 let mut doomed = self.doomed.lock().expect("no panic while the list is changed");

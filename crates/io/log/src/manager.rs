@@ -187,6 +187,15 @@ impl LogManager {
         self.inner.dirs.iter().any(|dir| dir.dir.check().is_ok())
     }
 
+    /// Puts new values of `producer.id.expiration.ms` and `transaction.partition.verification.enable` in force.
+    pub fn update_producer_settings(&self, expiration_ms: i64, verifies_transactions: bool) {
+        let shared = &self.inner.shared;
+        shared.producer_id_expiration_ms.store(expiration_ms, Ordering::Relaxed);
+        shared
+            .verifies_transactions
+            .store(verifies_transactions, Ordering::Relaxed);
+    }
+
     /// Files open now.
     pub fn open_files(&self) -> usize {
         self.inner.shared.files.open_files()

@@ -3,12 +3,19 @@
 mod snapshot;
 #[cfg(test)]
 mod tests;
+mod verification;
 
 use std::collections::{BTreeMap, VecDeque};
 
-use klamm_records::{BatchHeader, NO_PRODUCER_EPOCH, NO_SEQUENCE, decrement_sequence};
+use klamm_records::{
+    Batch, BatchHeader, ControlRecordType, NO_PRODUCER_EPOCH, NO_SEQUENCE, RecordRef, decrement_sequence,
+};
+
+use crate::txn_index::AbortedEntry;
 
 pub(crate) use snapshot::{decode_snapshot, encode_snapshot};
+use verification::Verifications;
+pub use verification::{TransactionContext, VerificationGuard};
 
 /// Batches that are recognised when they come again; as many as a producer may have in flight.
 const BATCHES_TO_RETAIN: usize = 5;
@@ -50,6 +57,12 @@ pub enum ProducerError {
     /// A plain batch in the middle of a transaction (`INVALID_TXN_STATE`).
     #[error("producer {producer_id} has a transaction open and sends a batch outside of it")]
     OutsideTransaction {
+        /// The producer.
+        producer_id: i64,
+    },
+    /// A batch of a transaction of which its coordinator was not asked, or which it has ended since (`INVALID_TXN_STATE`).
+    #[error("producer {producer_id} sends a batch that is not part of an open transaction")]
+    NotVerified {
         /// The producer.
         producer_id: i64,
     },
@@ -109,6 +122,17 @@ impl Producer {
         self.batches.back().map_or(NO_SEQUENCE, |batch| batch.last_sequence)
     }
 
+    /// The batch, if it was appended before and not too many others since.
+    fn seen(&self, batch: &BatchHeader) -> Option<&BatchMetadata> {
+        let is_same = |seen: &&BatchMetadata| {
+            seen.first_sequence() == batch.base_sequence && seen.last_sequence == batch.last_sequence()
+        };
+        self.batches
+            .iter()
+            .find(is_same)
+            .filter(|_| batch.producer_epoch == self.epoch)
+    }
+
     fn set_epoch(&mut self, epoch: i16) {
         if self.epoch != epoch {
             self.batches.clear();
@@ -126,6 +150,32 @@ impl Producer {
 pub(crate) struct EndMarker {
     pub(crate) coordinator_epoch: i32,
     pub(crate) timestamp: i64,
+    pub(crate) is_abort: bool,
+}
+
+impl EndMarker {
+    /// The marker in a control batch of a transaction; `None` for other batches, and for one that compaction emptied.
+    pub(crate) fn of(batch: &Batch<'_>) -> Option<Self> {
+        if !batch.header.attributes.is_control() || !batch.header.has_producer_id() {
+            return None;
+        }
+        let mut scratch = klamm_records::Scratch::new();
+        Self::parse(&batch.records(&mut scratch, 1 << 20).ok()?.next()?.ok()?)
+    }
+
+    /// Value: version i16, coordinator epoch i32, and what later versions add.
+    pub(crate) fn parse(record: &RecordRef<'_>) -> Option<Self> {
+        let is_abort = match ControlRecordType::parse(record.key).ok()?? {
+            ControlRecordType::Abort => true,
+            ControlRecordType::Commit => false,
+            _ => return None,
+        };
+        Some(Self {
+            coordinator_epoch: i32::from_be_bytes(*record.value?.get(2..)?.first_chunk()?),
+            timestamp: record.timestamp,
+            is_abort,
+        })
+    }
 }
 
 /// How a batch that has passed the checks is dealt with.
@@ -160,6 +210,7 @@ pub(crate) struct Producers {
     by_id: BTreeMap<i64, Producer>,
     /// Open transactions: first offset, producer.
     ongoing: BTreeMap<i64, i64>,
+    verifications: Verifications,
     /// Ended transactions whose marker the high watermark has not passed: first offset, offset of the marker.
     unreplicated: BTreeMap<i64, i64>,
     /// Everything below this offset is taken into account.
@@ -198,21 +249,37 @@ impl Producers {
     }
 
     /// Judges a data batch that the leader is about to append. Batches without producer id are always new.
-    pub(crate) fn admit(&self, batch: &BatchHeader, origin: AppendOrigin) -> Result<Admission, ProducerError> {
+    /// `guard`: where transactions are verified, what a transactional batch comes with.
+    pub(crate) fn admit(
+        &self,
+        batch: &BatchHeader,
+        origin: AppendOrigin,
+        guard: Option<VerificationGuard>,
+    ) -> Result<Admission, ProducerError> {
         if !batch.has_producer_id() {
             return Ok(Admission::New);
         }
-        let Some(producer) = self.by_id.get(&batch.producer_id) else {
-            return Ok(Admission::New);
-        };
+        let producer = self.by_id.get(&batch.producer_id);
         if origin == AppendOrigin::Client
-            && batch.producer_epoch == producer.epoch
-            && let Some(seen) = producer.batches.iter().find(|seen| {
-                seen.first_sequence() == batch.base_sequence && seen.last_sequence == batch.last_sequence()
-            })
+            && let Some(seen) = producer.and_then(|producer| producer.seen(batch))
         {
             return Ok(Admission::Duplicate(*seen));
         }
+        if let Some(guard) = guard
+            && batch.attributes.is_transactional()
+        {
+            self.check_verified(batch, guard)?;
+        }
+        let is_known = producer.is_some_and(|producer| !producer.batches.is_empty());
+        if origin == AppendOrigin::Client && !self.verifications.check_sequence(batch, is_known) {
+            return Err(out_of_order(
+                batch,
+                producer.map_or(NO_SEQUENCE, Producer::last_sequence),
+            ));
+        }
+        let Some(producer) = producer else {
+            return Ok(Admission::New);
+        };
         check_epoch(batch, producer)?;
         if origin == AppendOrigin::Client {
             check_sequence(batch, producer)?;
@@ -226,11 +293,24 @@ impl Producers {
     }
 
     /// Judges an end marker that the leader is about to append.
-    pub(crate) fn admit_marker(&self, batch: &BatchHeader, marker: &EndMarker) -> Result<(), ProducerError> {
+    pub(crate) fn admit_marker(
+        &self,
+        batch: &BatchHeader,
+        marker: &EndMarker,
+        transaction_version: i16,
+    ) -> Result<(), ProducerError> {
         let Some(producer) = self.by_id.get(&batch.producer_id) else {
             return Ok(());
         };
         check_epoch(batch, producer)?;
+        // The epoch of before, but for a marker that is written again, or when there are no higher ones.
+        if transaction_version >= 2
+            && batch.producer_epoch == producer.epoch
+            && producer.current_txn_first_offset.is_some()
+            && batch.producer_epoch != i16::MAX
+        {
+            return Err(invalid_epoch(batch, producer));
+        }
         if marker.coordinator_epoch < producer.coordinator_epoch {
             return Err(ProducerError::CoordinatorFenced {
                 producer_id: batch.producer_id,
@@ -241,11 +321,28 @@ impl Producers {
         Ok(())
     }
 
+    /// The transaction that a batch aborts, if it is the abort marker of one that has records here.
+    pub(crate) fn aborts(&self, batch: &BatchHeader, marker: Option<EndMarker>) -> Option<AbortedEntry> {
+        marker.filter(|marker| marker.is_abort)?;
+        let first_offset = self.by_id.get(&batch.producer_id)?.current_txn_first_offset?;
+        let is_other = |(_, producer_id): &(&i64, &i64)| **producer_id != batch.producer_id;
+        let next_open = self.ongoing.iter().find(is_other);
+        Some(AbortedEntry {
+            producer_id: batch.producer_id,
+            first_offset,
+            last_offset: batch.base_offset,
+            last_stable_offset: next_open.map_or(batch.base_offset + 1, |(first_offset, _)| *first_offset),
+        })
+    }
+
     /// Takes an appended batch into account; `marker` if it is an end marker. What a leader wrote is never refused here.
     pub(crate) fn update(&mut self, batch: &BatchHeader, marker: Option<EndMarker>) {
         self.end_offset = batch.next_offset();
         if !batch.has_producer_id() {
             return;
+        }
+        if batch.attributes.is_transactional() {
+            self.verifications.end(batch.producer_id);
         }
         match marker {
             Some(marker) => self.end_transaction(batch, marker),
@@ -306,6 +403,7 @@ impl Producers {
     pub(crate) fn remove_expired(&mut self, now_ms: i64, expiration_ms: i64) {
         self.by_id
             .retain(|_, producer| !producer.is_expired(now_ms, expiration_ms));
+        self.verifications.remove_expired(now_ms, expiration_ms);
     }
 }
 
@@ -313,11 +411,15 @@ fn check_epoch(batch: &BatchHeader, producer: &Producer) -> Result<(), ProducerE
     if batch.producer_epoch >= producer.epoch {
         return Ok(());
     }
-    Err(ProducerError::InvalidEpoch {
+    Err(invalid_epoch(batch, producer))
+}
+
+fn invalid_epoch(batch: &BatchHeader, producer: &Producer) -> ProducerError {
+    ProducerError::InvalidEpoch {
         producer_id: batch.producer_id,
         epoch: batch.producer_epoch,
         current_epoch: producer.epoch,
-    })
+    }
 }
 
 /// A new epoch begins with sequence 0; a producer the log has forgotten may go on with any.
@@ -333,10 +435,14 @@ fn check_sequence(batch: &BatchHeader, producer: &Producer) -> Result<(), Produc
     if in_order {
         return Ok(());
     }
-    Err(ProducerError::OutOfOrderSequence {
+    Err(out_of_order(batch, last))
+}
+
+fn out_of_order(batch: &BatchHeader, last_sequence: i32) -> ProducerError {
+    ProducerError::OutOfOrderSequence {
         producer_id: batch.producer_id,
         epoch: batch.producer_epoch,
-        sequence,
-        last_sequence: last,
-    })
+        sequence: batch.base_sequence,
+        last_sequence,
+    }
 }

@@ -120,6 +120,11 @@ pub enum RecoveryEvent {
         /// The segment's `.log` file.
         file: PathBuf,
     },
+    /// The index of a segment's aborted transactions was missing, short, or contradicted its log, and was made anew.
+    TxnIndexRebuilt {
+        /// The segment's `.log` file.
+        file: PathBuf,
+    },
     /// The newest producer snapshots were missing or damaged; the producers' state was read from the batches from this
     /// offset on.
     ProducersRebuilt {

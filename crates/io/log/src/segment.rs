@@ -1,4 +1,4 @@
-//! One segment: a `.log` file of batches and its two indexes.
+//! One segment: a `.log` file of batches and its indexes.
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, RwLock};
@@ -11,6 +11,7 @@ use crate::faults::{self, Fault};
 use crate::file_cache::{FileCache, Slot};
 use crate::index::{Index, OffsetPosition, TimestampOffset};
 use crate::names::FileKind;
+use crate::txn_index::{AbortedEntry, TxnIndex};
 
 /// Bytes read at once where batches' headers are looked for.
 const HEADER_WINDOW: usize = 4096 + BATCH_OVERHEAD;
@@ -43,6 +44,7 @@ pub(crate) struct Segment {
     log: Arc<Slot>,
     offset_index: Index<OffsetPosition>,
     time_index: Index<TimestampOffset>,
+    txn_index: TxnIndex,
     size: AtomicU32,
     /// A write failed and may have left bytes behind the published ones.
     torn: AtomicBool,
@@ -82,10 +84,13 @@ impl Segment {
             }
             return Err(error);
         }
+        // One may have stayed behind of another segment that had this name.
+        disk::remove_file(cache.disk(), &FileKind::TxnIndex.path(&path, base_offset))?;
         let segment = Self::existing(dir, base_offset, 0, cache);
+        segment.txn_index.is_new();
         *segment.lock_max_timestamp() = Some(segment.no_timestamp());
         // Files of these names may have been there, and their emptiness has to reach the disk.
-        segment.assume_unsynced();
+        segment.assume_unsynced()?;
         Ok(segment)
     }
 
@@ -97,6 +102,7 @@ impl Segment {
             log: cache.slot(),
             offset_index: Index::new(base_offset, cache),
             time_index: Index::new(base_offset, cache),
+            txn_index: TxnIndex::new(cache),
             size: AtomicU32::new(size),
             torn: AtomicBool::new(false),
             max_timestamp: Mutex::new(None),
@@ -160,11 +166,15 @@ impl Segment {
         self.log.writes();
         let written = disk::write_at(&*file, &self.path(FileKind::Log), head, body, u64::from(self.size()));
         if written.is_err() {
-            self.torn.store(true, Ordering::Release);
-            // At once if possible; the failure that counts is the first one.
-            drop(self.cut_torn_write());
+            self.forget_write();
         }
         written
+    }
+
+    /// What was written and not published is not to be: it goes, at once if possible, or else before the next write.
+    pub(crate) fn forget_write(&self) {
+        self.torn.store(true, Ordering::Release);
+        drop(self.cut_torn_write()); // the failure that counts is the one before
     }
 
     /// Removes what a failed write has left behind the last batch: nobody reads it now, but after the next start it would
@@ -175,7 +185,7 @@ impl Segment {
             disk::set_len(&*self.file()?, &self.path(FileKind::Log), self.size().into())?;
             self.torn.store(false, Ordering::Release);
         }
-        Ok(())
+        self.txn_index.cut_torn_write(|| self.path(FileKind::TxnIndex))
     }
 
     /// Shows `bytes` more bytes to readers.
@@ -196,6 +206,29 @@ impl Segment {
             position: batch.position,
         };
         self.offset_index.append(|| self.path(FileKind::OffsetIndex), position)
+    }
+
+    /// Notes a transaction whose abort marker is in this segment. Says whether a file was created for that.
+    pub(crate) fn note_aborted(&self, aborted: &AbortedEntry) -> Result<bool> {
+        self.txn_index.append(|| self.path(FileKind::TxnIndex), aborted)
+    }
+
+    /// Collects the aborted transactions with their marker at or above `from` that begin below `to`. Says whether later
+    /// segments hold none.
+    pub(crate) fn collect_aborted(&self, from: i64, to: i64, found: &mut Vec<AbortedEntry>) -> Result<bool> {
+        self.txn_index
+            .collect(|| self.path(FileKind::TxnIndex), from, to, found)
+    }
+
+    /// Makes the aborted transactions with their marker at or above `from` be these. Says whether they were not.
+    pub(crate) fn replace_aborted(&self, from: i64, entries: &[AbortedEntry]) -> Result<bool> {
+        self.txn_index
+            .replace_from(|| self.path(FileKind::TxnIndex), from, entries)
+    }
+
+    /// What is wrong with the index of aborted transactions, if something is.
+    pub(crate) fn txn_index_fault(&self) -> Result<Option<String>> {
+        self.txn_index.fault(|| self.path(FileKind::TxnIndex), self.base_offset)
     }
 
     /// Makes the time index end with the largest timestamp, as every closed segment's does.
@@ -223,13 +256,14 @@ impl Segment {
 
     /// Has the next sync reach the disk whatever this process has written: an earlier one may have died between its writes
     /// and their sync, and what it wrote is seen in the file all the same.
-    pub(crate) fn assume_unsynced(&self) {
+    pub(crate) fn assume_unsynced(&self) -> Result<()> {
         if faults::is_on(Fault::TrustDeadProcess) {
-            return;
+            return Ok(());
         }
         self.log.writes();
         self.offset_index.assume_unsynced();
         self.time_index.assume_unsynced();
+        self.txn_index.assume_unsynced(|| self.path(FileKind::TxnIndex))
     }
 
     /// Whether this process wrote to the `.log` file since its last sync.
@@ -241,7 +275,8 @@ impl Segment {
     pub(crate) fn sync(&self) -> Result<()> {
         self.log.sync(|| self.path(FileKind::Log))?;
         self.offset_index.sync(|| self.path(FileKind::OffsetIndex))?;
-        self.time_index.sync(|| self.path(FileKind::TimeIndex))
+        self.time_index.sync(|| self.path(FileKind::TimeIndex))?;
+        self.txn_index.sync(|| self.path(FileKind::TxnIndex))
     }
 
     /// Gives back handles and the indexes' memory; they come back when needed. Files with unsynced writes stay open.
@@ -249,6 +284,7 @@ impl Segment {
         self.log.release();
         self.offset_index.release();
         self.time_index.release();
+        self.txn_index.release();
     }
 
     /// The first batch that holds `offset` or a later one; `None` when the segment ends before it.
@@ -339,6 +375,15 @@ impl Segment {
         self.offset_index.lookup(|| self.path(FileKind::OffsetIndex), offset)
     }
 
+    /// The last offset of the first batch in the index that begins at or behind a position.
+    pub(crate) fn indexed_offset_behind(&self, position: u64) -> Result<Option<i64>> {
+        let is_behind = |entry: &OffsetPosition| u64::from(entry.position) >= position;
+        let found = self
+            .offset_index
+            .first_above(|| self.path(FileKind::OffsetIndex), is_behind)?;
+        Ok(found.map(|entry| entry.offset))
+    }
+
     /// The newest index entry of all.
     pub(crate) fn last_index_entry(&self) -> Result<Option<OffsetPosition>> {
         self.offset_index.last(|| self.path(FileKind::OffsetIndex))
@@ -350,6 +395,7 @@ impl Segment {
     pub(crate) fn truncate(&self, position: u32, offset: i64) -> Result<()> {
         self.size.store(position, Ordering::Release);
         self.truncate_indexes(offset)?;
+        self.txn_index.truncate_to(|| self.path(FileKind::TxnIndex), offset)?;
         self.log.writes();
         disk::set_len(&*self.file()?, &self.path(FileKind::Log), position.into())?;
         self.log.sync(|| self.path(FileKind::Log))

@@ -9,7 +9,7 @@ use klamm_records::{
 };
 
 use crate::config::LogConfig;
-use crate::producers::AppendOrigin;
+use crate::producers::{AppendOrigin, EndMarker};
 
 /// Record errors reported for one batch; the batch fails with the first, the rest is for people.
 const RECORD_ERRORS_MAX: usize = 1_000;
@@ -74,7 +74,7 @@ pub(crate) struct Validated {
     pub(crate) header: BatchHeader,
     /// The whole batch, header included.
     pub(crate) bytes: Bytes,
-    pub(crate) marker: Option<(i64, Bytes)>,
+    pub(crate) marker: Option<EndMarker>,
 }
 
 /// Checks the one batch that `records` holds and gives it the form in which the topic stores it.
@@ -173,12 +173,7 @@ fn control_batch(
     let limit = config.max_decompressed_message_bytes;
     let first = batch.records(scratch, limit).map_err(|e| unreadable(e, config))?.next();
     let first = first.transpose().map_err(|e| unreadable(e, config))?;
-    let marker = first.map(|record| {
-        (
-            record.timestamp,
-            Bytes::copy_from_slice(record.value.unwrap_or_default()),
-        )
-    });
+    let marker = first.as_ref().and_then(EndMarker::parse);
     Ok(Validated {
         header: batch.header,
         bytes: records.slice(..batch.bytes.len()),

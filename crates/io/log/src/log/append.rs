@@ -2,14 +2,14 @@
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
-use klamm_records::{BATCH_OVERHEAD, Batch, BatchError, BatchHeader, TimestampType, batches};
+use klamm_records::{BATCH_OVERHEAD, BatchError, BatchHeader, TimestampType, batches};
 
 use super::{ActiveSegment, Log, Place, Position, UNPOISONED, Writer};
 use crate::config::LogConfig;
 use crate::disk;
 use crate::error::{Result, StorageError};
 use crate::names::FileKind;
-use crate::producers::{Admission, AppendOrigin, EndMarker, ProducerError, encode_snapshot};
+use crate::producers::{Admission, AppendOrigin, EndMarker, ProducerError, TransactionContext, encode_snapshot};
 use crate::recovery::EntryPacer;
 use crate::segment::{Located, Segment};
 use crate::validate::{InvalidBatch, validate};
@@ -80,6 +80,18 @@ impl Log {
         origin: AppendOrigin,
         now_ms: i64,
     ) -> Result<AppendInfo, AppendError> {
+        self.append_in_transaction(records, leader_epoch, origin, TransactionContext::default(), now_ms)
+    }
+
+    /// As [`append_as_leader`](Self::append_as_leader), with what the caller knows of the batch's transaction.
+    pub fn append_in_transaction(
+        &self,
+        records: &Bytes,
+        leader_epoch: i32,
+        origin: AppendOrigin,
+        transaction: TransactionContext,
+        now_ms: i64,
+    ) -> Result<AppendInfo, AppendError> {
         let config = self.config();
         let shared = &self.log_dir.shared;
         let valid = shared.with_scratch(|scratch| validate(records, &config, origin, now_ms, scratch))?;
@@ -90,9 +102,8 @@ impl Log {
                 segment_bytes: config.segment_bytes,
             });
         }
-        let marker = valid
-            .marker
-            .and_then(|(timestamp, value)| end_marker(timestamp, &value));
+        let marker = valid.marker;
+        let verifies = shared.verifies_transactions.load(Ordering::Relaxed);
         let log_append_time_ms = match config.message_timestamp_type {
             TimestampType::CreateTime => -1,
             TimestampType::LogAppendTime => now_ms,
@@ -103,9 +114,11 @@ impl Log {
         let admission = match &marker {
             Some(marker) => writer
                 .producers
-                .admit_marker(&valid.header, marker)
+                .admit_marker(&valid.header, marker, transaction.transaction_version)
                 .map(|()| Admission::New),
-            None => writer.producers.admit(&valid.header, origin),
+            None => writer
+                .producers
+                .admit(&valid.header, origin, verifies.then_some(transaction.guard)),
         };
         if let Admission::Duplicate(seen) = admission? {
             return Ok(AppendInfo {
@@ -161,7 +174,7 @@ impl Log {
                 header: batch.header,
                 head,
                 body,
-                marker: marker_of(&batch),
+                marker: EndMarker::of(&batch),
             });
         }
         let (Some(first), Some(last)) = (incoming.first(), incoming.last()) else {
@@ -225,7 +238,9 @@ impl Log {
                 .write()
                 .expect(UNPOISONED)
                 .assign(header.partition_leader_epoch, header.base_offset);
-            note_in_segment(&segment, writer, config, &batch)?;
+            let noted = note_in_segment(&segment, writer, config, &batch)
+                .and_then(|()| note_aborted(&segment, writer, header, *marker));
+            noted.inspect_err(|_| segment.forget_write())?;
             writer.producers.update(header, *marker);
             writer.unflushed_records += i64::from(header.records_count);
             self.unflushed
@@ -355,31 +370,20 @@ fn note_in_segment(segment: &Segment, writer: &mut Writer, config: &LogConfig, b
     segment.note(batch, entry)
 }
 
+/// Before the marker is shown to readers, who then find the transaction in the index.
+fn note_aborted(segment: &Segment, writer: &mut Writer, header: &BatchHeader, marker: Option<EndMarker>) -> Result<()> {
+    if let Some(aborted) = writer.producers.aborts(header, marker) {
+        writer.dir_dirty |= segment.note_aborted(&aborted)?;
+    }
+    Ok(())
+}
+
 fn first_timestamp(segment: &Segment) -> Result<Option<i64>> {
     Ok(segment
         .headers(0)
         .next()
         .transpose()?
         .map(|first| first.header.max_timestamp))
-}
-
-/// The end marker in a control batch of a transaction; `None` for other control batches.
-pub(crate) fn marker_of(batch: &Batch<'_>) -> Option<EndMarker> {
-    if !batch.header.attributes.is_control() || !batch.header.has_producer_id() {
-        return None;
-    }
-    let mut scratch = klamm_records::Scratch::new();
-    let record = batch.records(&mut scratch, 1 << 20).ok()?.next()?.ok()?;
-    end_marker(record.timestamp, record.value?)
-}
-
-/// Value of an end marker: version i16, coordinator epoch i32, and what later versions add.
-fn end_marker(timestamp: i64, value: &[u8]) -> Option<EndMarker> {
-    let coordinator_epoch = i32::from_be_bytes(*value.get(2..)?.first_chunk()?);
-    Some(EndMarker {
-        coordinator_epoch,
-        timestamp,
-    })
 }
 
 impl ActiveSegment {

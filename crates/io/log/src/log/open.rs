@@ -2,11 +2,9 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64};
-use std::sync::{Arc, Mutex, OnceLock, RwLock};
+use std::sync::{Arc, Mutex, RwLock};
 
-use klamm_records::Batch;
-
-use super::append::marker_of;
+use super::replay::{load_producers, rebuild_aborted, replay};
 use super::stock::{Files, take_stock};
 use super::{ActiveSegment, Log, Place, Position, Positions, Unflushed, Writer};
 use crate::checkpoint;
@@ -17,9 +15,9 @@ use crate::error::{Result, StorageError};
 use crate::faults::{self, Fault};
 use crate::log_dir::{LogDir, Shared};
 use crate::names::{FileKind, TopicPartition};
-use crate::producers::{EndMarker, Producers, decode_snapshot};
+use crate::producers::Producers;
 use crate::recovery::{EntryPacer, RecoveryEvent, rebuild_indexes, records_in, scan};
-use crate::segment::{DirPath, Located, Segment};
+use crate::segment::{DirPath, Segment};
 
 /// What is known of a log before its files are looked at.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -80,6 +78,8 @@ impl Log {
             config: &config,
             start,
             without_indexes: BTreeSet::new(),
+            without_txn_index: BTreeSet::new(),
+            created: false,
             opened: Opened::default(),
         };
         let (parts, opened) = opening.run(&dir)?;
@@ -99,7 +99,7 @@ impl Log {
         };
         positions.set_high_watermark(start.high_watermark);
         let mut producers = parts.producers;
-        producers.remove_expired(now_ms, log_dir.shared.producer_id_expiration_ms);
+        producers.remove_expired(now_ms, log_dir.shared.producer_id_expiration_ms());
         producers.on_high_watermark(positions.high_watermark.offset);
         positions.first_unstable_offset = producers.first_unstable_offset();
         // Of a process that died nobody knows which of its files' names were synced.
@@ -132,7 +132,6 @@ impl Log {
             epochs: RwLock::new(parts.epochs),
             writer: Mutex::new(writer),
             flushing: Mutex::new(()),
-            aborted: OnceLock::new(),
             unflushed: Unflushed {
                 bytes: AtomicU64::new(0),
                 since_ms: AtomicI64::new(if is_flushed { i64::MAX } else { now_ms }),
@@ -152,6 +151,10 @@ struct Opening<'a> {
     start: LogStart,
     /// Base offsets of segments whose index files were missing; they are empty now.
     without_indexes: BTreeSet<i64>,
+    /// Base offsets of segments whose index of aborted transactions is not to be relied on.
+    without_txn_index: BTreeSet<i64>,
+    /// Files were created that the directory's sync has not covered.
+    created: bool,
     opened: Opened,
 }
 
@@ -181,13 +184,13 @@ impl<'a> Opening<'a> {
             segments.push(self.open_segment(*base_offset, kinds, Some(*base_offset) == last)?);
         }
         let end = self.recover(&mut segments, &mut epochs)?;
-        let mut created = false;
-        if end.is_none_or(|end| end < self.start.log_start_offset) {
-            created = true;
+        let is_restarted = end.is_none_or(|end| end < self.start.log_start_offset);
+        if is_restarted {
+            self.created = true;
             self.restart(&mut segments, &mut snapshots, &mut epochs)?;
         }
         let active = segments.last().expect("a log has an active segment");
-        let log_end_offset = end.filter(|_| !created).unwrap_or(active.base_offset);
+        let log_end_offset = end.filter(|_| !is_restarted).unwrap_or(active.base_offset);
         let place = Some(Place {
             segment: active.base_offset,
             position: active.size(),
@@ -224,7 +227,7 @@ impl<'a> Opening<'a> {
             epochs,
             log_end,
             topic_id,
-            created,
+            created: self.created,
         };
         Ok((parts, self.opened))
     }
@@ -260,8 +263,15 @@ impl<'a> Opening<'a> {
             segment.reset_indexes()?;
             if size > 0 {
                 self.without_indexes.insert(base_offset);
+                self.without_txn_index.insert(base_offset);
                 self.opened.events.push(RecoveryEvent::IndexesRebuilt { file: path });
             }
+        }
+        if kinds.contains(&FileKind::TxnIndex)
+            && let Some(problem) = segment.txn_index_fault()?
+        {
+            tracing::warn!(file = %segment.path(FileKind::TxnIndex).display(), problem, "damaged index");
+            self.without_txn_index.insert(base_offset);
         }
         Ok(segment)
     }
@@ -291,7 +301,7 @@ impl<'a> Opening<'a> {
                 Some(end) => {
                     if !self.start.clean {
                         // Whatever a process that died had tried to write here, it may still be on its way.
-                        segment.assume_unsynced();
+                        segment.assume_unsynced()?;
                         segment.drop_index_entries_from(end)?;
                     }
                     if !self.start.clean && Some(at) != last {
@@ -301,7 +311,7 @@ impl<'a> Opening<'a> {
                     (end, false)
                 }
                 None => {
-                    segment.assume_unsynced();
+                    segment.assume_unsynced()?;
                     self.judge_segment(&segment, epochs)?
                 }
             };
@@ -476,12 +486,38 @@ impl<'a> Opening<'a> {
         let newest = snapshots.last().copied();
         let loaded = load_producers(self.disk(), dir, snapshots, segments[0].base_offset)?;
         let from_offset = loaded.end_offset;
+        self.rebuild_txn_indexes(dir, segments, snapshots)?;
         let was_damaged = newest.is_some_and(|newest| newest > from_offset);
         let should_be_there = self.start.clean && from_offset < log_end_offset;
         if was_damaged || should_be_there {
             self.opened.events.push(RecoveryEvent::ProducersRebuilt { from_offset });
         }
-        rebuild_producers(segments, loaded, log_end_offset)
+        if self.start.clean && from_offset == log_end_offset {
+            return Ok(loaded);
+        }
+        replay(segments, loaded, log_end_offset, |segment, entries| {
+            if segment.replace_aborted(from_offset, entries)? {
+                self.txn_index_rebuilt(segment);
+            }
+            Ok(())
+        })
+    }
+
+    /// Those of which it is known that they can't be relied on.
+    fn rebuild_txn_indexes(&mut self, dir: &Path, segments: &[Arc<Segment>], snapshots: &BTreeSet<i64>) -> Result<()> {
+        for (at, segment) in segments.iter().enumerate() {
+            if self.without_txn_index.contains(&segment.base_offset) {
+                rebuild_aborted(self.disk(), dir, &segments[..=at], snapshots)?;
+                self.txn_index_rebuilt(segment);
+            }
+        }
+        Ok(())
+    }
+
+    fn txn_index_rebuilt(&mut self, segment: &Segment) {
+        self.created = true; // perhaps the file
+        let file = segment.path(FileKind::Log);
+        self.opened.events.push(RecoveryEvent::TxnIndexRebuilt { file });
     }
 }
 
@@ -491,49 +527,4 @@ fn remove_segment(segment: &Segment) -> Result<()> {
         disk::remove_file(segment.disk(), &segment.path(kind))?;
     }
     Ok(())
-}
-
-/// The newest snapshot that is whole; damaged ones are removed. Without any, no producers as of `base_offset`, the
-/// first segment's.
-pub(super) fn load_producers(
-    disk: &dyn Disk,
-    dir: &Path,
-    snapshots: &mut BTreeSet<i64>,
-    base_offset: i64,
-) -> Result<Producers> {
-    while let Some(offset) = snapshots.last().copied() {
-        let path = FileKind::Snapshot.path(dir, offset);
-        if let Some(producers) = disk::read_file(disk, &path)?.and_then(|bytes| decode_snapshot(&bytes, offset)) {
-            return Ok(producers);
-        }
-        disk::remove_file(disk, &path)?;
-        snapshots.remove(&offset);
-    }
-    Ok(Producers::new(base_offset))
-}
-
-/// Takes into account the batches from the snapshot's offset to the log end.
-pub(super) fn rebuild_producers(segments: &[Arc<Segment>], mut producers: Producers, end: i64) -> Result<Producers> {
-    let from = producers.end_offset;
-    if from < end {
-        for segment in &segments[super::read::floor(segments, from)..] {
-            let Some(first) = segment.locate(from)? else { continue };
-            for located in segment.headers(first.position) {
-                let located = located?;
-                if located.header.base_offset >= from {
-                    producers.update(&located.header, marker_at(segment, &located)?);
-                }
-            }
-        }
-    }
-    producers.end_offset = end;
-    Ok(producers)
-}
-
-fn marker_at(segment: &Segment, located: &Located) -> Result<Option<EndMarker>> {
-    if !located.header.attributes.is_control() || !located.header.has_producer_id() {
-        return Ok(None);
-    }
-    let bytes = segment.read(located.position, located.size())?;
-    Ok(Batch::parse(&bytes).ok().and_then(|batch| marker_of(&batch)))
 }

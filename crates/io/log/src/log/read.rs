@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 
-use super::{Log, LogOffsets, Place, Position, Positions, UNPOISONED};
+use super::{AbortedTransaction, Log, LogOffsets, Place, Position, Positions, UNPOISONED};
 use crate::disk::{self, DiskFile};
 use crate::error::{Result, StorageError};
 use crate::segment::Segment;
@@ -52,6 +52,9 @@ pub struct FetchData {
     pub first_entry_incomplete: bool,
     /// The log's offsets when it was read.
     pub offsets: LogOffsets,
+    /// Read up to the last stable offset: the aborted transactions that may have records in the region, by the offsets of
+    /// their markers. Whoever reads only committed records leaves out theirs.
+    pub aborted: Vec<AbortedTransaction>,
 }
 
 impl FetchData {
@@ -59,6 +62,13 @@ impl FetchData {
     pub fn size(&self) -> u32 {
         self.region.as_ref().map_or(0, |region| region.len)
     }
+}
+
+/// A region, whether its first batch is cut, and which transactions were aborted there.
+struct Found {
+    region: FileRegion,
+    is_incomplete: bool,
+    aborted: Vec<AbortedTransaction>,
 }
 
 /// Why a read failed.
@@ -93,23 +103,24 @@ impl Log {
         self.log_dir.check()?;
         let positions = self.positions();
         self.check_in_range(start_offset, &positions)?;
-        let offsets = positions.offsets();
         let nothing = FetchData {
             region: None,
             first_entry_incomplete: false,
-            offsets,
+            offsets: positions.offsets(),
+            aborted: Vec::new(),
         };
         let found = self
             .place_of_limit(&positions, isolation)
-            .and_then(|limit| self.find(start_offset, limit, max_bytes, min_one_message));
-        match self.unless_deleted(start_offset, found)? {
-            None => Ok(nothing),
-            Some((region, first_entry_incomplete)) => Ok(FetchData {
-                region: Some(region),
-                first_entry_incomplete,
-                offsets,
-            }),
-        }
+            .and_then(|limit| self.find(start_offset, limit, max_bytes, min_one_message, isolation));
+        Ok(match self.unless_deleted(start_offset, found)? {
+            None => nothing,
+            Some(found) => FetchData {
+                region: Some(found.region),
+                first_entry_incomplete: found.is_incomplete,
+                aborted: found.aborted,
+                ..nothing
+            },
+        })
     }
 
     pub(super) fn check_in_range(&self, offset: i64, positions: &Positions) -> Result<(), ReadError> {
@@ -141,12 +152,33 @@ impl Log {
         limit: Position,
         max_bytes: u32,
         min_one_message: bool,
-    ) -> Result<Option<(FileRegion, bool)>> {
+        isolation: Isolation,
+    ) -> Result<Option<Found>> {
         let Some(place) = limit.place.filter(|_| start_offset < limit.offset) else {
             return Ok(None);
         };
-        let segments = self.segments();
-        for segment in &segments[floor(&segments, start_offset)..] {
+        let mut segments = self.segments();
+        loop {
+            let found = self.find_in(&segments, start_offset, place, max_bytes, min_one_message, isolation);
+            // Only what lies in the same files as the records can tell which of them were aborted.
+            let now = self.segments();
+            if isolation != Isolation::LastStableOffset || Arc::ptr_eq(&segments, &now) {
+                return found;
+            }
+            segments = now;
+        }
+    }
+
+    fn find_in(
+        &self,
+        segments: &[Arc<Segment>],
+        start_offset: i64,
+        place: Place,
+        max_bytes: u32,
+        min_one_message: bool,
+        isolation: Isolation,
+    ) -> Result<Option<Found>> {
+        for segment in &segments[floor(segments, start_offset)..] {
             let end = if segment.base_offset < place.segment {
                 segment.size()
             } else {
@@ -172,7 +204,18 @@ impl Log {
                 position: first.position.into(),
                 len,
             };
-            return Ok((len > 0).then_some((region, len < first.size())));
+            if len == 0 {
+                break;
+            }
+            let aborted = match isolation {
+                Isolation::LastStableOffset => self.aborted_in(segments, segment.base_offset, start_offset, &region)?,
+                Isolation::HighWatermark | Isolation::LogEnd => Vec::new(),
+            };
+            return Ok(Some(Found {
+                region,
+                is_incomplete: len < first.size(),
+                aborted,
+            }));
         }
         Ok(None)
     }

@@ -1,8 +1,8 @@
 //! Taking things away: from the end (truncation), from the front (DeleteRecords, retention), or all (deletion).
 use std::sync::Arc;
 
-use super::open::{load_producers, rebuild_producers};
 use super::read::floor;
+use super::replay::{load_producers, replay};
 use super::{ActiveSegment, Log, Place, Position, UNPOISONED, Writer};
 use crate::disk;
 use crate::error::{Result, StorageError};
@@ -149,10 +149,10 @@ impl Log {
             &mut writer.snapshots,
             self.segments()[0].base_offset,
         )?;
-        writer.producers = rebuild_producers(&self.segments(), loaded, end)?;
+        writer.producers = replay(&self.segments(), loaded, end, |_, _| Ok(()))?;
         writer
             .producers
-            .remove_expired(now_ms, self.log_dir.shared.producer_id_expiration_ms);
+            .remove_expired(now_ms, self.log_dir.shared.producer_id_expiration_ms());
         writer.producers.on_high_watermark(self.high_watermark());
         let first_unstable_offset = writer.producers.first_unstable_offset();
         self.change_positions(|positions| positions.first_unstable_offset = first_unstable_offset);

@@ -1,7 +1,7 @@
 //! Starting: lock the directories, check whose they are, open every log in them.
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::{Duration, Instant};
 
@@ -141,6 +141,9 @@ impl LogManager {
             config.background_flush_bytes,
             config.producer_id_expiration_ms,
         );
+        shared
+            .verifies_transactions
+            .store(config.verifies_transactions, Ordering::Relaxed);
         let random = AtomicU64::new(config.seed);
         let mut inner = Inner {
             dirs: Vec::new(),
@@ -437,6 +440,7 @@ fn log_recovery(partition: &TopicPartition, opened: &Opened) {
                 cause: Cause::TornTail, ..
             }
             | RecoveryEvent::IndexesRebuilt { .. }
+            | RecoveryEvent::TxnIndexRebuilt { .. }
             | RecoveryEvent::ProducersRebuilt { .. }
             | RecoveryEvent::SwapCompleted { .. } => tracing::info!(%partition, ?event, "log recovered"),
         }

@@ -9,4 +9,5 @@ mod producer_state;
 mod read;
 mod retention;
 mod support;
+mod transactions;
 mod truncate;

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use klamm_log::{
     AppendError, AppendInfo, AppendOrigin, Isolation, Log, LogConfig, LogStart, Opened, TopicPartition, open_log,
 };
-use klamm_records::{BatchBuilder, Compression, Scratch, batches};
+use klamm_records::{BatchBuilder, Compression, ControlRecordType, Scratch, batches};
 use tempfile::TempDir;
 
 pub(crate) const NOW: i64 = 1_700_000_000_000;
@@ -92,6 +92,30 @@ pub(crate) fn from_producer(producer_id: i64, epoch: i16, sequence: i32, count: 
             .unwrap();
     }
     builder.build()
+}
+
+/// A batch of a transaction with `count` records.
+pub(crate) fn in_transaction(producer_id: i64, epoch: i16, sequence: i32, count: usize) -> Bytes {
+    let mut builder = BatchBuilder::new(Compression::None)
+        .producer(producer_id, epoch, sequence)
+        .transactional();
+    for i in 0..count {
+        let value = format!("{producer_id}/{sequence}+{i}");
+        builder.push(NOW, None, Some(value.as_bytes()), &[]).unwrap();
+    }
+    builder.build()
+}
+
+/// Appends an end marker as a coordinator does; its offset.
+pub(crate) fn end_transaction(log: &Log, producer_id: i64, epoch: i16, end: ControlRecordType) -> i64 {
+    let mut marker = BatchBuilder::new(Compression::None)
+        .producer(producer_id, epoch, -1)
+        .transactional()
+        .control();
+    marker.push_control(NOW, end, &[0, 0, 0, 0, 0, 4]).unwrap();
+    log.append_as_leader(&marker.build(), 0, AppendOrigin::Coordinator, NOW)
+        .unwrap()
+        .first_offset
 }
 
 pub(crate) fn append(log: &Log, records: &Bytes) -> Result<AppendInfo, AppendError> {
