@@ -16,7 +16,8 @@ pub(crate) const COMPLETIONS: Tool = Tool {
     name: "completions",
     group: Group::Own,
     about: "Print what makes a shell complete the commands and their options",
-    long: "For `klamm` and for all the names that `klamm install-tools` links.",
+    long: "For `klamm` and for all the names that `klamm install-tools` links: best where the shell reads it when it starts, as \
+           in the examples.",
     operands: Some(Operands {
         name: "SHELL",
         about: "`bash`, `zsh` or `fish`",
@@ -26,12 +27,16 @@ pub(crate) const COMPLETIONS: Tool = Tool {
     }),
     examples: &[
         Example {
-            does: "Bash, for this session",
-            line: "completions bash > /tmp/klamm.bash && source /tmp/klamm.bash",
+            does: "Bash",
+            line: "completions bash > ~/.klamm.bash && echo '. ~/.klamm.bash' >> ~/.bashrc",
         },
         Example {
-            does: "Fish, for good",
-            line: "completions fish > ~/.config/fish/completions/klamm.fish",
+            does: "Zsh: in a directory of its fpath",
+            line: "completions zsh > ~/.zfunc/_klamm",
+        },
+        Example {
+            does: "Fish",
+            line: "completions fish > ~/.config/fish/conf.d/klamm.fish",
         },
     ],
     run: Run::Blocking(completions),
@@ -78,17 +83,41 @@ fn completions(call: &mut Call) -> Outcome {
     };
     let mut text = Vec::new();
     generate(shell, &mut page_of_all(), "klamm", &mut text);
-    for tool in tools() {
-        if let Some(script) = tool.script {
-            generate(shell, &mut page(tool, script), format!("{script}.sh"), &mut text);
-        }
+    let scripts = tools().iter().filter_map(|tool| Some((tool, tool.script?)));
+    for (tool, script) in scripts.clone() {
+        generate(shell, &mut page(tool, script), format!("{script}.sh"), &mut text);
+    }
+    let mut text = String::from_utf8_lossy(&text).into_owned();
+    if shell == Shell::Zsh {
+        let scripts = scripts.map(|(_, script)| format!("{script}.sh"));
+        text = for_all_names(&text, &scripts.collect::<Vec<_>>());
     }
     if call.out.is_json() {
-        return call
-            .out
-            .json(&json!({"shell": name, "script": String::from_utf8_lossy(&text)}));
+        return call.out.json(&json!({"shell": name, "script": text}));
     }
-    Ok(call.out.write_all(&text)?)
+    Ok(call.out.write_all(text.as_bytes())?)
+}
+
+/// One file for all names. Zsh reads the first line of a file in its `fpath` for what it completes, and calls the function
+/// that is named as the file, here `_klamm`, for the first of them; every name has a function of its own from then on.
+fn for_all_names(text: &str, scripts: &[String]) -> String {
+    let names = scripts.join(" ");
+    let mut whole = format!("#compdef klamm {names}\n");
+    let mut lines = text.lines();
+    while let Some(line) = lines.next() {
+        if line.starts_with("if [ \"$funcstack[1]\"") {
+            // What each would do alone.
+            lines.by_ref().find(|line| *line == "fi");
+        } else if !line.starts_with("#compdef") {
+            whole += line;
+            whole.push('\n');
+        }
+    }
+    whole
+        + &format!(
+            "for name in klamm {names}; do compdef \"_$name\" \"$name\"; done\n\
+             if [ \"$funcstack[1]\" = \"_klamm\" ]; then\n    \"_${{service:-klamm}}\" \"$@\"\nfi\n"
+        )
 }
 
 fn man(call: &mut Call) -> Outcome {

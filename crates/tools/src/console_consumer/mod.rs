@@ -126,24 +126,31 @@ async fn print(call: &mut Call, options: &Options, source: &Source, count: &mut 
                 return Ok(());
             }
         };
-        for record in &records {
-            if options.max_messages.is_some_and(|max| *count >= max) {
-                source.not_consumed(record);
-                break;
+        for records in records.by_partition() {
+            let left = options.max_messages.map_or(u64::MAX, |max| max - *count);
+            let wanted = records.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+            if let Some(first) = records.get(wanted) {
+                source.not_consumed(first);
             }
-            *count += 1;
-            if let Err(error) = write(call, options, record) {
-                if error.kind() != io::ErrorKind::InvalidData {
-                    return Err(error.into());
-                }
-                call.err.line(format_args!("ERROR Error processing message: {error}"));
-                if !options.skip_on_error {
-                    return Err(Failure::told(1));
-                }
+            for record in &records[..wanted] {
+                *count += 1;
+                write(call, options, record).or_else(|error| skip(call, options, error))?;
             }
         }
     }
     Ok(())
+}
+
+/// A record that can't be printed ends the tool unless it was told otherwise.
+fn skip(call: &mut Call, options: &Options, error: io::Error) -> Outcome {
+    if error.kind() != io::ErrorKind::InvalidData {
+        return Err(error.into());
+    }
+    call.err.line(format_args!("ERROR Error processing message: {error}"));
+    match options.skip_on_error {
+        true => Ok(()),
+        false => Err(Failure::told(1)),
+    }
 }
 
 /// Kafka's tool ends with success whatever it ends of.

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use klamm_client::producer::DeliveryReport;
-use klamm_client::{ErrorCode, MetadataTopics, Record, SendError};
+use klamm_client::{Client, ErrorCode, MetadataTopics, Record, SendError};
 
 use super::options::{Options, Target};
 use super::records;
@@ -13,6 +14,9 @@ use crate::consume::{missing_partition, unknown_topic};
 use crate::feed::Feed;
 use crate::output::Failure;
 use crate::settings;
+
+/// How long to wait before looking again for a topic that is being made.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
 
 /// A producer that stops at the first record that can't be delivered.
 pub(super) struct Sink {
@@ -73,34 +77,13 @@ impl Sink {
             return Ok(*count);
         }
         let client = self.feed.producer().client().with_api_timeout(options.patience);
-        let asked = self.feed.block_on(async {
-            let known = client.refresh_metadata_creating(MetadataTopics::names([topic])).await;
-            let known = known.map_err(|error| settings::failure(&error))?;
-            let found = known.topic(topic).map(|topic| (topic.error, topic.partitions.len()));
-            Ok::<_, Failure>(found.unwrap_or((ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, 0)))
-        });
-        let (error, mut count) = match asked {
-            Some(answer) => answer?,
-            None => return Err(Failure::told(self.feed.stopped().unwrap_or(130))),
+        let found = self.feed.block_on(look(&client, topic, options.patience));
+        let Some(found) = found else {
+            return Err(Failure::told(self.feed.stopped().unwrap_or(130)));
         };
-        match error {
-            ErrorCode::NONE => {}
-            // It is being made.
-            ErrorCode::LEADER_NOT_AVAILABLE => count = self.wait_for(topic)?,
-            ErrorCode::UNKNOWN_TOPIC_OR_PARTITION => return Err(unknown_topic(topic)),
-            error => return Err(Failure::own(format!("topic `{topic}`: {}", error.message()))),
-        }
+        let count = found?;
         self.topics.insert(topic.to_owned(), count);
         Ok(count)
-    }
-
-    fn wait_for(&self, topic: &str) -> Result<usize, Failure> {
-        let known = self.feed.block_on(self.feed.producer().partitions_for(topic));
-        match known {
-            Some(Ok(partitions)) => Ok(partitions.len()),
-            Some(Err(error)) => Err(Failure::own(error.to_string())),
-            None => Err(Failure::told(self.feed.stopped().unwrap_or(130))),
-        }
     }
 
     /// That the topic has the partition.
@@ -169,6 +152,25 @@ impl Sink {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Failed> {
         self.failed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How many partitions a topic has. Brokers that make topics when they are asked for say at first that there is none.
+async fn look(client: &Client, topic: &str, patience: Duration) -> Result<usize, Failure> {
+    let begun = Instant::now();
+    loop {
+        let known = client.refresh_metadata_creating(MetadataTopics::names([topic])).await;
+        let known = known.map_err(|error| settings::failure(&error))?;
+        let found = known.topic(topic);
+        let found = found.map(|topic| (topic.error, topic.partitions.len()));
+        match found.unwrap_or((ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, 0)) {
+            (ErrorCode::NONE, count) => return Ok(count),
+            (error, _) if error.is_retriable() && begun.elapsed() < patience => {
+                tokio::time::sleep(BETWEEN_LOOKS).await;
+            }
+            (ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, _) => return Err(unknown_topic(topic)),
+            (error, _) => return Err(Failure::own(format!("topic `{topic}`: {}", error.message()))),
+        }
     }
 }
 

@@ -114,6 +114,13 @@ fn all_partitions_are_read_alone_and_in_a_group() {
     // The group goes on after what was printed.
     let ran = bed.run("console-consumer --topic all --group g --from-beginning --timeout-ms 5000 --max-messages 1");
     ended(&ran, 1);
+    // Also in the partitions of which nothing was.
+    for count in [1, 4] {
+        let ran = bed.run(&format!(
+            "console-consumer --topic all --group g3 --from-beginning --timeout-ms 5000 --max-messages {count}"
+        ));
+        ended(&ran, count);
+    }
     let ran =
         bed.run("console-consumer --include al. --from-beginning --max-messages 5 --formatter NoOpMessageFormatter");
     ended(&ran, 5);

@@ -253,6 +253,18 @@ fn json_goes_out_and_comes_in_as_it_was() {
 }
 
 #[test]
+fn a_topic_comes_into_being_by_producing() {
+    let bed = Bed::start();
+    produced(&bed, "fresh", "1\n");
+    produced(&bed, "-J", "{\"topic\":\"fresher\",\"payload\":\"2\"}");
+    assert_eq!(consumed(&bed, "fresh -e"), "1\n");
+    assert_eq!(consumed(&bed, "fresher -e"), "2\n");
+    let ran = produce(&bed, "no/topic", "1\n");
+    assert_eq!((ran.code, &*ran.out), (1, ""));
+    assert!(ran.err.starts_with("error: topic `no/topic`: "), "{}", ran.err);
+}
+
+#[test]
 fn partitions_partitioners_and_settings() {
     let bed = bed("t", 3);
     produced(

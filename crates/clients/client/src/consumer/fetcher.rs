@@ -133,8 +133,10 @@ impl Fetcher {
             let client = self.shared.client.clone();
             let request = request(&self.shared, &ask);
             let id = *id;
+            // Brokers answer in order: behind a fetch that waits for records it would wait with it.
+            let lane = if node.is_fetching { Lane::General } else { Lane::Fetch };
             self.jobs.spawn(async move {
-                let _ = fetch(&client, id, &ask, request).await;
+                let _ = fetch(&client, id, lane, &ask, request).await;
                 Done::Refreshed
             });
         }
@@ -314,7 +316,7 @@ impl Fetcher {
         let request = request(&self.shared, &ask);
         let client = self.shared.client.clone();
         self.jobs
-            .spawn(async move { Done::Fetched(id, sent, fetch(&client, id, &ask, request).await) });
+            .spawn(async move { Done::Fetched(id, sent, fetch(&client, id, Lane::Fetch, &ask, request).await) });
     }
 
     fn refresh(&mut self, topics: BTreeSet<String>) {
@@ -594,12 +596,13 @@ fn request(shared: &Shared, ask: &Ask) -> impl Fn(i16) -> FetchRequest + Send + 
 async fn fetch(
     client: &Client,
     node: i32,
+    lane: Lane,
     ask: &Ask,
     make: impl Fn(i16) -> FetchRequest,
 ) -> Result<(i16, FetchResponse), Error> {
     let options = RequestOptions {
         newest: ask.newest(),
-        ..RequestOptions::new(Lane::Fetch)
+        ..RequestOptions::new(lane)
     };
     client
         .start(&Target::Broker(node), options, make)
