@@ -18,3 +18,4 @@ mod random;
 mod restart;
 mod semantics;
 mod start;
+mod storage;

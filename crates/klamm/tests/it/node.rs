@@ -172,7 +172,11 @@ impl Node {
 
     /// As [`Node::start`], with `--override`s.
     pub(crate) async fn start_with(overrides: &[&str]) -> Node {
-        let directory = tempfile::tempdir().unwrap();
+        Node::start_in(tempfile::tempdir().unwrap(), overrides).await
+    }
+
+    /// As [`Node::start_with`], with its data below a directory that is there.
+    pub(crate) async fn start_in(directory: TempDir, overrides: &[&str]) -> Node {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
         let mut arguments: Vec<OsString> = vec!["start".into()];
         arguments.extend(["--listen".into(), address.to_string().into()]);
