@@ -1,7 +1,8 @@
-//! Load by Klamm's client: `produce BOOTSTRAP TOPIC RECORDS SIZE CODEC` or `consume BOOTSTRAP TOPIC RECORDS`.
-//!
-//! The programs in Go and C beside it do the same with the same values and limits, so that their processor time can be
-//! compared. Each prints how many records it handled and how many bytes their values had.
+//! Owns load by Klamm's client: `produce BOOTSTRAP TOPIC RECORDS SIZE CODEC` or `consume BOOTSTRAP TOPIC RECORDS`.
+//! Knows nothing of brokers or of measuring; prints how many records it handled and how many bytes their values had.
+//! Entry: `main`.
+//! Driven by `cargo xtask bench clients`, which compares its processor time with that of the programs in Go and C beside it.
+//! Tests: none of its own; a run fails when a record is missing.
 
 mod values;
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use crate::output::Failure;
 
-/// Bytes that are read at once.
-const BLOCK: usize = 256 * 1024;
+/// Bytes that are read at once: what a pipe holds.
+const BLOCK: usize = 64 * 1024;
 
 /// Blocks that are read ahead.
 const AHEAD: usize = 4;
@@ -77,7 +77,6 @@ pub(crate) enum Terminator {
     /// `\n`, `\r\n` or `\r`, as for Java's readers of lines.
     Line,
     /// These bytes.
-    #[allow(dead_code, reason = "for the delimiters of `klamm produce`")]
     Bytes(Vec<u8>),
 }
 
