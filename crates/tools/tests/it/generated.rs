@@ -45,6 +45,15 @@ fn completions_know_every_command_and_every_link() {
         }
         assert!(ran.out.contains("bootstrap-server"));
     }
+    // Zsh reads for which names a file is in its first line, and one file ends once.
+    let zsh = run_words(&["completions", "zsh"]).out;
+    let first = zsh.lines().next().unwrap();
+    assert!(
+        first.starts_with("#compdef klamm ") && first.contains(" kafka-topics.sh"),
+        "{first}"
+    );
+    assert_eq!(zsh.matches("#compdef").count(), 1);
+    assert_eq!(zsh.matches("$funcstack[1]").count(), 1);
     let wrong = run_words(&["completions", "csh"]);
     assert_eq!(wrong.code, 2);
     assert!(wrong.err.contains("`bash`, `zsh` or `fish`"));
