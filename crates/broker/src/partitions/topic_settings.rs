@@ -41,6 +41,10 @@ impl TopicSettings {
                 compact: has("compact"),
                 delete: has("delete"),
             },
+            min_cleanable_dirty_ratio: config.double("min.cleanable.dirty.ratio"),
+            min_compaction_lag_ms: config.long("min.compaction.lag.ms"),
+            max_compaction_lag_ms: config.long("max.compaction.lag.ms"),
+            delete_retention_ms: config.long("delete.retention.ms"),
             compression: codec(&config),
             message_timestamp_type: match config.string("message.timestamp.type") {
                 "LogAppendTime" => TimestampType::LogAppendTime,

@@ -5,6 +5,7 @@
 //! the other way: nothing new comes in, what was begun is finished, the controller lets the broker go, logs are closed and
 //! marked clean.
 
+mod cleaner;
 mod error;
 mod format;
 mod listen;
@@ -23,6 +24,7 @@ use tokio::sync::watch;
 use tokio::task::{JoinSet, spawn_blocking};
 use tracing::info;
 
+use cleaner::CleanerThreads;
 pub use error::{StartError, StopError};
 pub use open::Unformatted;
 
@@ -46,6 +48,7 @@ pub struct Server {
     listeners: Listeners,
     registration: Arc<Registration>,
     background: JoinSet<()>,
+    cleaner: Arc<CleanerThreads>,
     quorum: RunningQuorum,
     fault: watch::Receiver<Option<String>>,
     client_address: Option<SocketAddr>,
@@ -78,12 +81,15 @@ impl Server {
         let registered = registration.clone();
         background.spawn(async move { registered.keep_alive().await });
         background.spawn(look_after_logs(node.clone()));
+        let cleaner = Arc::new(CleanerThreads::new(node.clone()));
+        background.spawn(cleaner::keep_running(cleaner.clone()));
         info!(node = node.id, cluster = node.cluster_id, "serving");
         Ok(Server {
             node,
             listeners,
             registration,
             background,
+            cleaner,
             quorum: opened.quorum,
             fault: opened.fault,
             client_address,
@@ -116,7 +122,16 @@ impl Server {
     pub async fn kill(mut self) {
         self.listeners.shutdown(Duration::ZERO).await;
         self.background.shutdown().await;
+        self.stop_cleaner().await;
         self.node.groups.stop().await;
+    }
+
+    /// Ends what is being cleaned, and the threads that do it.
+    async fn stop_cleaner(&self) {
+        let cleaner = self.cleaner.clone();
+        if let Err(panic) = spawn_blocking(move || cleaner.stop()).await {
+            tracing::error!(%panic, "the log cleaner's end");
+        }
     }
 
     /// Stops accepting, finishes what was begun, leaves the cluster and closes all logs cleanly.
@@ -127,6 +142,7 @@ impl Server {
         info!("stopping");
         self.listeners.shutdown(DRAIN).await;
         self.background.shutdown().await;
+        self.stop_cleaner().await;
         self.node.groups.stop().await;
         if self.node.config.server.config.boolean("controlled.shutdown.enable") {
             self.registration.leave().await;

@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use crate::compression::{Scratch, decompress};
 use crate::header::{ATTRIBUTES_AT, BATCH_OVERHEAD, BatchHeader};
-use crate::record::{RecordIter, RecordPositions, RecordsError};
+use crate::record::{RecordIter, RecordKeys, RecordPositions, RecordsError};
 
 /// Why the bytes at some position are not a whole batch of this format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -119,6 +119,14 @@ impl<'a> Batch<'a> {
         'a: 's,
     {
         RecordIter::new(&self.header, self.decompressed(scratch, limit)?)
+    }
+
+    /// Iterates over the records' keys; values and headers are skipped unread.
+    pub fn keys<'s>(&self, scratch: &'s mut Scratch, limit: usize) -> Result<RecordKeys<'s>, RecordsError>
+    where
+        'a: 's,
+    {
+        RecordKeys::new(&self.header, self.decompressed(scratch, limit)?)
     }
 
     /// Iterates over the records' offsets and timestamps alone; keys, values and headers are skipped unread.

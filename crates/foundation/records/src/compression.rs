@@ -169,6 +169,10 @@ pub enum DecompressError {
 pub struct Scratch {
     pub(crate) bytes: Vec<u8>,
     pub(crate) contexts: Contexts,
+    /// Where records that stay lie, see [`retain_records`](crate::retain_records).
+    pub(crate) kept: Vec<(usize, usize)>,
+    /// Those records, before they are compressed.
+    pub(crate) rewritten: Vec<u8>,
 }
 
 impl Scratch {
@@ -177,15 +181,18 @@ impl Scratch {
         Self::default()
     }
 
-    /// Bytes of memory that the buffer holds, the codecs' working state aside.
+    /// Bytes of memory that the buffers hold, the codecs' working state aside.
     pub fn capacity(&self) -> usize {
-        self.bytes.capacity()
+        self.bytes.capacity() + self.rewritten.capacity()
     }
 
-    /// Gives the buffer back if it holds more than `bytes`, after a batch of unusual size.
+    /// Gives a buffer back if it holds more than `bytes`, after a batch of unusual size.
     pub fn shrink_to(&mut self, bytes: usize) {
         if self.bytes.capacity() > bytes {
             self.bytes = Vec::new();
+        }
+        if self.rewritten.capacity() > bytes {
+            self.rewritten = Vec::new();
         }
     }
 }

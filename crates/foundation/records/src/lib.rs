@@ -13,6 +13,7 @@ mod edit;
 mod header;
 mod recompress;
 mod record;
+mod retain;
 mod sequence;
 mod validate;
 pub mod varint;
@@ -31,8 +32,9 @@ pub use header::{
 };
 pub use recompress::recompress;
 pub use record::{
-    Header, Headers, MAX_RECORD_OVERHEAD, RecordFault, RecordIter, RecordPosition, RecordPositions, RecordRef,
-    RecordsError,
+    Header, Headers, MAX_RECORD_OVERHEAD, RecordFault, RecordIter, RecordKey, RecordKeys, RecordPosition,
+    RecordPositions, RecordRef, RecordsError,
 };
+pub use retain::{Retained, retain_records, write_empty};
 pub use sequence::{decrement_sequence, increment_sequence};
 pub use validate::{ValidationError, ValidationStats, validate_records};

@@ -27,7 +27,7 @@ fn recompress_within(
     limit: usize,
     max_records_size: usize,
 ) -> Result<Bytes, RecordsError> {
-    let Scratch { bytes, contexts } = scratch;
+    let Scratch { bytes, contexts, .. } = scratch;
     let compression = batch.header.attributes.compression()?;
     let limit = limit.min(max_records_size);
     let records = decompress_with(compression, batch.payload(), bytes, contexts, limit)?;

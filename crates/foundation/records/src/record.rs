@@ -215,6 +215,21 @@ pub struct RecordPosition {
     pub timestamp: i64,
 }
 
+/// A record as compaction sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RecordKey<'a> {
+    /// Offset in the partition.
+    pub offset: i64,
+    /// Milliseconds since the Unix epoch: the producer's, or the batch's time of append.
+    pub timestamp: i64,
+    /// Key, may be null.
+    pub key: Option<&'a [u8]>,
+    /// Whether there is a value: a record without one is a tombstone.
+    pub has_value: bool,
+    /// Key, value and headers as they lie in the record.
+    pub(crate) fields: &'a [u8],
+}
+
 /// What the records of a batch count from.
 #[derive(Debug, Clone)]
 struct Base {
@@ -367,6 +382,56 @@ impl Iterator for RecordPositions<'_> {
 }
 
 impl FusedIterator for RecordPositions<'_> {}
+
+/// Iterates over the keys of a batch's records; values and headers are skipped unread and unchecked.
+#[derive(Debug, Clone)]
+pub struct RecordKeys<'a>(Cursor<'a>);
+
+impl<'a> RecordKeys<'a> {
+    /// Reads `bytes`, the decompressed records of the batch with this header.
+    pub fn new(header: &BatchHeader, bytes: &'a [u8]) -> Result<Self, RecordsError> {
+        Cursor::new(header, bytes).map(Self)
+    }
+
+    /// Reads `bytes`, some whole records out of those of the batch with this header; to be asked for as long as bytes remain.
+    pub(crate) fn within(header: &BatchHeader, bytes: &'a [u8]) -> Self {
+        Self(Cursor {
+            base: Base::of(header),
+            rest: bytes,
+            index: 0,
+            count: i32::MAX,
+        })
+    }
+
+    /// Bytes behind the last record that was read.
+    pub(crate) fn remaining(&self) -> usize {
+        self.0.rest.len()
+    }
+}
+
+impl<'a> Iterator for RecordKeys<'a> {
+    type Item = Result<RecordKey<'a>, RecordsError>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        self.0.next_with(|input, base| {
+            let mut body = split_record(input)?;
+            let (position, _) = base.position(&mut body)?;
+            let fields = body;
+            let key = read_nullable(&mut body, "key")?;
+            let has_value = read_varint(&mut body)? >= 0;
+            Ok(RecordKey {
+                offset: position.offset,
+                timestamp: position.timestamp,
+                key,
+                has_value,
+                fields,
+            })
+        })
+    }
+}
+
+impl FusedIterator for RecordKeys<'_> {}
 
 /// Cuts the record at the front off `input` and returns it without its length field.
 #[inline]

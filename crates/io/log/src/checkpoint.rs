@@ -14,6 +14,8 @@ pub(crate) const RECOVERY_POINT_CHECKPOINT: &str = "recovery-point-offset-checkp
 pub(crate) const LOG_START_OFFSET_CHECKPOINT: &str = "log-start-offset-checkpoint";
 /// High watermarks.
 pub(crate) const REPLICATION_OFFSET_CHECKPOINT: &str = "replication-offset-checkpoint";
+/// Up to where each compacted partition was cleaned.
+pub(crate) const CLEANER_OFFSET_CHECKPOINT: &str = "cleaner-offset-checkpoint";
 const LEADER_EPOCH_CHECKPOINT: &str = "leader-epoch-checkpoint";
 const PARTITION_METADATA: &str = "partition.metadata";
 const CLEAN_SHUTDOWN: &str = ".kafka_cleanshutdown";

@@ -46,6 +46,14 @@ pub struct LogConfig {
     pub file_delete_delay_ms: i64,
     /// What happens to old records.
     pub cleanup_policy: CleanupPolicy,
+    /// Share of a compacted log that must be dirty before it is cleaned, 0 to 1.
+    pub min_cleanable_dirty_ratio: f64,
+    /// Age that a record has to reach before it is cleaned.
+    pub min_compaction_lag_ms: i64,
+    /// Age of a dirty record at which its log is cleaned, however little of it is dirty.
+    pub max_compaction_lag_ms: i64,
+    /// How long tombstones and transaction markers stay once a cleaning has found them ready to go.
+    pub delete_retention_ms: i64,
     /// `compression.type`: the codec batches are stored with; `None` keeps the producer's.
     pub compression: Option<Codec>,
     /// Whose clock the timestamps come from.
@@ -77,6 +85,10 @@ impl Default for LogConfig {
                 compact: false,
                 delete: true,
             },
+            min_cleanable_dirty_ratio: 0.5,
+            min_compaction_lag_ms: 0,
+            max_compaction_lag_ms: i64::MAX,
+            delete_retention_ms: DAY_MS,
             compression: None,
             message_timestamp_type: TimestampType::CreateTime,
             message_timestamp_before_max_ms: i64::MAX,
@@ -86,6 +98,16 @@ impl Default for LogConfig {
 }
 
 impl LogConfig {
+    /// Age of a segment at which the next append rolls: the active segment is not cleaned, so in a compacted log it may not
+    /// be older than what has to be.
+    pub(crate) fn max_segment_ms(&self) -> i64 {
+        if self.cleanup_policy.compact && self.max_compaction_lag_ms > 0 {
+            self.segment_ms.min(self.max_compaction_lag_ms)
+        } else {
+            self.segment_ms
+        }
+    }
+
     /// The codec to store a batch with that came with `source`, and whether that changes it.
     pub(crate) fn target_codec(&self, source: Compression) -> Option<Codec> {
         self.compression.filter(|target| target.compression() != source)

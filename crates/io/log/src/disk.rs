@@ -54,6 +54,8 @@ pub trait DiskFile: Debug + Send + Sync {
     fn sync(&self) -> io::Result<()>;
     /// Cuts the file or lengthens it with zeros.
     fn set_len(&self, len: u64) -> io::Result<()>;
+    /// Gives the file another time of its last change, in milliseconds since the epoch.
+    fn set_modified(&self, modified_ms: i64) -> io::Result<()>;
     /// Length in bytes.
     fn size(&self) -> io::Result<u64>;
     /// The operating system's file behind it, to send from without reading it; `None` of a fake disk.
@@ -150,6 +152,11 @@ pub(crate) fn sync_dir(disk: &dyn Disk, path: &Path) -> Result<()> {
 
 pub(crate) fn set_len(file: &dyn DiskFile, path: &Path, len: u64) -> Result<()> {
     file.set_len(len).map_err(|e| StorageError::io("truncate", path, e))
+}
+
+pub(crate) fn set_modified(file: &dyn DiskFile, path: &Path, modified_ms: i64) -> Result<()> {
+    file.set_modified(modified_ms)
+        .map_err(|e| StorageError::io("set the time of", path, e))
 }
 
 pub(crate) fn len(file: &dyn DiskFile, path: &Path) -> Result<u64> {

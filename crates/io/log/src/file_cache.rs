@@ -25,15 +25,22 @@ pub(crate) struct FileCache {
     clock: Mutex<VecDeque<Weak<Slot>>>,
 }
 
-/// A file that may be open.
+/// A file that may be open. It may be renamed while it is: whoever opens it later finds the same file.
 #[derive(Debug)]
 pub(crate) struct Slot {
     cache: Arc<FileCache>,
-    handle: Mutex<Option<Arc<dyn DiskFile>>>,
+    handle: Mutex<Handle>,
     used: AtomicBool,
     /// Writes so far, and how many of them the last sync covered.
     written: AtomicU64,
     synced: AtomicU64,
+}
+
+#[derive(Debug)]
+struct Handle {
+    file: Option<Arc<dyn DiskFile>>,
+    /// What follows the name that the owner knows.
+    suffix: &'static str,
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -50,10 +57,11 @@ impl FileCache {
         })
     }
 
-    pub(crate) fn slot(self: &Arc<Self>) -> Arc<Slot> {
+    /// A file whose name ends with `suffix` behind what its owner says.
+    pub(crate) fn slot(self: &Arc<Self>, suffix: &'static str) -> Arc<Slot> {
         Arc::new(Slot {
             cache: Arc::clone(self),
-            handle: Mutex::new(None),
+            handle: Mutex::new(Handle { file: None, suffix }),
             used: AtomicBool::new(false),
             written: AtomicU64::new(0),
             synced: AtomicU64::new(0),
@@ -98,19 +106,36 @@ impl Slot {
     /// creates it, so that a reader that comes late never brings a removed one back.
     pub(crate) fn file(self: &Arc<Self>, path: impl FnOnce() -> PathBuf) -> Result<Arc<dyn DiskFile>> {
         self.used.store(true, Ordering::Relaxed);
-        if let Some(file) = &*locked(&self.handle) {
-            return Ok(Arc::clone(file));
-        }
-        let opened = disk::open(&*self.cache.disk, &path())?;
-        {
+        let opened = {
             let mut handle = locked(&self.handle);
-            if let Some(file) = &*handle {
-                return Ok(Arc::clone(file)); // another thread was faster
+            if let Some(file) = &handle.file {
+                return Ok(Arc::clone(file));
             }
-            *handle = Some(Arc::clone(&opened));
-        }
+            let path = with_suffix(path(), handle.suffix);
+            let opened = disk::open(&*self.cache.disk, &path)?;
+            handle.file = Some(Arc::clone(&opened));
+            opened
+        };
         self.cache.opened(self);
         Ok(opened)
+    }
+
+    /// Renames the file from the suffix that it has to another one. Handles stay good, and nobody opens another file that
+    /// takes the old name meanwhile.
+    pub(crate) fn rename(&self, path: PathBuf, suffix: &'static str) -> Result<()> {
+        let mut handle = locked(&self.handle);
+        if handle.suffix == suffix {
+            return Ok(());
+        }
+        let from = with_suffix(path.clone(), handle.suffix);
+        disk::rename(&*self.cache.disk, &from, &with_suffix(path, suffix))?;
+        handle.suffix = suffix;
+        Ok(())
+    }
+
+    /// What the file's name ends with.
+    pub(crate) fn suffix(&self) -> &'static str {
+        locked(&self.handle).suffix
     }
 
     /// Where the file is.
@@ -135,7 +160,7 @@ impl Slot {
 
     /// Closes the handle; whoever still reads through it keeps it alive until done.
     fn close(&self) {
-        if locked(&self.handle).take().is_some() {
+        if locked(&self.handle).file.take().is_some() {
             self.cache.open.fetch_sub(1, Ordering::Relaxed);
         }
     }
@@ -153,7 +178,7 @@ impl Slot {
     }
 
     fn is_open(&self) -> bool {
-        locked(&self.handle).is_some()
+        locked(&self.handle).file.is_some()
     }
 
     /// Closes the handle unless the file is dirty or was used since the last look.
@@ -164,6 +189,13 @@ impl Slot {
         self.close();
         true
     }
+}
+
+/// A file's name with a suffix behind it.
+pub(crate) fn with_suffix(path: PathBuf, suffix: &str) -> PathBuf {
+    let mut path = path.into_os_string();
+    path.push(suffix);
+    path.into()
 }
 
 impl Drop for Slot {
@@ -181,7 +213,7 @@ mod tests {
     fn no_more_than_the_limit_stay_open_and_closed_ones_come_back() {
         let dir = tempfile::tempdir().unwrap();
         let cache = FileCache::new(Arc::new(OsDisk), 3);
-        let slots: Vec<_> = (0..10).map(|_| cache.slot()).collect();
+        let slots: Vec<_> = (0..10).map(|_| cache.slot("")).collect();
         assert!(slots[0].file(|| dir.path().join("0")).unwrap_err().is_not_found());
         (0..10).for_each(|i| disk::create(&OsDisk, &dir.path().join(format!("{i}"))).unwrap());
         for round in 0..3 {
@@ -197,10 +229,30 @@ mod tests {
     }
 
     #[test]
+    fn a_renamed_file_is_found_again_and_what_takes_its_name_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = || dir.path().join("f");
+        std::fs::write(path(), "old").unwrap();
+        let cache = FileCache::new(Arc::new(OsDisk), 3);
+        let slot = cache.slot("");
+        slot.rename(path(), ".gone").unwrap();
+        std::fs::write(path(), "new").unwrap();
+        assert_eq!(slot.suffix(), ".gone");
+        let read = |slot: &Arc<Slot>| disk::read_at(&*slot.file(path).unwrap(), &path(), &mut [0; 8], 0).unwrap();
+        assert_eq!(read(&slot), 3);
+        slot.release();
+        std::fs::write(dir.path().join("f.gone"), "older").unwrap();
+        assert_eq!(read(&slot), 5);
+        std::fs::remove_file(path()).unwrap();
+        slot.rename(path(), "").unwrap();
+        assert_eq!(std::fs::read(path()).unwrap(), b"older");
+    }
+
+    #[test]
     fn a_file_with_unsynced_writes_is_not_closed() {
         let dir = tempfile::tempdir().unwrap();
         let cache = FileCache::new(Arc::new(OsDisk), 1);
-        let (dirty, other) = (cache.slot(), cache.slot());
+        let (dirty, other) = (cache.slot(""), cache.slot(""));
         for name in ["dirty", "other", "third"] {
             disk::create(&OsDisk, &dir.path().join(name)).unwrap();
         }
@@ -212,7 +264,7 @@ mod tests {
         other.release();
         other.file(|| dir.path().join("other")).unwrap();
         other.file(|| dir.path().join("other")).unwrap();
-        cache.slot().file(|| dir.path().join("third")).unwrap();
+        cache.slot("").file(|| dir.path().join("third")).unwrap();
         assert!(!dirty.is_open());
     }
 }

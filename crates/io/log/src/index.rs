@@ -107,10 +107,11 @@ struct State<E> {
 }
 
 impl<E: Entry> Index<E> {
-    pub(crate) fn new(base_offset: i64, cache: &Arc<FileCache>) -> Self {
+    /// An index whose file's name ends with `suffix`.
+    pub(crate) fn new(base_offset: i64, suffix: &'static str, cache: &Arc<FileCache>) -> Self {
         Self {
             base_offset,
-            slot: cache.slot(),
+            slot: cache.slot(suffix),
             state: Mutex::new(None),
         }
     }
@@ -212,6 +213,16 @@ impl<E: Entry> Index<E> {
     /// Has the next sync reach the disk whatever this process has written.
     pub(crate) fn assume_unsynced(&self) {
         self.slot.writes();
+    }
+
+    /// Gives the file's name another suffix.
+    pub(crate) fn rename(&self, path: PathBuf, suffix: &'static str) -> Result<()> {
+        self.slot.rename(path, suffix)
+    }
+
+    /// What the file's name ends with.
+    pub(crate) fn suffix(&self) -> &'static str {
+        self.slot.suffix()
     }
 
     /// Gives back memory and handle of an index that is not written to for now.
@@ -354,7 +365,7 @@ mod tests {
         let path = || dir.path().join("i.index");
         disk::create(&OsDisk, &path()).unwrap();
         let cache = FileCache::new(Arc::new(OsDisk), 10);
-        let index = Index::<OffsetPosition>::new(100, &cache);
+        let index = Index::<OffsetPosition>::new(100, "", &cache);
         assert_eq!(index.lookup(path, 1_000).unwrap(), None);
         for i in 1..=3_000 {
             index.append(path, entry(i)).unwrap();
@@ -374,7 +385,7 @@ mod tests {
         index.release();
         assert_eq!(cache.open_files(), 0);
         check(&index);
-        check(&Index::new(100, &cache));
+        check(&Index::new(100, "", &cache));
     }
 
     #[test]
@@ -383,7 +394,7 @@ mod tests {
         let path = || dir.path().join("i.timeindex");
         disk::create(&OsDisk, &path()).unwrap();
         let cache = FileCache::new(Arc::new(OsDisk), 10);
-        let index = Index::<TimestampOffset>::new(7, &cache);
+        let index = Index::<TimestampOffset>::new(7, "", &cache);
         index
             .append(
                 path,
@@ -422,7 +433,7 @@ mod tests {
 
         bytes.resize(10 * 1024 * 1024 + 5, 0);
         std::fs::write(path(), &bytes).unwrap();
-        let padded = Index::<TimestampOffset>::new(7, &cache);
+        let padded = Index::<TimestampOffset>::new(7, "", &cache);
         assert_eq!(
             padded.last(path).unwrap(),
             Some(TimestampOffset {
@@ -433,7 +444,7 @@ mod tests {
         padded.trim(path).unwrap();
         assert_eq!(std::fs::metadata(path()).unwrap().len(), 24);
         std::fs::write(path(), [0; 120]).unwrap();
-        assert_eq!(Index::<TimestampOffset>::new(7, &cache).count(path).unwrap(), 0);
+        assert_eq!(Index::<TimestampOffset>::new(7, "", &cache).count(path).unwrap(), 0);
     }
 
     #[test]
@@ -441,7 +452,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = || dir.path().join("i.index");
         disk::create(&OsDisk, &path()).unwrap();
-        let index = Index::<OffsetPosition>::new(100, &FileCache::new(Arc::new(OsDisk), 10));
+        let index = Index::<OffsetPosition>::new(100, "", &FileCache::new(Arc::new(OsDisk), 10));
         for i in 1..=400 {
             index.append(path, entry(i)).unwrap();
         }

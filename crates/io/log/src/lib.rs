@@ -5,6 +5,7 @@
 //! Tests: beside each module, and in `tests/it/` (crashes at every byte, damaged files, a property test against a model).
 
 mod checkpoint;
+mod cleaner;
 mod config;
 mod dir_lock;
 pub mod disk;
@@ -27,6 +28,7 @@ mod txn_index;
 mod validate;
 
 pub use checkpoint::{EpochEntry, Shutdown};
+pub use cleaner::{CleanerConfig, CleanerStatus, CleaningStats, Uncleanable};
 pub use config::{CleanupPolicy, LogConfig, ManagerConfig};
 pub use dir_lock::{DirLock, LockError};
 pub use epochs::EpochEndOffset;
@@ -38,7 +40,10 @@ pub use log::{
     AbortedTransaction, AppendError, AppendInfo, DeleteRecordsError, FetchData, FileRegion, Isolation, Log, LogOffsets,
     LogStart, Opened, ReadError, TimestampAndOffset, open_log,
 };
-pub use manager::{FailedLog, LogDirInfo, LogManager, OpenDirReport, OpenError, OpenReport, OpenedLog, TickReport};
+pub use manager::{
+    CleanedLog, FailedLog, LogDirInfo, LogManager, OpenDirReport, OpenError, OpenReport, OpenedLog, RoundEnd,
+    TickReport,
+};
 pub use meta_properties::MetaProperties;
 pub use names::{CLUSTER_METADATA_TOPIC, TopicPartition};
 pub use producers::{ActiveProducer, AppendOrigin, ProducerError, TransactionContext, VerificationGuard};

@@ -1,12 +1,15 @@
 //! The log of one partition.
 mod aborted;
 mod append;
+mod clean;
+mod cleaning;
 mod flush;
 mod lookup;
 mod open;
 mod read;
 mod replay;
 mod stock;
+mod swap;
 mod trim;
 
 use std::collections::BTreeSet;
@@ -28,11 +31,13 @@ use crate::segment::{DirPath, Segment};
 
 pub use aborted::AbortedTransaction;
 pub use append::{AppendError, AppendInfo};
+pub(crate) use clean::{CleanError, Round};
+use cleaning::Cleaning;
 pub use lookup::TimestampAndOffset;
 pub use open::{LogStart, Opened, open_log};
 pub use read::{FetchData, FileRegion, Isolation, ReadError};
 pub use trim::DeleteRecordsError;
-pub(crate) use trim::SEGMENTS_PER_STEP;
+pub(crate) use trim::{Retired, SEGMENTS_PER_STEP};
 
 /// The log of one partition: segments of batches, each offset at most once, in order.
 ///
@@ -63,7 +68,7 @@ pub struct Log {
     config: RwLock<Arc<LogConfig>>,
     topic_id: RwLock<Option<Uuid>>,
     /// Ascending, never empty, the last one active. Replaced whole; held only to clone the `Arc`.
-    segments: RwLock<Arc<Vec<Arc<Segment>>>>,
+    segments: RwLock<Segments>,
     /// Held only to copy or assign.
     positions: RwLock<Positions>,
     epochs: RwLock<LeaderEpochs>,
@@ -71,9 +76,16 @@ pub struct Log {
     /// Held over a flush, and over whatever takes files away from under it. Before `writer` where both are needed.
     flushing: Mutex<()>,
     unflushed: Unflushed,
+    /// Held over a cleaning, and over whatever else takes segments away. Before `flushing` where both are needed.
+    cleaning: Cleaning,
+    /// Where the last cleaning ended; -1 if there was none.
+    cleaned_offset: AtomicI64,
     /// Used since the last look for idle logs.
     touched: AtomicBool,
 }
+
+/// The segments of a log at one moment. They can be read for as long as somebody holds them, whatever becomes of the log.
+pub(crate) type Segments = Arc<Vec<Arc<Segment>>>;
 
 /// What only the one who appends, truncates or closes touches.
 #[derive(Debug)]
@@ -254,6 +266,12 @@ impl Log {
         self.positions().last_stable_offset()
     }
 
+    /// Below it the log was compacted; `None` if it never was.
+    pub fn cleaned_offset(&self) -> Option<i64> {
+        let offset = self.cleaned_offset.load(Ordering::Acquire);
+        (offset >= 0).then_some(offset)
+    }
+
     /// What lies below is synced to disk.
     pub fn recovery_point(&self) -> i64 {
         self.positions().recovery_point
@@ -387,8 +405,20 @@ impl Log {
         assert!(recovery_point <= log_end.offset, "what is synced is within the log");
     }
 
-    fn segments(&self) -> Arc<Vec<Arc<Segment>>> {
+    fn segments(&self) -> Segments {
         Arc::clone(&self.segments.read().expect(UNPOISONED))
+    }
+
+    /// Runs a read on the segments as they are, and again if they were others before it ended: files that it opened on the
+    /// way may have been taken away for good.
+    fn on_segments<T>(&self, read: impl Fn(&Segments) -> Result<T>) -> (Segments, Result<T>) {
+        loop {
+            let segments = self.segments();
+            let result = read(&segments);
+            if Arc::ptr_eq(&segments, &self.segments()) {
+                return (segments, result);
+            }
+        }
     }
 
     fn set_segments(&self, segments: Vec<Arc<Segment>>) {

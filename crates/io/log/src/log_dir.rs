@@ -132,6 +132,11 @@ impl LogDir {
         result
     }
 
+    /// Passes a result on and takes the directory offline whatever the failure: of what must not stop half-way.
+    pub(crate) fn fail_on<T>(&self, result: Result<T>) -> Result<T> {
+        result.inspect_err(|error| self.take_offline(error))
+    }
+
     /// Tells that a partition's directory was created.
     pub(crate) fn has_new_partition(&self) {
         self.created.store(true, Ordering::Release);

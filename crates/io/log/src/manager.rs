@@ -1,4 +1,5 @@
 //! All logs of a node: its log directories, the partitions in them, and the work in their background.
+mod cleaning;
 mod open;
 mod tick;
 
@@ -12,7 +13,8 @@ use std::time::Instant;
 use klamm_protocol::Uuid;
 
 use crate::checkpoint::{
-    self, LOG_START_OFFSET_CHECKPOINT, Offsets, RECOVERY_POINT_CHECKPOINT, REPLICATION_OFFSET_CHECKPOINT,
+    self, CLEANER_OFFSET_CHECKPOINT, LOG_START_OFFSET_CHECKPOINT, Offsets, RECOVERY_POINT_CHECKPOINT,
+    REPLICATION_OFFSET_CHECKPOINT,
 };
 use crate::config::{LogConfig, ManagerConfig};
 use crate::disk::{self, Lock};
@@ -22,6 +24,8 @@ use crate::log::{Log, LogStart};
 use crate::log_dir::{LogDir, Shared};
 use crate::names::TopicPartition;
 
+use cleaning::Cleaner;
+pub use cleaning::{CleanedLog, RoundEnd};
 pub use open::{FailedLog, OpenDirReport, OpenError, OpenReport, OpenedLog};
 use tick::Schedule;
 pub use tick::TickReport;
@@ -45,6 +49,7 @@ struct Inner {
     /// Held while a log is created or deleted.
     changing: Mutex<()>,
     schedule: Mutex<Schedule>,
+    cleaner: Cleaner,
     random: AtomicU64,
 }
 
@@ -60,10 +65,14 @@ struct Dir {
     /// Partitions that are not here any more but perhaps still in the checkpoints on disk: a new log of that name must not
     /// be taken for the old one, whose offsets were others.
     gone: Mutex<BTreeSet<TopicPartition>>,
-    /// When the recovery points were last written. Held while a checkpoint of this directory is.
+    /// Held while a checkpoint of this directory is written.
+    writing: Mutex<()>,
+    /// When the recovery points were last written.
     recovery_points_written: Mutex<Option<Instant>>,
     /// Flushes have moved recovery points since.
     recovery_points_stale: AtomicBool,
+    /// The cleaner's checkpoint is not what the logs say.
+    cleaned_stale: AtomicBool,
 }
 
 /// A log directory as DescribeLogDirs shows it.
@@ -173,6 +182,9 @@ impl LogManager {
                 self.inner.write_recovery_points(dir)?;
             }
             self.inner.write_log_starts(dir)?;
+            if log.cleaned_offset().is_some() {
+                self.inner.write_cleaned_offsets(dir)?;
+            }
         }
         log.truncate_to(offset, now_ms)
     }
@@ -301,13 +313,14 @@ impl Inner {
         dir: &Dir,
         name: &str,
         offset: impl Fn(&Log) -> Option<i64>,
-        unopened: impl Fn(&LogStart) -> i64,
+        unopened: impl Fn(&LogStart) -> Option<i64>,
     ) -> Result<()> {
         dir.dir.check()?;
+        let _writing = dir.writing.lock().expect(UNPOISONED);
         let mut offsets: Offsets = dir
             .unopened
             .iter()
-            .map(|(tp, start)| (tp.clone(), unopened(start)))
+            .filter_map(|(tp, start)| Some((tp.clone(), unopened(start)?)))
             .collect();
         for log in self.logs_in(&dir.dir.path) {
             if let Some(offset) = offset(&log) {
@@ -325,12 +338,13 @@ impl Inner {
         let mut written = dir.recovery_points_written.lock().expect(UNPOISONED);
         dir.recovery_points_stale.store(false, Ordering::Relaxed);
         let point = |log: &Log| Some(log.recovery_point());
-        self.write_offsets(dir, RECOVERY_POINT_CHECKPOINT, point, |start| start.recovery_point)?;
+        let unopened = |start: &LogStart| Some(start.recovery_point);
+        self.write_offsets(dir, RECOVERY_POINT_CHECKPOINT, point, unopened)?;
         *written = Some(Instant::now());
         Ok(())
     }
 
-    /// Writes all three checkpoints, which then know of the logs that are there and of no others.
+    /// Writes all checkpoints, which then know of the logs that are there and of no others.
     fn write_checkpoints(&self, dir: &Dir) -> Result<()> {
         let gone = dir.gone.lock().expect(UNPOISONED).clone();
         self.write_recovery_points(dir)?;
@@ -345,22 +359,36 @@ impl Inner {
     fn note_gone(&self, log: &Log) {
         if let Some(dir) = self.dirs.iter().find(|dir| dir.dir.path == log.log_dir()) {
             dir.gone.lock().expect(UNPOISONED).insert(log.topic_partition().clone());
+            if log.cleaned_offset().is_some() {
+                dir.cleaned_stale.store(true, Ordering::Release);
+            }
         }
     }
 
     fn write_log_starts(&self, dir: &Dir) -> Result<()> {
         self.write_offsets(dir, LOG_START_OFFSET_CHECKPOINT, Log::log_start_to_keep, |start| {
-            start.log_start_offset
+            Some(start.log_start_offset)
         })
     }
 
+    fn write_cleaned_offsets(&self, dir: &Dir) -> Result<()> {
+        dir.cleaned_stale.store(false, Ordering::Release);
+        self.write_offsets(dir, CLEANER_OFFSET_CHECKPOINT, Log::cleaned_offset, |start| {
+            start.cleaned_offset
+        })
+        .inspect_err(|_| dir.cleaned_stale.store(true, Ordering::Release))
+    }
+
     fn write_other_checkpoints(&self, dir: &Dir) -> Result<()> {
-        let _writing = dir.recovery_points_written.lock().expect(UNPOISONED);
         self.write_log_starts(dir)?;
         let high_watermark = |log: &Log| Some(log.high_watermark());
         self.write_offsets(dir, REPLICATION_OFFSET_CHECKPOINT, high_watermark, |start| {
-            start.high_watermark
-        })
+            Some(start.high_watermark)
+        })?;
+        if dir.cleaned_stale.load(Ordering::Acquire) {
+            self.write_cleaned_offsets(dir)?;
+        }
+        Ok(())
     }
 
     fn close_dir(&self, dir: &Dir, broker_epoch: i64) -> Result<()> {

@@ -204,6 +204,15 @@ pub struct ActiveProducer {
     pub current_txn_start_offset: Option<i64>,
 }
 
+/// Where a producer's state comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LastRecord {
+    /// Last offset of its last batch of data; `None` if its last marker is all that is known of it.
+    pub(crate) data_offset: Option<i64>,
+    /// Its epoch.
+    pub(crate) producer_epoch: i16,
+}
+
 /// All producers of a log, as of [`end_offset`](Self::end_offset).
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Producers {
@@ -246,6 +255,18 @@ impl Producers {
             current_txn_start_offset: producer.current_txn_first_offset,
         };
         self.iter().map(describe).collect()
+    }
+
+    /// The last record of each, which compaction keeps the batch of.
+    pub(crate) fn last_records(&self) -> BTreeMap<i64, LastRecord> {
+        let last = |(id, producer): (i64, &Producer)| {
+            let last = LastRecord {
+                data_offset: producer.batches.back().map(|batch| batch.last_offset),
+                producer_epoch: producer.epoch,
+            };
+            (id, last)
+        };
+        self.iter().map(last).collect()
     }
 
     /// Judges a data batch that the leader is about to append. Batches without producer id are always new.

@@ -8,7 +8,7 @@ use klamm_records::{BATCH_OVERHEAD, Batch, BatchError, BatchHeader, Scratch};
 use crate::disk::{self, Disk, DiskFile};
 use crate::error::{Result, StorageError};
 use crate::faults::{self, Fault};
-use crate::file_cache::{FileCache, Slot};
+use crate::file_cache::{FileCache, Slot, with_suffix};
 use crate::index::{Index, OffsetPosition, TimestampOffset};
 use crate::names::FileKind;
 use crate::txn_index::{AbortedEntry, TxnIndex};
@@ -73,20 +73,31 @@ impl Segment {
     /// Begins an empty segment: creates its files. All of them or none: an empty `.log` file that stayed behind would end
     /// the log at its offset after the next start, whatever the segment before it got meanwhile.
     pub(crate) fn create(dir: &Arc<DirPath>, base_offset: i64, cache: &Arc<FileCache>) -> Result<Self> {
+        Self::create_as(dir, base_offset, "", cache)
+    }
+
+    /// As [`create`](Self::create), with a suffix behind the files' names.
+    pub(crate) fn create_as(
+        dir: &Arc<DirPath>,
+        base_offset: i64,
+        suffix: &'static str,
+        cache: &Arc<FileCache>,
+    ) -> Result<Self> {
         let path = dir.get();
         let kinds = [FileKind::Log, FileKind::OffsetIndex, FileKind::TimeIndex];
+        let file = |kind: FileKind| with_suffix(kind.path(&path, base_offset), suffix);
         let created = kinds
             .iter()
-            .try_for_each(|kind| disk::create(cache.disk(), &kind.path(&path, base_offset)));
+            .try_for_each(|kind| disk::create(cache.disk(), &file(*kind)));
         if let Err(error) = created {
             for kind in kinds {
-                disk::remove_file(cache.disk(), &kind.path(&path, base_offset))?;
+                disk::remove_file(cache.disk(), &file(kind))?;
             }
             return Err(error);
         }
         // One may have stayed behind of another segment that had this name.
-        disk::remove_file(cache.disk(), &FileKind::TxnIndex.path(&path, base_offset))?;
-        let segment = Self::existing(dir, base_offset, 0, cache);
+        disk::remove_file(cache.disk(), &file(FileKind::TxnIndex))?;
+        let segment = Self::existing_as(dir, base_offset, 0, suffix, cache);
         segment.txn_index.is_new();
         *segment.lock_max_timestamp() = Some(segment.no_timestamp());
         // Files of these names may have been there, and their emptiness has to reach the disk.
@@ -96,13 +107,24 @@ impl Segment {
 
     /// A segment whose `.log` file is there and `size` bytes long.
     pub(crate) fn existing(dir: &Arc<DirPath>, base_offset: i64, size: u32, cache: &Arc<FileCache>) -> Self {
+        Self::existing_as(dir, base_offset, size, "", cache)
+    }
+
+    /// As [`existing`](Self::existing), with a suffix behind the files' names.
+    pub(crate) fn existing_as(
+        dir: &Arc<DirPath>,
+        base_offset: i64,
+        size: u32,
+        suffix: &'static str,
+        cache: &Arc<FileCache>,
+    ) -> Self {
         Self {
             base_offset,
             dir: Arc::clone(dir),
-            log: cache.slot(),
-            offset_index: Index::new(base_offset, cache),
-            time_index: Index::new(base_offset, cache),
-            txn_index: TxnIndex::new(cache),
+            log: cache.slot(suffix),
+            offset_index: Index::new(base_offset, suffix, cache),
+            time_index: Index::new(base_offset, suffix, cache),
+            txn_index: TxnIndex::new(suffix, cache),
             size: AtomicU32::new(size),
             torn: AtomicBool::new(false),
             max_timestamp: Mutex::new(None),
@@ -113,8 +135,44 @@ impl Segment {
         self.log.disk()
     }
 
+    /// A file's name, without the suffix that it has while the segment comes or goes.
     pub(crate) fn path(&self, kind: FileKind) -> PathBuf {
         kind.path(&self.dir.get(), self.base_offset)
+    }
+
+    /// A file's name as it is now.
+    pub(crate) fn current_path(&self, kind: FileKind) -> PathBuf {
+        let suffix = match kind {
+            FileKind::Log => self.log.suffix(),
+            FileKind::OffsetIndex => self.offset_index.suffix(),
+            FileKind::TimeIndex => self.time_index.suffix(),
+            FileKind::TxnIndex => self.txn_index.suffix(),
+            FileKind::Snapshot => "",
+        };
+        with_suffix(self.path(kind), suffix)
+    }
+
+    /// Gives a file's name another suffix; who reads the segment goes on. `false`: there is no such file.
+    pub(crate) fn rename(&self, kind: FileKind, suffix: &'static str) -> Result<bool> {
+        let path = self.path(kind);
+        let renamed = match kind {
+            FileKind::Log => self.log.rename(path, suffix),
+            FileKind::OffsetIndex => self.offset_index.rename(path, suffix),
+            FileKind::TimeIndex => self.time_index.rename(path, suffix),
+            FileKind::TxnIndex => self.txn_index.rename(path, suffix),
+            FileKind::Snapshot => unreachable!("no segment's file"),
+        };
+        match renamed {
+            Err(error) if error.is_not_found() => Ok(false),
+            renamed => renamed.map(|()| true),
+        }
+    }
+
+    /// Removes all files, as far as they are there.
+    pub(crate) fn remove(&self) -> Result<()> {
+        self.release();
+        let mut kinds = FileKind::SEGMENT.into_iter().rev();
+        kinds.try_for_each(|kind| disk::remove_file(self.disk(), &self.current_path(kind)))
     }
 
     pub(crate) fn size(&self) -> u32 {
@@ -246,6 +304,13 @@ impl Segment {
         let offsets = self.offset_index.count(|| self.path(FileKind::OffsetIndex))?;
         let times = self.time_index.count(|| self.path(FileKind::TimeIndex))?;
         Ok(offsets >= index_bytes / 8 || times + 1 >= index_bytes / 12)
+    }
+
+    /// Bytes of the offset index and of the time index.
+    pub(crate) fn index_bytes(&self) -> Result<(u64, u64)> {
+        let offsets = self.offset_index.count(|| self.path(FileKind::OffsetIndex))?;
+        let times = self.time_index.count(|| self.path(FileKind::TimeIndex))?;
+        Ok((u64::from(offsets) * 8, u64::from(times) * 12))
     }
 
     /// Writes index entries that are only in memory. The time index first: its entries then cover all of the other's.

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::disk;
 use crate::error::Result;
-use crate::file_cache::{FileCache, Slot};
+use crate::file_cache::{FileCache, Slot, with_suffix};
 
 /// Version i16, then producer id, first, last and last stable offset as i64.
 pub(crate) const ENTRY: usize = 34;
@@ -90,9 +90,10 @@ struct State {
 }
 
 impl TxnIndex {
-    pub(crate) fn new(cache: &Arc<FileCache>) -> Self {
+    /// An index whose file's name ends with `suffix`, if there is one.
+    pub(crate) fn new(suffix: &'static str, cache: &Arc<FileCache>) -> Self {
         Self {
-            slot: cache.slot(),
+            slot: cache.slot(suffix),
             state: Mutex::new(None),
             torn: AtomicBool::new(false),
         }
@@ -106,7 +107,7 @@ impl TxnIndex {
         if let Some(state) = *self.lock() {
             return Ok(state);
         }
-        let state = match disk::inspect(self.slot.disk(), &path()) {
+        let state = match disk::inspect(self.slot.disk(), &self.current(path)) {
             Ok(file) => State {
                 exists: true,
                 count: u32::try_from(file.len / ENTRY as u64).unwrap_or(u32::MAX),
@@ -118,6 +119,23 @@ impl TxnIndex {
             Err(error) => return Err(error),
         };
         Ok(*self.lock().get_or_insert(state))
+    }
+
+    /// The file's name as it is now.
+    fn current(&self, path: &impl Fn() -> PathBuf) -> PathBuf {
+        with_suffix(path(), self.slot.suffix())
+    }
+
+    /// Gives the file's name another suffix; fails if there is no file.
+    pub(crate) fn rename(&self, path: PathBuf, suffix: &'static str) -> Result<()> {
+        // What is known of it stays so: another file may take the name.
+        self.state(&|| path.clone())?;
+        self.slot.rename(path, suffix)
+    }
+
+    /// What the file's name ends with.
+    pub(crate) fn suffix(&self) -> &'static str {
+        self.slot.suffix()
     }
 
     /// Tells of a segment that has no such file.
@@ -133,7 +151,7 @@ impl TxnIndex {
     pub(crate) fn append(&self, path: impl Fn() -> PathBuf, entry: &AbortedEntry) -> Result<bool> {
         let state = self.state(&path)?;
         if !state.exists {
-            disk::create(self.slot.disk(), &path())?;
+            disk::create(self.slot.disk(), &self.current(&path))?;
         }
         let file = self.slot.file(&path)?;
         self.slot.writes();
@@ -241,7 +259,8 @@ impl TxnIndex {
 
     /// Whether the file does not end with its last whole entry.
     fn torn_or_longer(&self, path: &impl Fn() -> PathBuf, state: State) -> Result<bool> {
-        Ok(state.exists && disk::inspect(self.slot.disk(), &path())?.len != u64::from(state.count) * ENTRY as u64)
+        Ok(state.exists
+            && disk::inspect(self.slot.disk(), &self.current(path))?.len != u64::from(state.count) * ENTRY as u64)
     }
 
     fn read_all(&self, path: &impl Fn() -> PathBuf, from: u32, count: u32) -> Result<Vec<AbortedEntry>> {
@@ -254,7 +273,7 @@ impl TxnIndex {
 
     /// What is wrong with the file, if something is.
     pub(crate) fn fault(&self, path: impl Fn() -> PathBuf, base_offset: i64) -> Result<Option<String>> {
-        let bytes = disk::read_file(self.slot.disk(), &path())?;
+        let bytes = disk::read_file(self.slot.disk(), &self.current(&path))?;
         Ok(bytes.and_then(|bytes| fault(&bytes, base_offset)))
     }
 
@@ -317,7 +336,7 @@ mod tests {
     fn what_a_reader_needs_is_found_and_nothing_more() {
         let dir = tempfile::tempdir().unwrap();
         let path = || dir.path().join("i.txnindex");
-        let index = TxnIndex::new(&FileCache::new(Arc::new(OsDisk), 10));
+        let index = TxnIndex::new("", &FileCache::new(Arc::new(OsDisk), 10));
         assert_eq!(found(&index, path, 0, 1_000_000), (vec![], false));
         assert!(!path().exists(), "there is nothing to index yet");
         assert!(index.append(path, &entry(10)).unwrap(), "the file is new");
@@ -330,7 +349,7 @@ mod tests {
         );
         assert_eq!(found(&index, path, 19_990, 1_000_000), (vec![19_990, 20_000], false));
         assert_eq!(found(&index, path, 20_001, 1_000_000), (vec![], false));
-        let again = TxnIndex::new(&FileCache::new(Arc::new(OsDisk), 10));
+        let again = TxnIndex::new("", &FileCache::new(Arc::new(OsDisk), 10));
         assert_eq!(found(&again, path, 0, 16), (vec![10, 20], true));
 
         index.truncate_to(path, 10_000).unwrap();
@@ -355,7 +374,7 @@ mod tests {
         assert!(fault(&[entry(20).encode(), entry(10).encode()].concat(), 0).is_some());
         assert!(fault(&[1; ENTRY], 0).is_some(), "another version");
         std::fs::write(path(), &bytes[..60]).unwrap();
-        let index = TxnIndex::new(&FileCache::new(Arc::new(OsDisk), 10));
+        let index = TxnIndex::new("", &FileCache::new(Arc::new(OsDisk), 10));
         assert_eq!(found(&index, path, 0, 100), (vec![10], false));
         assert!(index.replace_from(path, 11, &[]).unwrap(), "the rest goes");
         assert_eq!(std::fs::metadata(path()).unwrap().len(), 34);

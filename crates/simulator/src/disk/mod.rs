@@ -445,6 +445,11 @@ impl DiskFile for OpenFile {
         Ok(())
     }
 
+    fn set_modified(&self, modified_ms: i64) -> io::Result<()> {
+        self.disk.state().file_mut(self.inode)?.modified_ms = modified_ms;
+        Ok(())
+    }
+
     fn size(&self) -> io::Result<u64> {
         Ok(self.disk.state().file_mut(self.inode)?.len())
     }

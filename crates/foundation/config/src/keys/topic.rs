@@ -12,7 +12,7 @@ pub(super) const KEYS: &[ConfigKey] = &[
         .effective()
         .doc(
             "What happens to old segments: `delete` removes them, `compact` keeps the latest record of each key, \
-             both does both, empty keeps all. Compaction itself is not there yet.",
+             both does both, empty keeps all.",
         ),
     string("compression.type", Medium)
         .default("producer")
@@ -42,6 +42,7 @@ pub(super) const KEYS: &[ConfigKey] = &[
         .default("86400000")
         .at_least(0)
         .server(&[same("log.cleaner.delete.retention.ms")])
+        .effective()
         .doc("Milliseconds a tombstone is kept when the topic is compacted."),
     boolean("errors.deadletterqueue.group.enable", Medium)
         .default("false")
@@ -95,6 +96,7 @@ pub(super) const KEYS: &[ConfigKey] = &[
         .default("9223372036854775807")
         .at_least(1)
         .server(&[same("log.cleaner.max.compaction.lag.ms")])
+        .effective()
         .doc("Milliseconds after which a record must have been considered for compaction."),
     int("max.decompressed.message.bytes", Medium)
         .default("2147483639")
@@ -133,11 +135,13 @@ pub(super) const KEYS: &[ConfigKey] = &[
         .default("0.5")
         .between(0.0, 1.0)
         .server(&[same("log.cleaner.min.cleanable.ratio")])
+        .effective()
         .doc("Share of a log that must be uncompacted before the cleaner takes it up."),
     long("min.compaction.lag.ms", Medium)
         .default("0")
         .at_least(0)
         .server(&[same("log.cleaner.min.compaction.lag.ms")])
+        .effective()
         .doc("Milliseconds a record stays out of the cleaner's reach."),
     int("min.insync.replicas", Medium)
         .default("1")

@@ -4,6 +4,7 @@ use std::io::{self, IoSlice};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
 
 use super::{DirEntry, Disk, DiskFile, Inspected, Lock, Space};
 use crate::dir_lock::DirLock;
@@ -65,7 +66,7 @@ impl Disk for OsDisk {
         let modified = metadata
             .modified()
             .ok()
-            .and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok());
+            .and_then(|at| at.duration_since(UNIX_EPOCH).ok());
         Ok(Inspected {
             len: metadata.len(),
             modified_ms: modified.map_or(0, |since| since.as_millis() as i64),
@@ -100,6 +101,11 @@ impl DiskFile for OsFile {
 
     fn set_len(&self, len: u64) -> io::Result<()> {
         self.0.set_len(len)
+    }
+
+    fn set_modified(&self, modified_ms: i64) -> io::Result<()> {
+        let since = Duration::from_millis(u64::try_from(modified_ms).unwrap_or(0));
+        self.0.set_modified(UNIX_EPOCH + since)
     }
 
     fn size(&self) -> io::Result<u64> {

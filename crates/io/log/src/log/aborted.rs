@@ -43,7 +43,7 @@ impl Log {
 }
 
 /// Those with their marker at or above `from` that begin below `to`.
-fn collect(segments: &[Arc<Segment>], from: i64, to: i64) -> Result<Vec<AbortedEntry>> {
+pub(super) fn collect(segments: &[Arc<Segment>], from: i64, to: i64) -> Result<Vec<AbortedEntry>> {
     let mut found = Vec::new();
     for segment in segments {
         if segment.collect_aborted(from, to, &mut found)? {

@@ -299,7 +299,8 @@ impl Log {
             Some(first) if first >= 0 => incoming.max_timestamp - first,
             _ => now_ms - writer.active.created_ms,
         };
-        Ok(age > config.segment_ms - writer.active.jitter_ms || segment.is_index_full(config.segment_index_bytes)?)
+        Ok(age > config.max_segment_ms() - writer.active.jitter_ms
+            || segment.is_index_full(config.segment_index_bytes)?)
     }
 
     /// Ends the active segment and begins one at the log end.
@@ -378,7 +379,7 @@ fn note_aborted(segment: &Segment, writer: &mut Writer, header: &BatchHeader, ma
     Ok(())
 }
 
-fn first_timestamp(segment: &Segment) -> Result<Option<i64>> {
+pub(super) fn first_timestamp(segment: &Segment) -> Result<Option<i64>> {
     Ok(segment
         .headers(0)
         .next()

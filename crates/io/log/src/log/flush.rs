@@ -108,13 +108,17 @@ impl Log {
     /// A snapshot inside the active segment, so that recovery need not read the segment from its beginning. One at a time:
     /// the one of the flush before goes. Not synced: a torn one is recognised and an older one used.
     fn keep_flush_snapshot(&self, offset: i64, snapshot: &[u8]) -> Result<()> {
-        disk::replace_file_unsynced(
-            self.log_dir.disk(),
-            &self.file_path(FileKind::Snapshot, offset),
-            snapshot,
-        )?;
         let stale = {
             let mut writer = self.writer();
+            if writer.snapshots.contains(&offset) {
+                return Ok(()); // the segment was rolled here meanwhile
+            }
+            // Not beside a roll, which writes to the same file.
+            disk::replace_file_unsynced(
+                self.log_dir.disk(),
+                &self.file_path(FileKind::Snapshot, offset),
+                snapshot,
+            )?;
             let bases = self.segment_base_offsets();
             let active = *bases.last().expect("a log has an active segment");
             writer.snapshots.insert(offset);
@@ -136,6 +140,7 @@ impl Log {
     /// Flushes and leaves the files as Kafka leaves them: indexes trimmed, the newest timestamp in the time index, a
     /// producer snapshot at the log end. Nothing is appended afterwards.
     pub fn close(&self) -> Result<(), StorageError> {
+        let _not_cleaning = self.cleaning.stop();
         let _flushing = self.flushing.lock().expect(UNPOISONED);
         self.log_dir.check()?;
         if self.writer().closed {

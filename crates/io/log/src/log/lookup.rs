@@ -1,9 +1,11 @@
 //! Looking for offsets by timestamp.
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::read::floor;
 use super::{Log, ReadError};
 use crate::error::Result;
+use crate::segment::Segment;
 
 /// A record found by its timestamp.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,45 +34,49 @@ impl Log {
     pub fn offset_for_timestamp(&self, timestamp: i64) -> Result<Option<TimestampAndOffset>, ReadError> {
         self.touched.store(true, Ordering::Relaxed);
         self.log_dir.check()?;
-        Ok(self.log_dir.watch(self.search_timestamp(timestamp))?)
+        let start_offset = self.log_start_offset();
+        let (_, found) = self.on_segments(|segments| search_timestamp(segments, timestamp, start_offset));
+        Ok(self.log_dir.watch(found)?)
     }
 
     /// The first record with the largest timestamp of all (KIP-734); `None` if no record has one.
     pub fn offset_of_max_timestamp(&self) -> Result<Option<TimestampAndOffset>, ReadError> {
         self.touched.store(true, Ordering::Relaxed);
         self.log_dir.check()?;
-        Ok(self.log_dir.watch(self.search_max_timestamp())?)
-    }
-
-    fn search_timestamp(&self, timestamp: i64) -> Result<Option<TimestampAndOffset>> {
         let start_offset = self.log_start_offset();
-        let segments = self.segments();
-        for segment in &segments[floor(&segments, start_offset)..] {
-            if segment.max_timestamp()?.timestamp < timestamp {
-                continue;
-            }
-            if let Some(found) = segment.locate_timestamp(timestamp, start_offset)? {
-                return Ok(Some(TimestampAndOffset::new(found)));
-            }
-        }
-        Ok(None)
+        let (_, found) = self.on_segments(|segments| search_max_timestamp(segments, start_offset));
+        Ok(self.log_dir.watch(found)?)
     }
+}
 
-    fn search_max_timestamp(&self) -> Result<Option<TimestampAndOffset>> {
-        let start_offset = self.log_start_offset();
-        let segments = self.segments();
-        let mut newest = None;
-        for segment in &segments[floor(&segments, start_offset)..] {
-            let max = segment.max_timestamp()?;
-            if max.timestamp >= 0 && newest.as_ref().is_none_or(|(_, newest)| max.timestamp > *newest) {
-                newest = Some((segment, max.timestamp));
-            }
+fn search_timestamp(
+    segments: &[Arc<Segment>],
+    timestamp: i64,
+    start_offset: i64,
+) -> Result<Option<TimestampAndOffset>> {
+    for segment in &segments[floor(segments, start_offset)..] {
+        if segment.max_timestamp()?.timestamp < timestamp {
+            continue;
         }
-        let Some((segment, timestamp)) = newest else {
-            return Ok(None);
-        };
-        Ok(segment
-            .locate_timestamp(timestamp, start_offset)?
-            .map(TimestampAndOffset::new))
+        if let Some(found) = segment.locate_timestamp(timestamp, start_offset)? {
+            return Ok(Some(TimestampAndOffset::new(found)));
+        }
     }
+    Ok(None)
+}
+
+fn search_max_timestamp(segments: &[Arc<Segment>], start_offset: i64) -> Result<Option<TimestampAndOffset>> {
+    let mut newest = None;
+    for segment in &segments[floor(segments, start_offset)..] {
+        let max = segment.max_timestamp()?;
+        if max.timestamp >= 0 && newest.as_ref().is_none_or(|(_, newest)| max.timestamp > *newest) {
+            newest = Some((segment, max.timestamp));
+        }
+    }
+    let Some((segment, timestamp)) = newest else {
+        return Ok(None);
+    };
+    Ok(segment
+        .locate_timestamp(timestamp, start_offset)?
+        .map(TimestampAndOffset::new))
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, RwLock};
 
 use super::replay::{load_producers, rebuild_aborted, replay};
 use super::stock::{Files, take_stock};
-use super::{ActiveSegment, Log, Place, Position, Positions, Unflushed, Writer};
+use super::{ActiveSegment, Cleaning, Log, Place, Position, Positions, Unflushed, Writer};
 use crate::checkpoint;
 use crate::config::LogConfig;
 use crate::disk::{self, Disk, OsDisk};
@@ -28,6 +28,8 @@ pub struct LogStart {
     pub recovery_point: i64,
     /// The high watermark of last time.
     pub high_watermark: i64,
+    /// Below it the log was compacted; `None` if it never was.
+    pub cleaned_offset: Option<i64>,
     /// The log was closed properly: there is nothing to recover.
     pub clean: bool,
 }
@@ -132,6 +134,8 @@ impl Log {
             epochs: RwLock::new(parts.epochs),
             writer: Mutex::new(writer),
             flushing: Mutex::new(()),
+            cleaning: Cleaning::default(),
+            cleaned_offset: AtomicI64::new(start.cleaned_offset.unwrap_or(-1)),
             unflushed: Unflushed {
                 bytes: AtomicU64::new(0),
                 since_ms: AtomicI64::new(if is_flushed { i64::MAX } else { now_ms }),
@@ -176,7 +180,7 @@ impl<'a> Opening<'a> {
         let Files {
             segments: files,
             mut snapshots,
-        } = take_stock(self.disk(), dir, &mut self.opened.events)?;
+        } = take_stock(self.shared, &self.dir, &mut self.opened.events)?;
         let mut epochs = self.load_epochs(dir)?;
         let mut segments = Vec::with_capacity(files.len().max(1));
         let last = files.keys().next_back().copied();
@@ -316,9 +320,10 @@ impl<'a> Opening<'a> {
                 }
             };
             // A power cut may keep a segment and lose the end of the one before it, which leaves a gap as otherwise only
-            // compaction does; or bring back what a truncation had cut off the one before it or removed behind it.
+            // compaction does, of what is synced; or bring back what a truncation had cut off the one before it or removed
+            // behind it.
             let follows_on =
-                next.is_none_or(|next| next == segment_end || next > segment_end && self.config.cleanup_policy.compact);
+                next.is_none_or(|next| next == segment_end || next > segment_end && self.may_have_gap(next));
             if (was_cut || !follows_on) && !faults::is_on(Fault::KeepSegmentsBehindCut) {
                 self.drop_behind_cut(segments, at)?;
                 return Ok(Some(segment_end));
@@ -326,6 +331,14 @@ impl<'a> Opening<'a> {
             end = Some(segment_end);
         }
         Ok(end)
+    }
+
+    /// Whether compaction may have taken what lies before `offset`, where a segment begins. It never cleans what is not below
+    /// the recovery point on disk; Apache Kafka does, and writes where it got to afterwards.
+    fn may_have_gap(&self, offset: i64) -> bool {
+        self.config.cleanup_policy.compact
+            || offset <= self.start.recovery_point
+            || self.start.cleaned_offset.is_some_and(|cleaned| offset <= cleaned)
     }
 
     fn epochs_from(&self, segment: &Segment, epochs: &mut LeaderEpochs) {
@@ -444,7 +457,7 @@ impl<'a> Opening<'a> {
         for dropped in segments.split_off(cut + 1) {
             let file = dropped.path(FileKind::Log);
             let (bytes, records_lost) = (dropped.size().into(), records_in(&dropped)?);
-            remove_segment(&dropped)?;
+            dropped.remove()?;
             self.opened.events.push(RecoveryEvent::SegmentDropped {
                 file,
                 bytes,
@@ -466,7 +479,7 @@ impl<'a> Opening<'a> {
             self.opened.events.push(RecoveryEvent::Restarted { at_offset });
         }
         for segment in segments.drain(..) {
-            remove_segment(&segment)?;
+            segment.remove()?;
         }
         for snapshot in std::mem::take(snapshots) {
             disk::remove_file(self.disk(), &FileKind::Snapshot.path(&self.dir.get(), snapshot))?;
@@ -519,12 +532,4 @@ impl<'a> Opening<'a> {
         let file = segment.path(FileKind::Log);
         self.opened.events.push(RecoveryEvent::TxnIndexRebuilt { file });
     }
-}
-
-fn remove_segment(segment: &Segment) -> Result<()> {
-    segment.release();
-    for kind in FileKind::SEGMENT.into_iter().rev() {
-        disk::remove_file(segment.disk(), &segment.path(kind))?;
-    }
-    Ok(())
 }

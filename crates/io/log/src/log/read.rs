@@ -109,9 +109,10 @@ impl Log {
             offsets: positions.offsets(),
             aborted: Vec::new(),
         };
-        let found = self
-            .place_of_limit(&positions, isolation)
-            .and_then(|limit| self.find(start_offset, limit, max_bytes, min_one_message, isolation));
+        let (_, found) = self.on_segments(|segments| {
+            let limit = self.place_of_limit(segments, &positions, isolation)?;
+            self.find(segments, start_offset, limit, max_bytes, min_one_message, isolation)
+        });
         Ok(match self.unless_deleted(start_offset, found)? {
             None => nothing,
             Some(found) => FetchData {
@@ -148,6 +149,7 @@ impl Log {
 
     fn find(
         &self,
+        segments: &[Arc<Segment>],
         start_offset: i64,
         limit: Position,
         max_bytes: u32,
@@ -157,27 +159,6 @@ impl Log {
         let Some(place) = limit.place.filter(|_| start_offset < limit.offset) else {
             return Ok(None);
         };
-        let mut segments = self.segments();
-        loop {
-            let found = self.find_in(&segments, start_offset, place, max_bytes, min_one_message, isolation);
-            // Only what lies in the same files as the records can tell which of them were aborted.
-            let now = self.segments();
-            if isolation != Isolation::LastStableOffset || Arc::ptr_eq(&segments, &now) {
-                return found;
-            }
-            segments = now;
-        }
-    }
-
-    fn find_in(
-        &self,
-        segments: &[Arc<Segment>],
-        start_offset: i64,
-        place: Place,
-        max_bytes: u32,
-        min_one_message: bool,
-        isolation: Isolation,
-    ) -> Result<Option<Found>> {
         for segment in &segments[floor(segments, start_offset)..] {
             let end = if segment.base_offset < place.segment {
                 segment.size()
@@ -221,7 +202,12 @@ impl Log {
     }
 
     /// Where reading has to end.
-    fn place_of_limit(&self, positions: &Positions, isolation: Isolation) -> Result<Position> {
+    fn place_of_limit(
+        &self,
+        segments: &[Arc<Segment>],
+        positions: &Positions,
+        isolation: Isolation,
+    ) -> Result<Position> {
         let limit = match isolation {
             Isolation::LogEnd => positions.log_end,
             Isolation::LastStableOffset if positions.last_stable_offset() < positions.high_watermark.offset => {
@@ -236,7 +222,7 @@ impl Log {
             return Ok(limit);
         }
         let limit = Position {
-            place: self.place_of(limit.offset)?,
+            place: self.place_of(segments, limit.offset)?,
             ..limit
         };
         if limit.offset == positions.high_watermark.offset {
@@ -249,9 +235,8 @@ impl Log {
     }
 
     /// Where the batch at `offset`, which lies within the log, is.
-    fn place_of(&self, offset: i64) -> Result<Option<Place>> {
-        let segments = self.segments();
-        for segment in &segments[floor(&segments, offset)..] {
+    fn place_of(&self, segments: &[Arc<Segment>], offset: i64) -> Result<Option<Place>> {
+        for segment in &segments[floor(segments, offset)..] {
             if let Some(found) = segment.locate(offset)? {
                 return Ok(Some(Place {
                     segment: segment.base_offset,

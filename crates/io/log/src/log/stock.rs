@@ -1,13 +1,15 @@
 //! Taking stock of a partition's directory, whatever a crash has left in it.
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-
-use klamm_records::Batch;
+use std::sync::Arc;
 
 use crate::disk::{self, Disk};
 use crate::error::Result;
+use crate::file_cache::with_suffix;
+use crate::log_dir::Shared;
 use crate::names::{FileKind, PartitionFile};
 use crate::recovery::RecoveryEvent;
+use crate::segment::{DirPath, Segment};
 
 /// The files of a partition's directory.
 #[derive(Debug, Default)]
@@ -18,7 +20,12 @@ pub(super) struct Files {
 }
 
 /// Lists the directory, finishes what a crash has interrupted and removes what it has left over.
-pub(super) fn take_stock(disk: &dyn Disk, dir: &Path, events: &mut Vec<RecoveryEvent>) -> Result<Files> {
+pub(super) fn take_stock(
+    shared: &Arc<Shared>,
+    dir_path: &Arc<DirPath>,
+    events: &mut Vec<RecoveryEvent>,
+) -> Result<Files> {
+    let (disk, dir) = (shared.files.disk(), &*dir_path.get());
     let mut files = Files::default();
     let mut swaps: BTreeMap<i64, Vec<FileKind>> = BTreeMap::new();
     let mut cleaned: Vec<(i64, String)> = Vec::new();
@@ -40,13 +47,31 @@ pub(super) fn take_stock(disk: &dyn Disk, dir: &Path, events: &mut Vec<RecoveryE
         disk::remove_file(disk, &dir.join(name))?;
     }
     for (base_offset, kinds) in swaps {
-        if base_offset >= unfinished || !kinds.contains(&FileKind::Log) {
-            for kind in kinds {
-                disk::remove_file(disk, &swap_path(dir, kind, base_offset))?;
+        let has_log = kinds.contains(&FileKind::Log);
+        let live = files
+            .segments
+            .get_mut(&base_offset)
+            .filter(|live| live.contains(&FileKind::Log));
+        match live {
+            _ if base_offset >= unfinished => remove_swaps(disk, dir, base_offset, &kinds)?,
+            _ if has_log => {
+                let end = swap_end(shared, dir_path, base_offset)?;
+                complete_swap(disk, dir, &mut files, base_offset..end, &kinds)?;
+                events.push(RecoveryEvent::SwapCompleted { base_offset });
             }
-        } else {
-            complete_swap(disk, dir, &mut files, base_offset, &kinds)?;
-            events.push(RecoveryEvent::SwapCompleted { base_offset });
+            // The log has its name already and the rest was to follow: it takes the place of whatever is there.
+            Some(live) => {
+                live.extend(
+                    kinds
+                        .iter()
+                        .filter(|kind| !live.contains(kind))
+                        .copied()
+                        .collect::<Vec<_>>(),
+                );
+                rename_swaps(disk, dir, base_offset, &kinds)?;
+                events.push(RecoveryEvent::SwapCompleted { base_offset });
+            }
+            None => remove_swaps(disk, dir, base_offset, &kinds)?,
         }
     }
     let orphans: Vec<i64> = files
@@ -63,30 +88,60 @@ pub(super) fn take_stock(disk: &dyn Disk, dir: &Path, events: &mut Vec<RecoveryE
     Ok(files)
 }
 
-/// Puts a cleaned segment in the place of those that it was made from.
-fn complete_swap(disk: &dyn Disk, dir: &Path, files: &mut Files, base_offset: i64, kinds: &[FileKind]) -> Result<()> {
-    let swap = swap_path(dir, FileKind::Log, base_offset);
-    let bytes = disk::read_file(disk, &swap)?.unwrap_or_default();
-    let mut end = base_offset + 1;
-    for batch in klamm_records::batches(&bytes) {
-        let Ok(Batch { header, .. }) = batch else { break };
-        end = end.max(header.next_offset());
-    }
-    let replaced: Vec<i64> = files.segments.range(base_offset..end).map(|(at, _)| *at).collect();
+/// Where a cleaned segment ends: behind its last batch.
+fn swap_end(shared: &Arc<Shared>, dir: &Arc<DirPath>, base_offset: i64) -> Result<i64> {
+    let len = disk::inspect(shared.files.disk(), &swap_path(&dir.get(), FileKind::Log, base_offset))?.len;
+    let size = u32::try_from(len).unwrap_or(u32::MAX);
+    let segment = Segment::existing_as(dir, base_offset, size, SWAP, &shared.files);
+    let batches = segment.headers(0).map_while(Result::ok);
+    let end = batches.map(|batch| batch.header.next_offset()).max();
+    Ok(end.unwrap_or(0).max(base_offset + 1))
+}
+
+/// Puts a cleaned segment in the place of those that begin where it has offsets. It may have been made from others behind it
+/// too, of which nothing was left: each of those is whole and stays, or its log is gone and so is the rest of it soon.
+fn complete_swap(
+    disk: &dyn Disk,
+    dir: &Path,
+    files: &mut Files,
+    offsets: std::ops::Range<i64>,
+    kinds: &[FileKind],
+) -> Result<()> {
+    let base_offset = offsets.start;
+    let replaced: Vec<i64> = files.segments.range(offsets).map(|(at, _)| *at).collect();
     for original in replaced {
         for kind in files.segments.remove(&original).unwrap_or_default() {
             disk::remove_file(disk, &kind.path(dir, original))?;
         }
     }
-    for kind in kinds {
-        disk::rename(disk, &swap_path(dir, *kind, base_offset), &kind.path(dir, base_offset))?;
-    }
+    // What was removed must not come back beside what takes its place.
+    disk::sync_dir(disk, dir)?;
+    rename_swaps(disk, dir, base_offset, kinds)?;
     files.segments.insert(base_offset, kinds.to_vec());
+    Ok(())
+}
+
+/// Gives the files of a cleaned segment their names, the log's first: then the swap files that are left are known to be
+/// its.
+fn rename_swaps(disk: &dyn Disk, dir: &Path, base_offset: i64, kinds: &[FileKind]) -> Result<()> {
+    let rename = |kind: FileKind| disk::rename(disk, &swap_path(dir, kind, base_offset), &kind.path(dir, base_offset));
+    let (log, rest): (Vec<_>, Vec<_>) = kinds.iter().partition(|kind| **kind == FileKind::Log);
+    if !log.is_empty() {
+        rename(FileKind::Log)?;
+        disk::sync_dir(disk, dir)?;
+    }
+    rest.into_iter().try_for_each(rename)?;
     disk::sync_dir(disk, dir)
 }
 
+fn remove_swaps(disk: &dyn Disk, dir: &Path, base_offset: i64, kinds: &[FileKind]) -> Result<()> {
+    kinds
+        .iter()
+        .try_for_each(|kind| disk::remove_file(disk, &swap_path(dir, *kind, base_offset)))
+}
+
+const SWAP: &str = ".swap";
+
 fn swap_path(dir: &Path, kind: FileKind, base_offset: i64) -> PathBuf {
-    let mut path = kind.path(dir, base_offset).into_os_string();
-    path.push(".swap");
-    path.into()
+    with_suffix(kind.path(dir, base_offset), SWAP)
 }

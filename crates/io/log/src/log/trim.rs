@@ -1,5 +1,6 @@
 //! Taking things away: from the end (truncation), from the front (DeleteRecords, retention), or all (deletion).
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use super::read::floor;
 use super::replay::{load_producers, replay};
@@ -27,6 +28,15 @@ pub enum DeleteRecordsError {
     Storage(#[from] StorageError),
 }
 
+/// What retention took out of a log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Retired {
+    /// So many segments.
+    Segments(usize),
+    /// The log is being cleaned; another time.
+    NotNow,
+}
+
 /// Segments that one call of [`Log::delete_old_segments`] removes at most.
 pub(crate) const SEGMENTS_PER_STEP: usize = 32;
 
@@ -34,6 +44,7 @@ impl Log {
     /// Drops all batches that hold `offset` or a later one. `false`: there are none. The caller sees to it that a recovery
     /// point above the offset does not stay in the checkpoint ([`LogManager::truncate_to`](crate::LogManager::truncate_to)).
     pub fn truncate_to(&self, offset: i64, now_ms: i64) -> Result<bool, StorageError> {
+        let _not_cleaning = self.cleaning.stop();
         let _flushing = self.flushing.lock().expect(UNPOISONED);
         let mut writer = self.open_writer()?;
         let log_end_offset = self.log_end_offset();
@@ -69,6 +80,7 @@ impl Log {
             positions.recovery_point = positions.recovery_point.min(end);
             positions.log_start_offset = positions.log_start_offset.min(end);
         });
+        self.cleaned_offset.fetch_min(end, Ordering::AcqRel);
         Ok(true)
     }
 
@@ -100,11 +112,13 @@ impl Log {
             positions.log_end = Position { offset: end, place };
             positions.set_high_watermark(positions.high_watermark.offset);
         });
+        self.cleaned_offset.fetch_min(end, Ordering::AcqRel);
         self.reload_producers(writer, end, now_ms)
     }
 
     /// Drops everything and begins anew at `offset`: a follower whose leader has nothing older, or a snapshot was loaded.
     pub fn truncate_fully_and_start_at(&self, offset: i64, now_ms: i64) -> Result<(), StorageError> {
+        let _not_cleaning = self.cleaning.stop();
         let _flushing = self.flushing.lock().expect(UNPOISONED);
         let mut writer = self.open_writer()?;
         self.log_dir.watch(self.restart_at(&mut writer, offset, now_ms))
@@ -136,6 +150,7 @@ impl Log {
             positions.high_watermark = end;
             positions.first_unstable_offset = None;
         });
+        self.cleaned_offset.fetch_min(offset, Ordering::AcqRel);
         Ok(())
     }
 
@@ -194,17 +209,23 @@ impl Log {
     pub fn delete_old_segments(&self, now_ms: i64) -> Result<usize, StorageError> {
         let retired = self.retire_old_segments(now_ms)?;
         self.remove_retired_segments(now_ms)?;
-        Ok(retired)
+        Ok(match retired {
+            Retired::Segments(count) => count,
+            Retired::NotNow => 0,
+        })
     }
 
     /// Takes the segments that retention does not keep out of the log, and moves the log start behind them.
-    pub(crate) fn retire_old_segments(&self, now_ms: i64) -> Result<usize> {
+    pub(crate) fn retire_old_segments(&self, now_ms: i64) -> Result<Retired> {
         let config = self.config();
+        let Some(_not_cleaning) = self.cleaning.begin() else {
+            return Ok(Retired::NotNow);
+        };
         let _flushing = self.flushing.lock().expect(UNPOISONED);
         let mut writer = self.open_writer()?;
         let facts = self.log_dir.watch(self.facts())?;
         let Some(mut plan) = retention::plan(&facts, &config, now_ms) else {
-            return Ok(0);
+            return Ok(Retired::Segments(0));
         };
         plan.segments = plan.segments.min(SEGMENTS_PER_STEP);
         if plan.segments == facts.segments.len() {
@@ -217,7 +238,7 @@ impl Log {
         self.move_log_start(&mut writer, kept[0].base_offset);
         self.set_segments(kept.to_vec());
         writer.retired.extend_from_slice(gone);
-        Ok(gone.len())
+        Ok(Retired::Segments(gone.len()))
     }
 
     /// Renames the files of retired segments and removes the producer snapshots before the log start.
@@ -286,22 +307,21 @@ impl Log {
 
     /// Renames the files of segments that are out of the list and has them removed later.
     fn doom_segments(&self, segments: &[Arc<Segment>], now_ms: i64) -> Result<()> {
-        let at_ms = now_ms.saturating_add(self.config().file_delete_delay_ms);
         for segment in segments {
             // The log file last: what is left of a segment after a crash in between is still a segment.
             for kind in FileKind::SEGMENT.into_iter().rev() {
-                let path = segment.path(kind);
-                let mut deleted = path.clone().into_os_string();
-                deleted.push(".deleted");
-                match disk::rename(self.log_dir.disk(), &path, deleted.as_ref()) {
-                    Err(error) if error.is_not_found() => {}
-                    renamed => {
-                        renamed?;
-                        self.log_dir.doom(deleted.into(), at_ms);
-                    }
-                }
+                self.doom_file(segment, kind, now_ms)?;
             }
             segment.release();
+        }
+        Ok(())
+    }
+
+    /// Renames a file of a segment that is out of the list, or will be, if there is one, and has it removed later.
+    pub(super) fn doom_file(&self, segment: &Segment, kind: FileKind, now_ms: i64) -> Result<()> {
+        if segment.rename(kind, ".deleted")? {
+            let at_ms = now_ms.saturating_add(self.config().file_delete_delay_ms);
+            self.log_dir.doom(segment.current_path(kind), at_ms);
         }
         Ok(())
     }
@@ -321,6 +341,7 @@ impl Log {
     }
 
     fn take_out_of_service(&self, dir_name: &str) -> Result<std::path::PathBuf> {
+        let _not_cleaning = self.cleaning.stop();
         let _flushing = self.flushing.lock().expect(UNPOISONED);
         let mut writer = self.writer();
         writer.closed = true;

@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 
 use klamm_protocol::Uuid;
 
-use super::{Dir, Inner, LogManager, Schedule, UNPOISONED, for_each_in_threads};
+use super::{Cleaner, Dir, Inner, LogManager, Schedule, UNPOISONED, for_each_in_threads};
 use crate::checkpoint::{
-    self, LOG_START_OFFSET_CHECKPOINT, Offsets, RECOVERY_POINT_CHECKPOINT, REPLICATION_OFFSET_CHECKPOINT, Shutdown,
+    self, CLEANER_OFFSET_CHECKPOINT, LOG_START_OFFSET_CHECKPOINT, Offsets, RECOVERY_POINT_CHECKPOINT,
+    REPLICATION_OFFSET_CHECKPOINT, Shutdown,
 };
 use crate::config::{LogConfig, ManagerConfig};
 use crate::dir_lock::{self, LockError};
@@ -118,12 +119,13 @@ struct Candidate {
     start: LogStart,
 }
 
-/// Offsets in the three checkpoints of a log directory.
+/// Offsets in the checkpoints of a log directory.
 #[derive(Default)]
 struct Checkpoints {
     recovery_points: Offsets,
     log_starts: Offsets,
     high_watermarks: Offsets,
+    cleaned: Offsets,
 }
 
 impl LogManager {
@@ -150,6 +152,7 @@ impl LogManager {
             logs: RwLock::default(),
             changing: Mutex::new(()),
             schedule: Mutex::new(Schedule::new(now_ms, config.initial_task_delay_ms)),
+            cleaner: Cleaner::default(),
             shared,
             random,
             config,
@@ -238,8 +241,10 @@ impl Inner {
                 _lock: lock,
                 unopened: BTreeMap::new(),
                 gone: Mutex::default(),
+                writing: Mutex::default(),
                 recovery_points_written: Mutex::new(None),
                 recovery_points_stale: AtomicBool::new(false),
+                cleaned_stale: AtomicBool::new(true),
             });
         }
         Ok(())
@@ -390,6 +395,7 @@ fn read_dir(disk: &dyn Disk, path: &Path) -> Result<(Shutdown, Checkpoints, Vec<
         recovery_points: read_or_default(disk, path, RECOVERY_POINT_CHECKPOINT)?,
         log_starts: read_or_default(disk, path, LOG_START_OFFSET_CHECKPOINT)?,
         high_watermarks: read_or_default(disk, path, REPLICATION_OFFSET_CHECKPOINT)?,
+        cleaned: read_or_default(disk, path, CLEANER_OFFSET_CHECKPOINT)?,
     };
     Ok((checkpoint::take_clean_shutdown(disk, path)?, checkpoints, entries))
 }
@@ -407,7 +413,12 @@ fn read_or_default(disk: &dyn Disk, path: &Path, name: &str) -> Result<Offsets> 
 
 impl Checkpoints {
     fn partitions(&self) -> BTreeSet<TopicPartition> {
-        let all = [&self.recovery_points, &self.log_starts, &self.high_watermarks];
+        let all = [
+            &self.recovery_points,
+            &self.log_starts,
+            &self.high_watermarks,
+            &self.cleaned,
+        ];
         all.into_iter().flat_map(BTreeMap::keys).cloned().collect()
     }
 
@@ -417,6 +428,7 @@ impl Checkpoints {
             log_start_offset: of(&self.log_starts),
             recovery_point: of(&self.recovery_points),
             high_watermark: of(&self.high_watermarks),
+            cleaned_offset: self.cleaned.get(partition).copied(),
             clean: matches!(shutdown, Shutdown::Clean(_)),
         }
     }

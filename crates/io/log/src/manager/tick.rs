@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::{Dir, Inner, LogManager, UNPOISONED};
 use crate::error::Result;
-use crate::log::{Log, SEGMENTS_PER_STEP};
+use crate::log::{Log, Retired, SEGMENTS_PER_STEP};
 
 /// Logs that one tick looks at for retention.
 const LOGS_PER_TICK: usize = 200;
@@ -91,12 +91,16 @@ impl Inner {
             schedule.retention = logs.iter().cloned().collect();
         }
         let this_time = schedule.retention.len().min(LOGS_PER_TICK);
-        let mut retired = Vec::new();
+        let (mut retired, mut next_tick) = (Vec::new(), Vec::new());
         for log in schedule.retention.drain(..this_time).collect::<Vec<_>>() {
-            let deleted = noted(&log, log.retire_old_segments(now_ms)).unwrap_or(0);
-            report.segments_deleted += deleted;
-            if deleted == SEGMENTS_PER_STEP {
-                schedule.retention.push_back(Arc::clone(&log));
+            match noted(&log, log.retire_old_segments(now_ms)).unwrap_or(Retired::Segments(0)) {
+                Retired::Segments(deleted) => {
+                    report.segments_deleted += deleted;
+                    if deleted == SEGMENTS_PER_STEP {
+                        schedule.retention.push_back(Arc::clone(&log));
+                    }
+                }
+                Retired::NotNow => next_tick.push(Arc::clone(&log)),
             }
             if log.has_retired_segments() {
                 retired.push(log);
@@ -104,6 +108,7 @@ impl Inner {
         }
         self.remove_retired(&retired, now_ms);
         report.more |= !schedule.retention.is_empty();
+        schedule.retention.extend(next_tick);
         for dir in &self.dirs {
             report.more |= dir.dir.remove_doomed(now_ms, REMOVALS_PER_TICK).unwrap_or(false);
             let stale = dir.recovery_points_stale.load(Ordering::Relaxed);

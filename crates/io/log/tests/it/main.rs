@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod append;
+mod clean;
+mod clean_model;
 mod crash;
 mod manager;
 mod model;

@@ -161,8 +161,8 @@ impl World {
         let start = LogStart {
             log_start_offset: self.f.log.log_start_offset(),
             recovery_point: self.f.log.recovery_point(),
-            high_watermark: 0,
             clean,
+            ..LogStart::default()
         };
         let (log, opened) = open(&self.f.dir(), self.f.config.clone(), start).unwrap();
         if clean {
