@@ -119,8 +119,9 @@ fn look_up(
             offset: limit,
             leader_epoch: Some(epoch),
         }),
-        // Without tiers everything is local, and nothing waits to be taken.
-        EARLIEST | EARLIEST_LOCAL => Some(at(offsets.log_start_offset)),
+        // There are no tiers, and nothing waits to be taken.
+        EARLIEST => Some(at(offsets.log_start_offset)),
+        EARLIEST_LOCAL => Some(at(offsets.local_log_start_offset)),
         LATEST_TIERED | EARLIEST_PENDING_UPLOAD => None,
         MAX_TIMESTAMP => visible(log.offset_of_max_timestamp(), limit, log)?,
         timestamp => visible(log.offset_for_timestamp(timestamp), limit, log)?,

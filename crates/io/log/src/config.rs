@@ -5,6 +5,7 @@ use std::sync::Arc;
 use klamm_records::{Codec, Compression, TimestampType};
 
 use crate::disk::{Disk, OsDisk};
+use crate::progress::RecoveryProgress;
 
 /// `cleanup.policy`: what happens to old records. Both may be set; neither keeps everything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,6 +147,8 @@ pub struct ManagerConfig {
     pub seed: u64,
     /// The disk that the directories are on.
     pub disk: Arc<dyn Disk>,
+    /// Where opening the logs notes how far it has come.
+    pub progress: Arc<RecoveryProgress>,
     /// Background flushes are part of [`LogManager::tick`](crate::LogManager::tick) instead of having a thread: for
     /// simulations, in which everything happens in the order of the calls.
     pub flush_in_tick: bool,
@@ -169,6 +172,7 @@ impl ManagerConfig {
             max_open_files: 1_000,
             seed,
             disk: Arc::new(OsDisk),
+            progress: Arc::default(),
             flush_in_tick: false,
         }
     }

@@ -21,6 +21,7 @@ mod manager;
 mod meta_properties;
 mod names;
 mod producers;
+mod progress;
 mod recovery;
 pub mod retention;
 mod segment;
@@ -47,5 +48,6 @@ pub use manager::{
 pub use meta_properties::MetaProperties;
 pub use names::{CLUSTER_METADATA_TOPIC, TopicPartition};
 pub use producers::{ActiveProducer, AppendOrigin, ProducerError, TransactionContext, VerificationGuard};
+pub use progress::{DirRecovery, RecoveryProgress};
 pub use recovery::{Cause, RecoveryEvent};
 pub use validate::{InvalidBatch, RecordError};

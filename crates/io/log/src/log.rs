@@ -45,6 +45,9 @@ pub(crate) use trim::{Retired, SEGMENTS_PER_STEP};
 /// segments, and then read files.
 ///
 /// The positions, all of them offsets:
+/// - `log_start_offset <= local_log_start_offset <= log_end_offset`: what is served, and of it what lies here. The two only
+///   differ where segments that are gone from here are still served from elsewhere (KIP-405), which nothing does yet; what
+///   reads, deletes and retains segments asks for the local one, what clients and replicas are told is the other.
 /// - `log_start_offset <= high_watermark <= log_end_offset`: what is served, what all in-sync replicas have, and where the
 ///   next batch goes. Only a truncation moves the log end or the high watermark back.
 /// - `recovery_point <= log_end_offset`: below the recovery point everything is on disk, synced; what lies above may be lost
@@ -141,6 +144,7 @@ struct Place {
 #[derive(Clone, Copy, Debug)]
 struct Positions {
     log_start_offset: i64,
+    local_log_start_offset: i64,
     recovery_point: i64,
     high_watermark: Position,
     log_end: Position,
@@ -152,6 +156,8 @@ struct Positions {
 pub struct LogOffsets {
     /// First offset that is served.
     pub log_start_offset: i64,
+    /// First offset that is served from here (KIP-405).
+    pub local_log_start_offset: i64,
     /// Limit of what read-committed consumers see.
     pub last_stable_offset: i64,
     /// Limit of what consumers see.
@@ -172,10 +178,17 @@ impl Positions {
     fn offsets(&self) -> LogOffsets {
         LogOffsets {
             log_start_offset: self.log_start_offset,
+            local_log_start_offset: self.local_log_start_offset,
             last_stable_offset: self.last_stable_offset(),
             high_watermark: self.high_watermark.offset,
             log_end_offset: self.log_end.offset,
         }
+    }
+
+    /// Moves the log start, forward or back, and the local one with it: nothing is served from elsewhere.
+    fn set_log_start(&mut self, offset: i64) {
+        self.log_start_offset = offset;
+        self.local_log_start_offset = offset;
     }
 
     /// Moves the high watermark, within log start and log end.
@@ -249,6 +262,11 @@ impl Log {
     /// First offset that is served.
     pub fn log_start_offset(&self) -> i64 {
         self.positions().log_start_offset
+    }
+
+    /// First offset that is served from this log's segments (KIP-405).
+    pub fn local_log_start_offset(&self) -> i64 {
+        self.positions().local_log_start_offset
     }
 
     /// The offset that the next batch gets.
@@ -389,11 +407,16 @@ impl Log {
         change(&mut positions);
         let Positions {
             log_start_offset,
+            local_log_start_offset,
             recovery_point,
             high_watermark,
             log_end,
             ..
         } = *positions;
+        assert!(
+            log_start_offset <= local_log_start_offset && local_log_start_offset <= log_end.offset,
+            "what is here is part of what is served"
+        );
         assert!(
             log_start_offset <= high_watermark.offset,
             "the high watermark is not below the log start"

@@ -23,6 +23,7 @@ use crate::faults::{self, Fault};
 use crate::log::{Log, LogStart};
 use crate::log_dir::{LogDir, Shared};
 use crate::names::TopicPartition;
+use crate::progress::{OpenThread, RecoveryProgress};
 
 use cleaning::Cleaner;
 pub use cleaning::{CleanedLog, RoundEnd};
@@ -133,6 +134,7 @@ impl LogManager {
                 config,
                 LogStart::default(),
                 now_ms,
+                &OpenThread::default(),
             )
         });
         let (log, _) = dir.dir.watch(created)?;
@@ -206,6 +208,11 @@ impl LogManager {
         shared
             .verifies_transactions
             .store(verifies_transactions, Ordering::Relaxed);
+    }
+
+    /// How far opening the logs has come, and what was lost then.
+    pub fn recovery_progress(&self) -> &Arc<RecoveryProgress> {
+        &self.inner.config.progress
     }
 
     /// Files open now.
@@ -394,7 +401,7 @@ impl Inner {
     fn close_dir(&self, dir: &Dir, broker_epoch: i64) -> Result<()> {
         dir.dir.check()?;
         let logs = self.logs_in(&dir.dir.path);
-        for_each_in_threads(self.config.recovery_threads_per_data_dir, &logs, |log| log.close())?;
+        for_each_in_threads(self.config.recovery_threads_per_data_dir, &logs, |_, log| log.close())?;
         self.write_checkpoints(dir)?;
         if dir.unopened.is_empty() {
             dir.dir.watch(checkpoint::write_clean_shutdown(
@@ -407,27 +414,27 @@ impl Inner {
     }
 }
 
-/// Works through `items` in some threads; the first error ends it.
+/// Works through `items` in some threads, which `work` is told the number of; the first error ends it.
 fn for_each_in_threads<T: Sync, E: Send>(
     threads: usize,
     items: &[T],
-    work: impl Fn(&T) -> Result<(), E> + Sync,
+    work: impl Fn(usize, &T) -> Result<(), E> + Sync,
 ) -> Result<(), E> {
     let next = std::sync::atomic::AtomicUsize::new(0);
     let failure = Mutex::new(None);
-    let run = || {
+    let run = &|thread| {
         while let Some(item) = items.get(next.fetch_add(1, Ordering::Relaxed)) {
-            if let Err(error) = work(item) {
+            if let Err(error) = work(thread, item) {
                 next.store(items.len(), Ordering::Relaxed);
                 failure.lock().expect(UNPOISONED).get_or_insert(error);
             }
         }
     };
     std::thread::scope(|scope| {
-        for _ in 1..threads.min(items.len()) {
-            scope.spawn(run);
+        for thread in 1..threads.min(items.len()) {
+            scope.spawn(move || run(thread));
         }
-        run();
+        run(0);
     });
     failure.into_inner().expect(UNPOISONED).map_or(Ok(()), Err)
 }

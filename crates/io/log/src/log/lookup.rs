@@ -34,7 +34,7 @@ impl Log {
     pub fn offset_for_timestamp(&self, timestamp: i64) -> Result<Option<TimestampAndOffset>, ReadError> {
         self.touched.store(true, Ordering::Relaxed);
         self.log_dir.check()?;
-        let start_offset = self.log_start_offset();
+        let start_offset = self.local_log_start_offset();
         let (_, found) = self.on_segments(|segments| search_timestamp(segments, timestamp, start_offset));
         Ok(self.log_dir.watch(found)?)
     }
@@ -43,7 +43,7 @@ impl Log {
     pub fn offset_of_max_timestamp(&self) -> Result<Option<TimestampAndOffset>, ReadError> {
         self.touched.store(true, Ordering::Relaxed);
         self.log_dir.check()?;
-        let start_offset = self.log_start_offset();
+        let start_offset = self.local_log_start_offset();
         let (_, found) = self.on_segments(|segments| search_max_timestamp(segments, start_offset));
         Ok(self.log_dir.watch(found)?)
     }

@@ -16,6 +16,7 @@ use crate::faults::{self, Fault};
 use crate::log_dir::{LogDir, Shared};
 use crate::names::{FileKind, TopicPartition};
 use crate::producers::Producers;
+use crate::progress::OpenThread;
 use crate::recovery::{EntryPacer, RecoveryEvent, rebuild_indexes, records_in, scan};
 use crate::segment::{DirPath, Segment};
 
@@ -43,6 +44,22 @@ pub struct Opened {
     pub events: Vec<RecoveryEvent>,
 }
 
+impl Opened {
+    /// Records that were lost with damage in the middle of the log, and all bytes that were cut off.
+    pub fn lost(&self) -> (u64, u64) {
+        let lost = self.events.iter().map(|event| match event {
+            RecoveryEvent::Cut {
+                records_lost, bytes, ..
+            }
+            | RecoveryEvent::SegmentDropped {
+                records_lost, bytes, ..
+            } => (*records_lost, *bytes),
+            _ => (0, 0),
+        });
+        lost.fold((0, 0), |sum, lost| (sum.0 + lost.0, sum.1 + lost.1))
+    }
+}
+
 /// Opens a log by itself, without a log manager: the metadata quorum's. `dir` is the partition's directory and is created
 /// when missing. Nothing runs in the background: the owner flushes, rolls over settings and removes old segments.
 pub fn open_log(
@@ -62,6 +79,7 @@ pub fn open_log(
         config,
         start,
         now_ms,
+        &OpenThread::default(),
     )
 }
 
@@ -73,6 +91,7 @@ impl Log {
         config: LogConfig,
         start: LogStart,
         now_ms: i64,
+        thread: &OpenThread,
     ) -> Result<(Arc<Self>, Opened)> {
         let opening = Opening {
             shared: &log_dir.shared,
@@ -83,6 +102,7 @@ impl Log {
             without_txn_index: BTreeSet::new(),
             created: false,
             opened: Opened::default(),
+            thread,
         };
         let (parts, opened) = opening.run(&dir)?;
         let log_end = parts.log_end;
@@ -94,6 +114,7 @@ impl Log {
         };
         let mut positions = Positions {
             log_start_offset,
+            local_log_start_offset: log_start_offset,
             recovery_point: recovery_point.min(log_end.offset),
             high_watermark: log_end,
             log_end,
@@ -160,6 +181,7 @@ struct Opening<'a> {
     /// Files were created that the directory's sync has not covered.
     created: bool,
     opened: Opened,
+    thread: &'a OpenThread,
 }
 
 /// What opening comes to.
@@ -285,11 +307,17 @@ impl<'a> Opening<'a> {
     fn recover(&mut self, segments: &mut Vec<Arc<Segment>>, epochs: &mut LeaderEpochs) -> Result<Option<i64>> {
         let rebuild_epochs = self.opened.events.contains(&RecoveryEvent::LeaderEpochsRebuilt);
         let last = segments.len().checked_sub(1);
+        let next_of = |segments: &[Arc<Segment>], at: usize| segments.get(at + 1).map(|next| next.base_offset);
+        let is_synced =
+            |next: Option<i64>| self.start.clean || next.is_some_and(|next| next < self.start.recovery_point);
+        let passed_over = (0..segments.len()).filter(|at| is_synced(next_of(segments, *at)) && Some(*at) != last);
+        self.thread.begin_log(segments.len() - passed_over.count());
         let mut end = None;
         for at in 0..segments.len() {
             let segment = Arc::clone(&segments[at]);
-            let next = segments.get(at + 1).map(|next| next.base_offset);
+            let next = next_of(segments, at);
             let synced = self.start.clean || next.is_some_and(|next| next < self.start.recovery_point);
+            let checked_before = self.opened.bytes_checked;
             if rebuild_epochs {
                 self.epochs_from(&segment, epochs);
             }
@@ -319,6 +347,7 @@ impl<'a> Opening<'a> {
                     self.judge_segment(&segment, epochs)?
                 }
             };
+            self.thread.end_segment(self.opened.bytes_checked - checked_before);
             // A power cut may keep a segment and lose the end of the one before it, which leaves a gap as otherwise only
             // compaction does, of what is synced; or bring back what a truncation had cut off the one before it or removed
             // behind it.

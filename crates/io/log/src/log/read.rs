@@ -125,7 +125,7 @@ impl Log {
     }
 
     pub(super) fn check_in_range(&self, offset: i64, positions: &Positions) -> Result<(), ReadError> {
-        let (log_start_offset, log_end_offset) = (positions.log_start_offset, positions.log_end.offset);
+        let (log_start_offset, log_end_offset) = (positions.local_log_start_offset, positions.log_end.offset);
         if offset < log_start_offset || offset > log_end_offset {
             return Err(ReadError::OffsetOutOfRange {
                 offset,

@@ -78,7 +78,7 @@ impl Log {
         let end = found.map_or(offset, |found| offset.min(found.header.base_offset));
         self.change_positions(|positions| {
             positions.recovery_point = positions.recovery_point.min(end);
-            positions.log_start_offset = positions.log_start_offset.min(end);
+            positions.set_log_start(positions.log_start_offset.min(end));
         });
         self.cleaned_offset.fetch_min(end, Ordering::AcqRel);
         Ok(true)
@@ -107,7 +107,7 @@ impl Log {
             position: last.size(),
         });
         self.change_positions(|positions| {
-            positions.log_start_offset = positions.log_start_offset.min(end);
+            positions.set_log_start(positions.log_start_offset.min(end));
             positions.recovery_point = positions.recovery_point.min(end);
             positions.log_end = Position { offset: end, place };
             positions.set_high_watermark(positions.high_watermark.offset);
@@ -144,7 +144,7 @@ impl Log {
             }),
         };
         self.change_positions(|positions| {
-            positions.log_start_offset = offset;
+            positions.set_log_start(offset);
             positions.recovery_point = offset;
             positions.log_end = end;
             positions.high_watermark = end;
@@ -194,7 +194,7 @@ impl Log {
         writer.producers.on_high_watermark(offset);
         let first_unstable_offset = writer.producers.first_unstable_offset();
         self.change_positions(|positions| {
-            positions.log_start_offset = offset;
+            positions.set_log_start(offset);
             positions.set_high_watermark(positions.high_watermark.offset);
             positions.first_unstable_offset = first_unstable_offset;
         });

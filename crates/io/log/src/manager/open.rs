@@ -20,6 +20,7 @@ use crate::log::{Log, LogStart, Opened};
 use crate::log_dir::{LogDir, Shared};
 use crate::meta_properties::MetaProperties;
 use crate::names::{CLUSTER_METADATA_TOPIC, PartitionDir, TopicPartition};
+use crate::progress::OpenThread;
 use crate::recovery::{Cause, RecoveryEvent};
 
 /// Why the node cannot start with its log directories. Nothing in them was changed.
@@ -166,7 +167,7 @@ impl LogManager {
             duration: Duration::ZERO,
         };
         let candidates = inner.find_logs(&mut report, now_ms)?;
-        inner.open_logs(candidates, &config_of, now_ms, &mut report)?;
+        inner.open_logs(candidates, &config_of, now_ms, &mut report);
         report.logs = inner.logs.get_mut().expect(UNPOISONED).len();
         report.duration = started.elapsed();
         if let Some(dir) = inner
@@ -312,41 +313,26 @@ impl Inner {
         config_of: &(impl Fn(&str) -> LogConfig + Sync),
         now_ms: i64,
         report: &mut OpenReport,
-    ) -> Result<(), OpenError> {
-        let threads = self.config.recovery_threads_per_data_dir * self.dirs.len();
+    ) {
         let results = Mutex::new(Vec::with_capacity(candidates.len()));
-        let open = |candidate: &Candidate| -> Result<(), StorageError> {
-            let Candidate {
-                dir,
-                path,
-                partition,
-                start,
-            } = candidate;
-            let dir = Arc::clone(&self.dirs[*dir].dir);
-            let config = config_of(&partition.topic);
-            let opened = dir.check().and_then(|()| {
-                let opened = Log::open(
-                    Arc::clone(&dir),
-                    path.clone(),
-                    partition.clone(),
-                    config,
-                    *start,
-                    now_ms,
-                );
-                dir.watch(opened)
-            });
-            results
-                .lock()
-                .expect(UNPOISONED)
-                .push((partition.clone(), *start, candidate.dir, opened));
-            Ok(())
+        let open = |candidate: &Candidate, thread: &OpenThread| {
+            let opened = self.open_log(candidate, config_of(&candidate.partition.topic), now_ms, thread);
+            results.lock().expect(UNPOISONED).push((
+                candidate.partition.clone(),
+                candidate.start,
+                candidate.dir,
+                opened,
+            ));
+            thread.end_log();
         };
-        for_each_in_threads(threads, &candidates, open)?;
+        self.in_threads_of_each_dir(candidates, open);
         for (partition, start, dir, opened) in results.into_inner().expect(UNPOISONED) {
             match opened {
                 Ok((log, opened)) => {
                     if opened.bytes_checked > 0 || !opened.events.is_empty() {
                         log_recovery(&partition, &opened);
+                        let (records, bytes) = opened.lost();
+                        self.config.progress.note_lost(records, bytes);
                         report.recovered.push(OpenedLog {
                             partition: partition.clone(),
                             opened,
@@ -362,7 +348,56 @@ impl Inner {
             }
         }
         report.recovered.sort_by(|a, b| a.partition.cmp(&b.partition));
-        Ok(())
+    }
+}
+
+impl Inner {
+    fn open_log(
+        &self,
+        candidate: &Candidate,
+        config: LogConfig,
+        now_ms: i64,
+        thread: &OpenThread,
+    ) -> Result<(Arc<Log>, Opened)> {
+        let dir = &self.dirs[candidate.dir].dir;
+        dir.check()?;
+        dir.watch(Log::open(
+            Arc::clone(dir),
+            candidate.path.clone(),
+            candidate.partition.clone(),
+            config,
+            candidate.start,
+            now_ms,
+            thread,
+        ))
+    }
+
+    /// Each log directory has threads of its own (`num.recovery.threads.per.data.dir`), so that one slow disk does not keep
+    /// the others waiting.
+    fn in_threads_of_each_dir(&self, candidates: Vec<Candidate>, open: impl Fn(&Candidate, &OpenThread) + Sync) {
+        let threads = self.config.recovery_threads_per_data_dir;
+        let mut of_dirs: Vec<Vec<Candidate>> = self.dirs.iter().map(|_| Vec::new()).collect();
+        for candidate in candidates {
+            of_dirs[candidate.dir].push(candidate);
+        }
+        let work = &|at: usize, candidates: &[Candidate]| {
+            let progress = self
+                .config
+                .progress
+                .begin(&self.dirs[at].dir.path, candidates.len(), threads);
+            let never_fails: Result<(), std::convert::Infallible> =
+                for_each_in_threads(threads, candidates, |thread, candidate| {
+                    open(candidate, &progress.thread(thread));
+                    Ok(())
+                });
+            never_fails.expect("nothing that fails");
+        };
+        std::thread::scope(|scope| {
+            for (at, candidates) in of_dirs.iter().enumerate().skip(1) {
+                scope.spawn(move || work(at, candidates));
+            }
+            work(0, &of_dirs[0]);
+        });
     }
 }
 

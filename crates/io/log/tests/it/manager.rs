@@ -386,3 +386,47 @@ fn a_log_damaged_below_its_recovery_point_is_not_served_and_the_others_are() {
         assert!(!dir.join(".kafka_cleanshutdown").exists());
     }
 }
+
+#[test]
+fn each_directory_tells_how_far_opening_its_logs_has_come_and_what_was_lost() {
+    let root = tempfile::tempdir().unwrap();
+    let dirs = [root.path().join("a"), root.path().join("b")];
+    dirs.iter().zip(1..).for_each(|(dir, id)| format(dir, 1, id));
+    let (manager, _) = start_with(config(&dirs)).unwrap();
+    for partition in 0..4 {
+        let log = create(&manager, &tp("t", partition));
+        (0..5).for_each(|_| {
+            append_values(&log, &["a", "b"]);
+        });
+    }
+    let damaged = manager.get(&tp("t", 0)).unwrap().dir().join("00000000000000000000.log");
+    drop(manager);
+    let mut bytes = std::fs::read(&damaged).unwrap();
+    let size = bytes.len() / 5;
+    bytes[size + 70] ^= 1; // in the second of five batches
+    std::fs::write(&damaged, &bytes).unwrap();
+
+    let config = config(&dirs);
+    let progress = std::sync::Arc::clone(&config.progress);
+    assert_eq!(progress.dirs(), []);
+    let (manager, report) = start_with(config).unwrap();
+    let all = progress.dirs();
+    assert_eq!(
+        all.iter().map(|dir| &dir.path).collect::<Vec<_>>(),
+        [&dirs[0], &dirs[1]]
+    );
+    for dir in &all {
+        assert_eq!(
+            (dir.logs, dir.logs_remaining, &dir.segments_remaining[..]),
+            (2, 0, &[0, 0][..])
+        );
+        assert_eq!(dir.bytes_checked, 2 * 5 * size as u64);
+    }
+    assert_eq!(
+        progress.lost(),
+        (6, 4 * size as u64),
+        "three whole batches and a damaged one"
+    );
+    assert_eq!(manager.recovery_progress().lost(), progress.lost());
+    assert_eq!(report.recovered.len(), 4);
+}
