@@ -6,7 +6,6 @@
 
 mod input;
 
-use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
@@ -114,13 +113,12 @@ impl Feed {
 
     /// Enqueues a record, waiting for room; if that takes long, it says why. `Err(None)` when a signal came meanwhile.
     pub(crate) fn put(&mut self, record: Record<'_>, err: &mut Messages) -> Result<Delivery, Option<SendError>> {
-        let inside = self.runtime.enter();
-        let mut enqueuing = pin!(self.producer.enqueue(record));
-        // There is room nearly always, so no runtime has to be asked.
-        if let Poll::Ready(enqueued) = enqueuing.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-            return enqueued.map_err(Some);
+        // There is room nearly always.
+        match self.producer.try_enqueue(record.clone()) {
+            Err(SendError::Full { .. } | SendError::NoMetadata { .. }) => {}
+            enqueued => return enqueued.map_err(Some),
         }
-        drop(inside);
+        let enqueuing = self.producer.enqueue(record);
         let (stop, trouble) = (&mut self.stop, &mut self.trouble);
         self.runtime.block_on(async {
             tokio::select! {

@@ -62,7 +62,11 @@ pub(crate) const TOOL: Tool = Tool {
             .default("16384")
             .deprecated("--batch-size"),
         Flag::long("timeout", "MS", "How long a batch waits for more lines").default("1000"),
-        Flag::long("max-memory-bytes", "BYTES", "How many bytes may wait to be sent").default("33554432"),
+        Flag::long(
+            "max-memory-bytes",
+            "BYTES",
+            "How many bytes may wait to be sent; 16777216 unless given, where Kafka's tool has 33554432",
+        ),
         Flag::long(
             "max-block-ms",
             "MS",
@@ -144,6 +148,7 @@ fn run(call: &mut Call) -> Outcome {
         sync: call.args.has("sync"),
         taken: 0,
         refused: 0,
+        over: false,
     };
     let fed = run.feed(call, &mut feed);
     let failed = run.refused + feed.finish();
@@ -188,25 +193,25 @@ fn check_flags(call: &mut Call) -> Outcome {
     }
 }
 
-fn pairs(args: &Matches, flags: &[&str]) -> Result<Properties, Failure> {
+/// `key=value` and, as Kafka's tools take it, `key` alone.
+fn pairs(args: &Matches, flags: &[&str]) -> Properties {
     let given = flags.iter().flat_map(|flag| args.all(flag));
-    let pairs = given.map(|pair| match pair.split_once('=') {
-        Some((key, value)) => Ok((key.to_owned(), value.to_owned())),
-        None => Err(check::usage(args, format!("Invalid command line properties: {pair}"))),
-    });
-    pairs.collect()
+    given.map(|pair| pair.split_once('=').unwrap_or((pair, ""))).collect()
 }
 
 fn reader_properties(args: &Matches) -> Result<Properties, Failure> {
     let mut properties = connect::file(args, "reader-config")?;
-    properties.extend(&pairs(args, &["property", "reader-property"])?);
+    properties.extend(&pairs(args, &["property", "reader-property"]));
     Ok(properties)
 }
+
+/// Half of Kafka's default: more is not faster, and a tool in a pipe is to be small.
+const BUFFER_MEMORY: &str = "16777216";
 
 fn producer_properties(args: &Matches) -> Result<Properties, Failure> {
     let mut properties = connect::file(args, "producer.config")?;
     properties.extend(&connect::file(args, "command-config")?);
-    properties.extend(&pairs(args, &["producer-property", "command-property"])?);
+    properties.extend(&pairs(args, &["producer-property", "command-property"]));
     properties.set("bootstrap.servers", args.get("bootstrap-server").unwrap_or_default());
     let codec = match (args.has("compression-codec"), args.get("compression-codec")) {
         (true, Some(codec)) if !codec.is_empty() => codec,
@@ -222,6 +227,7 @@ fn producer_properties(args: &Matches) -> Result<Properties, Failure> {
             false => properties.set_default(key, value),
         }
     }
+    properties.set_default("buffer.memory", BUFFER_MEMORY);
     Ok(properties)
 }
 
@@ -233,6 +239,8 @@ struct Lines {
     taken: u64,
     /// Records that the producer did not take.
     refused: u64,
+    /// A signal came while a line waited.
+    over: bool,
 }
 
 impl Lines {
@@ -261,7 +269,7 @@ impl Lines {
     }
 
     fn put(&mut self, call: &mut Call, feed: &mut Feed, line: &[u8]) -> Outcome {
-        if feed.stopped().is_some() {
+        if self.over {
             return Ok(());
         }
         let record = self.reader.read(&self.topic, line, self.taken + 1)?;
@@ -270,6 +278,7 @@ impl Lines {
             Ok(delivery) => delivery,
             Err(None) => {
                 self.taken -= 1;
+                self.over = true;
                 return Ok(());
             }
             Err(Some(error)) => {
@@ -287,7 +296,11 @@ impl Lines {
         }
         match feed.wait(&mut delivery) {
             Some(Err(error)) => Err(Failure::own(words(&error))),
-            Some(Ok(_)) | None => Ok(()),
+            Some(Ok(_)) => Ok(()),
+            None => {
+                self.over = true;
+                Ok(())
+            }
         }
     }
 

@@ -132,7 +132,8 @@ impl Batch {
         let uncompressed = whole
             .decompressed(scratch, usize::MAX)
             .expect("compressed by this producer");
-        let limit = limit.min(uncompressed.len() / 2 + klamm_records::BATCH_OVERHEAD);
+        let half = uncompressed.len().saturating_sub(klamm_records::BATCH_OVERHEAD) / 2;
+        let limit = limit.min(half + klamm_records::BATCH_OVERHEAD);
         let records = whole.records(scratch, usize::MAX).expect("compressed by this producer");
         let mut pieces: Vec<Batch> = Vec::new();
         let share = self.reserved / self.records.max(1) as usize;
@@ -140,7 +141,11 @@ impl Batch {
             let record = record.expect("encoded by this producer");
             let headers: Vec<Header<'_>> = record.headers().into_iter().collect();
             let add = |piece: &mut Batch| piece.push(record.timestamp, record.key, record.value, &headers, share);
-            if pieces.last_mut().is_some_and(|piece| add(piece).is_some()) {
+            // One that was made larger for a single record takes no other, else splitting might never come to an end.
+            if pieces
+                .last_mut()
+                .is_some_and(|piece| piece.size() < limit && add(piece).is_some())
+            {
                 continue;
             }
             let limit = limit.max(record.size_in_bytes + klamm_records::BATCH_OVERHEAD + MARGIN);
@@ -219,6 +224,25 @@ mod tests {
             )
         };
         assert_eq!((header(&first), header(&second)), ((9, 0, 70), (9, 1, 0)));
+    }
+
+    #[test]
+    fn two_records_split_into_two() {
+        let mut scratch = Scratch::new();
+        for sizes in [[1000, 9], [9, 1000], [0, 0], [1, 300]] {
+            let place = Place { topic: 0, partition: 0 };
+            let completion = Completion::new("t".into(), 0);
+            let mut batch = Batch::open(place, 0, Compression::None.into(), usize::MAX, 0, completion);
+            for size in sizes {
+                batch.push(1000, None, Some(&vec![b'v'; size]), &[], 0);
+            }
+            batch.sealed(None, &mut scratch);
+            for limit in [usize::MAX, 16_384, 1] {
+                let pieces = batch.split(limit, Compression::None.into(), &mut scratch);
+                let records: Vec<u32> = pieces.iter().map(Batch::records).collect();
+                assert_eq!(records, [1, 1], "{sizes:?} by {limit}");
+            }
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::{Asked, Value, convert, help_hint, is_needed, split, unknown_hint};
 use crate::output::Failure;
-use crate::spec::{Flag, JSON, Matches, Tool};
+use crate::spec::{Flag, JSON, Kind, Matches, Tool};
 
 pub(super) fn parse(tool: &'static Tool, words: &[String]) -> Result<Asked, Failure> {
     let mut reader = Reader {
@@ -102,7 +102,8 @@ impl<'a> Reader<'a> {
 
     fn optional_value(&mut self, flag: &Flag) -> Option<&'a str> {
         let next = self.words.get(self.at)?;
-        let is_value = !looks_like_an_option(next) && convert(flag, next).is_ok();
+        let number = matches!(flag.value, Value::Maybe(Kind::Int | Kind::Long | Kind::Double, _));
+        let is_value = (number || !looks_like_an_option(next)) && convert(flag, next).is_ok();
         is_value.then(|| self.next()).flatten()
     }
 
