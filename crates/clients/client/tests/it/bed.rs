@@ -60,11 +60,6 @@ impl Bed {
         }
     }
 
-    /// Whether the node is ours.
-    pub(crate) fn is_embedded(&self) -> bool {
-        self.cluster.is_some()
-    }
-
     /// A client with the defaults.
     pub(crate) async fn client(&self) -> Client {
         Client::connect(self.bootstrap()).await.expect("the cluster answers")
