@@ -6,6 +6,7 @@
 //! takes at most what was not flushed, and only from the end.
 mod model;
 mod steps;
+mod transactions;
 mod world;
 
 use std::fmt;

@@ -4,10 +4,22 @@ use std::collections::BTreeMap;
 /// A record as it is compared: offset, timestamp, value.
 pub(super) type Record = (i64, i64, Vec<u8>);
 
+/// What a batch is to readers of committed records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Of no transaction.
+    Plain,
+    /// Of this producer's transaction.
+    Data(i64),
+    /// Ends this producer's transaction.
+    End { producer_id: i64, is_abort: bool },
+}
+
 /// A batch as it was appended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Batch {
     pub(super) base_offset: i64,
+    pub(super) kind: Kind,
     /// Timestamp and value of each record.
     pub(super) records: Vec<(i64, Vec<u8>)>,
 }
@@ -115,6 +127,45 @@ impl Partition {
         self.records(self.start)
             .find(|(_, of_record, _)| *of_record >= timestamp)
             .map(|(offset, of_record, _)| (offset, of_record))
+    }
+
+    /// Where the first transaction begins that has no end, as far as the batches tell that are there.
+    pub(super) fn first_open(&self) -> Option<i64> {
+        let mut open = BTreeMap::new();
+        for batch in &self.batches {
+            match batch.kind {
+                Kind::Plain => {}
+                Kind::Data(producer_id) => {
+                    open.entry(producer_id).or_insert(batch.base_offset);
+                }
+                Kind::End { producer_id, .. } => {
+                    open.remove(&producer_id);
+                }
+            }
+        }
+        open.into_values().min()
+    }
+
+    /// Base offsets of the batches below `to` that readers of committed records get.
+    pub(super) fn committed(&self, to: i64) -> Vec<i64> {
+        let ended = |at: usize, producer: i64| {
+            let ends = self.batches[at..].iter().find_map(|batch| match batch.kind {
+                Kind::End { producer_id, is_abort } if producer_id == producer => Some(!is_abort),
+                _ => None,
+            });
+            ends.unwrap_or(false)
+        };
+        let is_seen = |at: usize, batch: &Batch| match batch.kind {
+            Kind::Plain => true,
+            Kind::Data(producer_id) => ended(at, producer_id),
+            Kind::End { .. } => false,
+        };
+        let batches = self.batches.iter().enumerate();
+        let served = batches.filter(|(_, batch)| batch.base_offset.max(self.start) < batch.next_offset().min(to));
+        served
+            .filter(|(at, batch)| is_seen(*at, batch))
+            .map(|(_, batch)| batch.base_offset)
+            .collect()
     }
 
     /// Compares with what a start has found, and goes on from there.

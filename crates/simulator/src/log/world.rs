@@ -12,13 +12,16 @@ use klamm_protocol::Uuid;
 use klamm_records::{BatchBuilder, Compression, Scratch, batches};
 
 use super::Summary;
-use super::model::{Batch, Partition, Stopped};
+use super::model::{Batch, Kind, Partition, Stopped};
 use super::steps::Step;
+use super::transactions;
 use crate::disk::Forgotten;
 use crate::{Crash, Random, SimDisk};
 
 /// Partitions of the node.
-pub(super) const PARTITIONS: usize = 3;
+pub(super) const PARTITIONS: usize = 4;
+/// The one that transactions are written to.
+const TRANSACTIONS: usize = 3;
 /// Enough for many segments, few enough to be read often.
 const SEGMENT_BYTES: u32 = 1_500;
 const RETENTION_BYTES: i64 = 6_000;
@@ -175,6 +178,19 @@ impl World {
 
     fn batch(&mut self, partition: usize, records: usize, size: usize) -> Batch {
         let base_offset = self.partitions[partition].end;
+        let kind = if partition == TRANSACTIONS {
+            transactions::draw(&mut self.random)
+        } else {
+            Kind::Plain
+        };
+        if let Kind::End { .. } = kind {
+            let records = vec![(self.now_ms, transactions::MARKER.to_vec())];
+            return Batch {
+                base_offset,
+                kind,
+                records,
+            };
+        }
         let records = (0..records as i64)
             .map(|i| {
                 let timestamp = self.now_ms + self.random.below(2_000) as i64 - 1_000;
@@ -188,7 +204,11 @@ impl World {
                 (timestamp, value.into_bytes())
             })
             .collect();
-        Batch { base_offset, records }
+        Batch {
+            base_offset,
+            kind,
+            records,
+        }
     }
 
     fn append(&mut self, partition: usize, records: usize, size: usize) -> Result<String, String> {
@@ -209,7 +229,8 @@ impl World {
     }
 
     fn resend(&mut self, partition: usize) -> Result<String, String> {
-        let Some(batch) = self.partitions[partition].last().cloned() else {
+        let last = self.partitions[partition].last().cloned();
+        let Some(batch) = last.filter(|_| partition != TRANSACTIONS) else {
             return Ok("nothing to send".to_owned());
         };
         match self.hand_over(partition, &batch) {
@@ -223,7 +244,11 @@ impl World {
     /// First and last offset, and whether the log knew the batch.
     fn hand_over(&self, partition: usize, batch: &Batch) -> Result<(i64, i64, bool), AppendError> {
         let log = self.log(partition);
-        let info = log.append_as_leader(&encode(batch), 0, AppendOrigin::Client, self.now_ms)?;
+        let (records, origin) = match partition {
+            TRANSACTIONS => (transactions::encode(batch), AppendOrigin::Coordinator),
+            _ => (encode(batch), AppendOrigin::Client),
+        };
+        let info = log.append_as_leader(&records, 0, origin, self.now_ms)?;
         Ok((info.first_offset, info.last_offset, info.is_duplicate))
     }
 
@@ -375,6 +400,7 @@ impl World {
             recovery_threads_per_data_dir: 1,
             max_open_files: 4,
             initial_task_delay_ms: 1_000,
+            verifies_transactions: false,
             ..ManagerConfig::new(1, vec![dir()], self.random.bits())
         };
         let (manager, report) =
@@ -408,7 +434,7 @@ impl World {
                 .restarted(stopped, start, found, end)
                 .map_err(of_partition)?;
         }
-        Ok(())
+        transactions::compare(&self.log(TRANSACTIONS), &self.partitions[TRANSACTIONS])
     }
 
     fn ends(&self) -> String {
@@ -420,6 +446,9 @@ impl World {
     }
 
     fn compare(&mut self, partition: usize, at: u64) -> Result<(), String> {
+        if partition == TRANSACTIONS {
+            transactions::compare(&self.log(partition), &self.partitions[partition])?;
+        }
         let from = self.place(partition, at);
         let found = read(&self.log(partition), from)?;
         let found: Vec<_> = found
@@ -504,6 +533,7 @@ fn read(log: &Log, mut offset: i64) -> Result<Vec<Batch>, String> {
                 .map_err(|e| wrong(&e))?;
             found.push(Batch {
                 base_offset: batch.header.base_offset,
+                kind: transactions::kind_of(&batch),
                 records,
             });
             offset = batch.header.next_offset();
