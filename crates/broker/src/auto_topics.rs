@@ -8,7 +8,7 @@ use klamm_protocol::ErrorCode;
 use klamm_protocol::messages::CreateTopicsRequest;
 use klamm_protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
 use tokio::task::JoinSet;
-use tracing::{debug, info, warn};
+use tracing::{info, warn};
 
 use crate::node::Node;
 use crate::topics::{GROUP_METADATA_TOPIC, is_internal};
@@ -30,24 +30,30 @@ struct UnderWay {
 }
 
 impl AutoTopics {
-    /// Begins to create a topic with the defaults for its name, unless that has begun already. The name has to be valid.
-    /// Topics of coordinators that do not work yet are left for those to create as they need them.
-    pub fn create(&self, node: &Arc<Node>, name: &str) {
-        if is_internal(name) && name != GROUP_METADATA_TOPIC {
-            return;
-        }
+    /// Begins to create topics with the defaults for their names, but for those that it is about to create already. The
+    /// names have to be valid. Topics of coordinators that do not work yet are left for those to create as they need them.
+    pub fn create<'a>(&self, node: &Arc<Node>, names: impl IntoIterator<Item = &'a str>) {
         let mut state = self.state();
         while state.tasks.try_join_next().is_some() {}
-        if state.names.len() >= MAX_UNDER_WAY || !state.names.insert(name.to_owned()) {
+        let mut topics = Vec::new();
+        for name in names {
+            let is_for_us = !is_internal(name) || name == GROUP_METADATA_TOPIC;
+            if is_for_us && state.names.len() < MAX_UNDER_WAY && state.names.insert(name.to_owned()) {
+                topics.push(creatable(node, name));
+            }
+        }
+        if topics.is_empty() {
             return;
         }
-        let topic = creatable(node, name);
         let node = Arc::downgrade(node);
         state.tasks.spawn(async move {
             if let Some(node) = node.upgrade() {
-                let name = topic.name.clone();
-                create(&node, topic).await;
-                node.auto_topics.state().names.remove(&name);
+                let names: Vec<String> = topics.iter().map(|topic| topic.name.clone()).collect();
+                create(&node, topics).await;
+                let mut state = node.auto_topics.state();
+                for name in &names {
+                    state.names.remove(name);
+                }
             }
         });
     }
@@ -57,10 +63,9 @@ impl AutoTopics {
     }
 }
 
-async fn create(node: &Node, topic: CreatableTopic) {
-    let name = topic.name.clone();
+async fn create(node: &Node, topics: Vec<CreatableTopic>) {
     let request = CreateTopicsRequest {
-        topics: vec![topic],
+        topics,
         ..Default::default()
     };
     let create = move |controller: &Controller, _now_ms: i64| controller.create_topics(&request);
@@ -69,20 +74,17 @@ async fn create(node: &Node, topic: CreatableTopic) {
         .write("create topics", node.request_deadline_ms(), create)
         .await
     {
-        Ok(response) => match response.topics.first() {
-            Some(topic) if topic.error_code == ErrorCode::NONE => {
-                info!("created topic {name} because it was asked for")
+        Ok(response) => {
+            for topic in response.topics {
+                let name = topic.name;
+                match topic.error_code {
+                    ErrorCode::NONE => info!("created topic {name} because it was asked for"),
+                    ErrorCode::TOPIC_ALREADY_EXISTS => {}
+                    code => warn!("could not create topic {name}: {code} {:?}", topic.error_message),
+                }
             }
-            Some(topic) if topic.error_code == ErrorCode::TOPIC_ALREADY_EXISTS => {}
-            Some(topic) => {
-                warn!(
-                    "could not create topic {name}: {} {:?}",
-                    topic.error_code, topic.error_message
-                );
-            }
-            None => debug!("the controller did not answer for topic {name}"),
-        },
-        Err(error) => warn!("could not create topic {name}: {error}"),
+        }
+        Err(error) => warn!("could not create topics: {error}"),
     }
 }
 

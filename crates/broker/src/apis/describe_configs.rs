@@ -13,6 +13,7 @@ use klamm_protocol::messages::describe_configs_response::{
 use klamm_protocol::messages::{DescribeConfigsRequest, DescribeConfigsResponse};
 
 use super::dynamic_configs::{invalid_request, layers, overrides};
+use super::repeats::Repeats;
 use crate::loggers::Loggers;
 use crate::request::RequestContext;
 
@@ -20,8 +21,18 @@ use crate::request::RequestContext;
 const LOGGER_SOURCE: i8 = 6;
 
 pub(crate) async fn handle(cx: &RequestContext<'_>, request: DescribeConfigsRequest) -> DescribeConfigsResponse {
-    let result = |resource: &DescribeConfigsResource| {
-        let (entries, error) = match entries(cx, resource) {
+    let mut repeats = Repeats::new();
+    let mut result = |resource: &DescribeConfigsResource| {
+        // Topics are there or not; of the rest any name may stand for a resource that has its defaults.
+        let allowed = match resource.resource_type == ConfigResourceType::TOPIC.0 {
+            true => repeats.allow(resource.resource_name.clone()),
+            false => repeats.allow_again(),
+        };
+        let entries = match allowed {
+            true => entries(cx, resource),
+            false => Err(Repeats::<String>::error()),
+        };
+        let (entries, error) = match entries {
             Ok(entries) => (entries, None),
             Err(error) => (Vec::new(), Some(error)),
         };
@@ -40,7 +51,7 @@ pub(crate) async fn handle(cx: &RequestContext<'_>, request: DescribeConfigsRequ
         }
     };
     DescribeConfigsResponse {
-        results: request.resources.iter().map(result).collect(),
+        results: request.resources.iter().map(&mut result).collect(),
         ..Default::default()
     }
 }

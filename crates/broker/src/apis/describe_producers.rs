@@ -8,15 +8,29 @@ use klamm_protocol::messages::describe_producers_response::{PartitionResponse, P
 use klamm_protocol::messages::{DescribeProducersRequest, DescribeProducersResponse};
 
 use super::partition_errors::{hosted, leader_code};
+use super::repeats::Repeats;
 use crate::request::RequestContext;
 
 pub(crate) async fn handle(cx: &RequestContext<'_>, request: DescribeProducersRequest) -> DescribeProducersResponse {
+    let mut repeats = Repeats::new();
+    let mut partition = |topic: &str, index: i32| match repeats.allow((topic.to_owned(), index)) {
+        true => describe(cx, topic, index),
+        false => {
+            let error = Repeats::<(String, i32)>::error();
+            PartitionResponse {
+                partition_index: index,
+                error_code: error.code,
+                error_message: error.message,
+                ..Default::default()
+            }
+        }
+    };
     let topics = request.topics.iter().map(|topic| TopicResponse {
         name: topic.name.clone(),
         partitions: topic
             .partition_indexes
             .iter()
-            .map(|index| describe(cx, &topic.name, *index))
+            .map(|index| partition(&topic.name, *index))
             .collect(),
         ..Default::default()
     });

@@ -47,7 +47,7 @@ pub(crate) async fn handle(cx: &RequestContext<'_>, request: FindCoordinatorRequ
 
 fn find_group_coordinator(cx: &RequestContext<'_>, key: String) -> Coordinator {
     let Some(topic) = cx.image.topics().by_name(GROUP_METADATA_TOPIC) else {
-        cx.node.auto_topics.create(cx.node, GROUP_METADATA_TOPIC);
+        cx.node.auto_topics.create(cx.node, [GROUP_METADATA_TOPIC]);
         return failed(key, ErrorCode::COORDINATOR_NOT_AVAILABLE);
     };
     let shard = cx.node.groups.shard_of(&cx.image, &key);

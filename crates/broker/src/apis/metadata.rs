@@ -129,14 +129,15 @@ fn asked_topics(cx: &RequestContext<'_>, view: &View<'_>, request: &MetadataRequ
         .collect();
     let may_create =
         request.allow_auto_topic_creation && cx.node.config.server.config.boolean("auto.create.topics.enable");
+    if may_create {
+        let names = unknown.iter().copied().filter(|name| is_valid_topic_name(name));
+        cx.node.auto_topics.create(cx.node, names);
+    }
     for name in unknown {
         let error_code = match is_valid_topic_name(name) {
             true => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
             false => ErrorCode::INVALID_TOPIC_EXCEPTION,
         };
-        if may_create && error_code == ErrorCode::UNKNOWN_TOPIC_OR_PARTITION {
-            cx.node.auto_topics.create(cx.node, name);
-        }
         let is_internal = is_internal(name);
         topics.push(MetadataResponseTopic {
             error_code,

@@ -65,6 +65,7 @@ mod offset_fetch;
 mod offset_for_leader_epoch;
 mod partition_errors;
 mod produce;
+mod repeats;
 mod sync_group;
 mod unregister_broker;
 mod update_features;

@@ -14,6 +14,7 @@ use klamm_protocol::messages::{OffsetFetchRequest, OffsetFetchResponse};
 use klamm_protocol::{ErrorCode, Uuid};
 
 use super::group_errors::code;
+use super::repeats::Repeats;
 use crate::request::RequestContext;
 
 /// What differs between versions.
@@ -32,8 +33,14 @@ pub(crate) async fn handle(cx: &RequestContext<'_>, request: OffsetFetchRequest)
     let require_stable = request.require_stable;
     if flags.several_groups {
         let mut response = OffsetFetchResponse::default();
+        let mut repeats = Repeats::new();
         for group in request.groups {
             let fetched = match flags.by_topic_id {
+                _ if !repeats.allow(group.group_id.clone()) => OffsetFetchResponseGroup {
+                    group_id: group.group_id,
+                    error_code: Repeats::<String>::error().code,
+                    ..Default::default()
+                },
                 true => fetch_by_topic_id(cx, group, require_stable).await,
                 false => fetch(cx, group, require_stable).await,
             };

@@ -6,11 +6,13 @@
 //! `KLAMM_TEST_SEED` which. What differs is printed in rows; `allowed` has the differences that stay.
 
 mod allowed;
+mod broken;
 mod clients;
 mod cluster;
 mod configs;
 mod fetch;
 mod groups;
+mod meeting;
 mod offsets;
 mod pair;
 mod produce;
@@ -39,7 +41,7 @@ async fn the_same_requests_get_the_same_answers() {
             (Some(second), address)
         }
     };
-    let mut pair = Pair::of(node.address(), peer).await;
+    let mut pair = Pair::of(node.address(), peer, seed).await;
     versions::ask(&mut pair).await;
     for listener in [Listener::Broker, Listener::Controller] {
         pair.listener = listener;
@@ -61,6 +63,8 @@ async fn the_same_requests_get_the_same_answers() {
     pair.tell_time("offsets");
     groups::ask(&mut pair).await;
     pair.tell_time("groups");
+    meeting::ask(&mut pair).await;
+    pair.tell_time("meeting");
     random::ask(&mut pair, seed, count).await;
     pair.tell_time("random");
     pair.done(second.is_none());

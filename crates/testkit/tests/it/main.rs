@@ -7,3 +7,4 @@ mod not_offered;
 mod nulls;
 mod producer_ids;
 mod proxy;
+mod repeats;

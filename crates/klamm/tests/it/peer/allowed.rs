@@ -122,7 +122,7 @@ pub(super) const ALLOWED: &[Allowed] = &[
     },
     Allowed {
         api: "ListOffsets",
-        case: "*, isolation 2",
+        case: "*",
         path: "*error_code",
         theirs: "UNKNOWN_SERVER_ERROR",
         ours: "INVALID_REQUEST",

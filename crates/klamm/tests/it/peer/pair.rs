@@ -4,12 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use bytes::{Bytes, BytesMut};
 use klamm_protocol::messages::*;
 use klamm_protocol::{ApiKey, Listener, Request, Uuid, VersionRange};
 
 use super::allowed::{ALLOWED, Allowed};
+use super::broken;
 use super::value::{Own, differences, flatten};
 use crate::client::*;
+use crate::random::Random;
 
 /// A version of an API: whether on the controller's listener, its key, its version.
 type Question = (bool, i16, i16);
@@ -84,6 +87,8 @@ pub(super) struct Pair {
     /// Which listener is asked.
     pub(super) listener: Listener,
     next: usize,
+    /// Which requests are broken, and how.
+    random: Random,
     /// With the versions in which they were seen, and the first request.
     rows: BTreeMap<Row, (BTreeSet<i16>, String)>,
     asked: usize,
@@ -95,7 +100,7 @@ pub(super) struct Pair {
 }
 
 impl Pair {
-    pub(super) async fn of(ours: SocketAddr, peer: SocketAddr) -> Pair {
+    pub(super) async fn of(ours: SocketAddr, peer: SocketAddr, seed: u64) -> Pair {
         let run = format!("-{:x}-", now_ms() % 0x1_0000_0000);
         let mut sides = Vec::new();
         for broker in [ours, peer] {
@@ -132,6 +137,7 @@ impl Pair {
             offered,
             listener: Listener::Broker,
             next: 0,
+            random: Random::new(seed),
             rows: BTreeMap::new(),
             asked: 0,
             began: Instant::now(),
@@ -194,7 +200,104 @@ impl Pair {
             tokio::time::sleep(Duration::from_millis(50)).await;
         };
         self.compare(name, case, version, texts, &requests[0]);
+        // Not what goes on behind the reply: a topic that is made meanwhile is there or not.
+        if !case.starts_with("made by asking")
+            && let Some((what, frames)) = broken::broken(&mut self.random, &requests, version)
+        {
+            self.send_broken::<R>(&format!("{case}, {what}"), version, &frames)
+                .await;
+        }
         answers.map(Result::ok)
+    }
+
+    /// Waits until both brokers say that the group is in a state.
+    pub(super) async fn until_group_is(&mut self, group: &str, state: &str) {
+        let request = DescribeGroupsRequest {
+            groups: vec![group.to_owned()],
+            ..Default::default()
+        };
+        for side in &mut self.sides {
+            let deadline = Instant::now() + LIMIT;
+            loop {
+                let told = side.answer(Listener::Broker, &request, 5).await;
+                let told = told.expect("it describes groups");
+                if told.groups[0].group_state == state {
+                    break;
+                }
+                assert!(Instant::now() < deadline, "{group} is {}", told.groups[0].group_state);
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        }
+    }
+
+    /// Sends a request whose answer waits for others.
+    pub(super) async fn begin<R: Request>(
+        &mut self,
+        case: &str,
+        version: i16,
+        build: impl Fn(&At<'_>) -> R,
+    ) -> Begun<R> {
+        let fresh = self.name("");
+        let mut connections = Vec::new();
+        for side in &self.sides {
+            let request = build(&At {
+                version,
+                own: &side.own,
+                fresh: &fresh,
+            });
+            let mut connection = Connection::open(side.address(self.listener)).await;
+            connection.client.send(&request, version).await.expect("it is sent");
+            connections.push((connection, request));
+        }
+        Begun {
+            case: case.to_owned(),
+            version,
+            connections,
+        }
+    }
+
+    /// The ids of members that are remembered: ours, theirs.
+    pub(super) fn members(&self) -> [String; 2] {
+        self.sides.each_ref().map(|side| side.own.member.clone())
+    }
+
+    /// Sends a request that gets no answer, and one after it that gets one if the connection is still there.
+    pub(super) async fn ask_after<R: Request>(&mut self, case: &str, version: i16, build: impl Fn(&At<'_>) -> R) {
+        let fresh = self.name("");
+        let mut texts = Vec::new();
+        for side in &self.sides {
+            let request = build(&At {
+                version,
+                own: &side.own,
+                fresh: &fresh,
+            });
+            let mut connection = Connection::open(side.address(self.listener)).await;
+            connection.client.send(&request, version).await.expect("it is sent");
+            let then = connection.client.call(&DescribeClusterRequest::default(), 0).await;
+            let text = then.map_or_else(|error| error.to_string(), |_| "answered".to_owned());
+            texts.push(BTreeMap::from([(String::new(), text)]));
+        }
+        self.asked += 1;
+        let texts = <[_; 2]>::try_from(texts).expect("there are two");
+        self.compare(R::NAME.trim_end_matches("Request"), case, version, texts, &fresh);
+    }
+
+    /// Each frame on a connection of its own: it may be closed.
+    async fn send_broken<R: Request>(&mut self, case: &str, version: i16, frames: &[BytesMut; 2]) {
+        let mut texts = Vec::new();
+        for (side, frame) in self.sides.iter().zip(frames) {
+            let reply = match side.answer_to_bytes(self.listener, frame).await {
+                Ok(reply) => broken::read::<R>(reply, version),
+                Err(what) => Err(what),
+            };
+            texts.push(match reply {
+                Ok(reply) => flatten(&format!("{reply:?}"), &side.own),
+                Err(what) => [(String::new(), what)].into(),
+            });
+        }
+        self.asked += 1;
+        let texts = <[_; 2]>::try_from(texts).expect("there are two");
+        self.compare(R::NAME.trim_end_matches("Request"), case, version, texts, &frames[0]);
     }
 
     async fn ask_both<R: Request>(&mut self, requests: &[R; 2], version: i16) -> [Result<R::Response, String>; 2] {
@@ -279,12 +382,9 @@ impl Pair {
     pub(super) async fn raw(&mut self, api: &'static str, case: &str, version: i16, frame: &[u8]) {
         let mut texts = Vec::new();
         for side in &self.sides {
-            let mut connection = Connection::open(side.address(self.listener)).await;
-            connection.client.send_frame(frame).await.unwrap();
-            let text = match connection.client.receive_frame().await {
+            let text = match side.answer_to_bytes(self.listener, frame).await {
                 Ok(reply) => format!("{reply:?}"),
-                Err(error) if is_closed(&error) => "closed".to_owned(),
-                Err(error) => error.to_string(),
+                Err(what) => what,
             };
             texts.push(BTreeMap::from([(String::new(), text)]));
         }
@@ -380,6 +480,35 @@ impl Pair {
     }
 }
 
+/// Requests on their way.
+#[must_use]
+pub(super) struct Begun<R> {
+    case: String,
+    version: i16,
+    connections: Vec<(Connection, R)>,
+}
+
+impl<R: Request> Begun<R> {
+    /// Compares the answers.
+    pub(super) async fn end(self, pair: &mut Pair) {
+        let mut texts = Vec::new();
+        let mut requests = Vec::new();
+        for (n, (mut connection, request)) in self.connections.into_iter().enumerate() {
+            let reply = tokio::time::timeout(LIMIT, connection.client.receive::<R>(self.version)).await;
+            texts.push(match reply {
+                Ok(Ok(reply)) => flatten(&format!("{reply:?}"), &pair.sides[n].own),
+                Ok(Err(error)) => [(String::new(), error.to_string())].into(),
+                Err(_) => [(String::new(), "no answer".to_owned())].into(),
+            });
+            requests.push(request);
+        }
+        pair.asked += 1;
+        let texts = <[_; 2]>::try_from(texts).expect("there are two");
+        let name = R::NAME.trim_end_matches("Request");
+        pair.compare(name, &self.case, self.version, texts, &requests[0]);
+    }
+}
+
 impl Side {
     async fn settle(&mut self) {
         let topic = describe_quorum_request::TopicData {
@@ -418,6 +547,18 @@ impl Side {
     fn address(&self, listener: Listener) -> SocketAddr {
         let port = self.broker.port() + u16::from(listener == Listener::Controller);
         SocketAddr::new(self.broker.ip(), port)
+    }
+
+    /// What comes back on a new connection, or what becomes of that.
+    async fn answer_to_bytes(&self, to: Listener, frame: &[u8]) -> Result<Bytes, String> {
+        let mut connection = Connection::open(self.address(to)).await;
+        connection.client.send_frame(frame).await.unwrap();
+        match tokio::time::timeout(LIMIT, connection.client.receive_frame()).await {
+            Ok(Ok(reply)) => Ok(reply),
+            Ok(Err(error)) if is_closed(&error) => Err("closed".to_owned()),
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(_) => Err("no answer".to_owned()),
+        }
     }
 
     async fn answer<R: Request>(&mut self, to: Listener, request: &R, version: i16) -> Result<R::Response, String> {

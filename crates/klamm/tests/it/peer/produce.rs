@@ -20,6 +20,7 @@ pub(super) async fn ask(pair: &mut Pair) {
     .await;
     batches(pair, &topic).await;
     requests(pair, &topic).await;
+    without_acks(pair, &topic).await;
     settings(pair).await;
     sequences(pair).await;
     producers(pair).await;
@@ -222,6 +223,27 @@ async fn requests(pair: &mut Pair, topic: &str) {
         request
     })
     .await;
+}
+
+/// With acks=0 only the connection tells how it went: it stays, or is closed.
+async fn without_acks(pair: &mut Pair, topic: &str) {
+    let good = || Some(stamped(Compression::None, 1));
+    let mut bad = stamped(Compression::None, 1).to_vec();
+    bad[17] ^= 1;
+    for version in [3, PRODUCE_BY_NAME, 13] {
+        for (case, name, partition, records) in [
+            ("good", topic, 0, good()),
+            ("unknown topic", "none", 0, good()),
+            ("unknown partition", topic, 7, good()),
+            ("wrong checksum", topic, 0, Some(bad.clone().into())),
+            ("empty", topic, 0, Some(Bytes::new())),
+        ] {
+            pair.ask_after(&format!("acks 0: {case}"), version, |at| {
+                writing(at, name, partition, 0, records.clone())
+            })
+            .await;
+        }
+    }
 }
 
 async fn settings(pair: &mut Pair) {

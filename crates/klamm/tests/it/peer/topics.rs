@@ -72,7 +72,17 @@ async fn create(pair: &mut Pair, there: &str) {
         .await;
         pair.each(&case("there already"), |_| asking(vec![creatable(there, 1, &[])]))
             .await;
-        for (partitions, replicas) in [(0, 1), (-2, 1), (1, 0), (1, -2), (1, 2), (1, 3000), (0, 0)] {
+        for (partitions, replicas) in [
+            (0, 1),
+            (-2, 1),
+            (1, 0),
+            (1, -2),
+            (1, 2),
+            (1, 3000),
+            (0, 0),
+            (10_001, 1),
+            (i32::MAX, 1),
+        ] {
             let case = case(&format!("{partitions} partitions, {replicas} replicas"));
             pair.each(&case, |at| asking(vec![sized(at.name("t"), partitions, replicas)]))
                 .await;
@@ -94,6 +104,17 @@ async fn create(pair: &mut Pair, there: &str) {
     for (case, name) in BAD_NAMES {
         pair.each(case, |_| with(vec![creatable(name, 1, &[])])).await;
     }
+    pair.each("the cluster's own", |_| {
+        with(vec![creatable("__cluster_metadata", 1, &[])])
+    })
+    .await;
+    pair.each("two that collide", |at| {
+        with(vec![
+            creatable(&at.name("c.d"), 1, &[]),
+            creatable(&at.name("c_d"), 1, &[]),
+        ])
+    })
+    .await;
     pair.each("longest name", |at| {
         with(vec![creatable(&format!("{:x<249}", at.name("t")), 1, &[])])
     })
@@ -362,6 +383,33 @@ async fn metadata(pair: &mut Pair, there: &str) {
         ..with(vec![named(&at.name("auto"))])
     })
     .await;
+    let making = |names: &[&str]| MetadataRequest {
+        allow_auto_topic_creation: true,
+        ..with(names.iter().map(|name| named(name)).collect())
+    };
+    for (case, name) in BAD_NAMES {
+        pair.each(&format!("made by asking, {case}"), |_| making(&[name])).await;
+    }
+    let dotted = pair.topic("auto.dotted", 1, &[]).await;
+    let collides = dotted.replacen('.', "_", 1);
+    pair.each("made by asking, collides", |_| making(&[&collides])).await;
+    pair.each("made by asking, name too long", |_| making(&[&"x".repeat(250)]))
+        .await;
+    pair.each("made by asking, twice", |at| {
+        let name = at.name("auto");
+        making(&[&name, &name])
+    })
+    .await;
+    pair.each("made by asking, good and bad", |at| {
+        making(&[&at.name("auto"), "a/b", there])
+    })
+    .await;
+    pair.each("made by asking, two that collide", |at| {
+        making(&[&at.name("auto.x"), &at.name("auto_x")])
+    })
+    .await;
+    pair.each("made by asking, the cluster's own", |_| making(&["__cluster_metadata"]))
+        .await;
     pair.settle().await;
 }
 

@@ -113,8 +113,13 @@ fn walk(path: &str, field: &str, value: &Value, own: &Own, out: &mut BTreeMap<St
             out.insert(path.to_owned(), format!("[{}]", texts.join(", ")));
         }
         Value::List(values) => {
-            for value in values {
-                let name = label(value, own);
+            let mut labelled: Vec<_> = values.iter().map(|value| (label(value, own), value)).collect();
+            // The order of what goes by random ids, or has lost its own name here, is random.
+            labelled.sort_by_key(|(name, value)| match name.contains("ID") {
+                true => Some((name.clone(), content(value, own))),
+                false => None,
+            });
+            for (name, value) in labelled {
                 let mut element = format!("{path}[{name}]");
                 let mut again = 2;
                 while out.contains_key(&element) {
@@ -126,6 +131,12 @@ fn walk(path: &str, field: &str, value: &Value, own: &Own, out: &mut BTreeMap<St
             }
         }
     }
+}
+
+fn content(value: &Value, own: &Own) -> BTreeMap<String, String> {
+    let mut out = BTreeMap::new();
+    walk("", "", value, own, &mut out);
+    out
 }
 
 fn label(value: &Value, own: &Own) -> String {
