@@ -168,7 +168,11 @@ fn render(plan: &Plan, versions: &[String]) -> String {
     for (at, reason) in reasons.iter().enumerate() {
         let _ = writeln!(page, "{}. {reason}", at + 1);
     }
-    page.push_str("\n## To be known\n\nThese hold with Apache Kafka as they do with Klamm.\n\n");
+    page.push_str(
+        "\nrust-rdkafka has no suite of its own: it is librdkafka, which is tested here already, and would be compiled from C anew\n\
+         for every run. `klamm-client` is tested beside its code, against Klamm and Apache Kafka.\n\
+         \n## To be known\n\nThese hold with Apache Kafka as they do with Klamm.\n\n",
+    );
     for (client, note) in &plan.notes {
         let _ = writeln!(page, "- {client}: {note}");
     }
