@@ -37,6 +37,9 @@ const HARMLESS: &[ApiKey] = &[
     ApiKey::SyncGroup,
 ];
 
+/// What is done to a frame.
+type Change = Box<dyn Fn(&mut BytesMut)>;
+
 /// One of so many requests is broken.
 const ONE_IN: usize = 6;
 
@@ -67,7 +70,7 @@ pub(super) fn broken<R: Request>(
     if frames[0][around.clone()] != frames[1][around] {
         return None;
     }
-    let (what, change): (String, Box<dyn Fn(&mut BytesMut)>) = match random.below(6) {
+    let (what, change): (String, Change) = match random.below(6) {
         0 => ("cut off".to_owned(), Box::new(move |frame| frame.truncate(at))),
         1 => (
             "bytes after the end".to_owned(),

@@ -18,6 +18,9 @@ type Entity<'a> = &'a [(&'a str, Option<&'a str>)];
 /// Keys with values to set, or to take away.
 type Ops<'a> = &'a [(&'a str, Option<f64>)];
 
+/// Types of entities, how they are to match, and the names that they are to have.
+type Components<'a> = &'a [(&'a str, i8, Option<&'a str>)];
+
 fn altering(entries: &[(Entity<'_>, Ops<'_>)], validate_only: bool) -> AlterClientQuotasRequest {
     use alter_client_quotas_request::{EntityData, EntryData, OpData};
     let entity = |(kind, name): &(&str, Option<&str>)| EntityData {
@@ -44,7 +47,7 @@ fn altering(entries: &[(Entity<'_>, Ops<'_>)], validate_only: bool) -> AlterClie
 }
 
 /// Those of the component, whatever else an entity has.
-fn describing(components: &[(&str, i8, Option<&str>)], strict: bool) -> DescribeClientQuotasRequest {
+fn describing(components: Components<'_>, strict: bool) -> DescribeClientQuotasRequest {
     let component =
         |(kind, match_type, name): &(&str, i8, Option<&str>)| describe_client_quotas_request::ComponentData {
             entity_type: (*kind).to_owned(),
@@ -145,7 +148,7 @@ async fn quotas(pair: &mut Pair) {
 /// After the changes above.
 async fn quota_filters(pair: &mut Pair) {
     for strict in [false, true] {
-        let filters: &[(&str, &[(&str, i8, Option<&str>)])] = &[
+        let filters: &[(&str, Components<'_>)] = &[
             ("all", &[]),
             ("users", &[("user", 2, None)]),
             ("alice", &[("user", 0, Some("alice"))]),
