@@ -172,6 +172,12 @@ fn only_news_wakes_the_sender() {
     drop(state);
     append(&accumulator, &options, &record).expect("room");
     assert!(!woken(&accumulator), "the sender waits for a reply");
+    let place = Place { topic: 0, partition: 0 };
+    accumulator.lock().begin_look();
+    while accumulator.lock().pop(place).is_some() {}
+    accumulator.lock().retain_active();
+    append(&accumulator, &options, &record).expect("room");
+    assert!(woken(&accumulator), "what it waited for is gone");
 }
 
 #[tokio::test]
