@@ -170,7 +170,7 @@ fn print_json(call: &mut Call, nodes: &BTreeMap<i32, NodeDescription>, of_contro
         }
         object
     });
-    call.out.json(&nodes.collect::<Vec<_>>())
+    call.out.json_lines(nodes)
 }
 
 fn print(call: &mut Call, nodes: &BTreeMap<i32, NodeDescription>, of_controllers: bool) -> Outcome {

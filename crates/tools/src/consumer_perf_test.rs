@@ -14,6 +14,7 @@ use crate::connect;
 use crate::console_consumer::signal;
 use crate::output::Failure;
 use crate::spec::{COMMAND_CONFIG, Example, Flag, Group, Matches, OPTIONAL_BOOTSTRAP_SERVER, Run, Tool, check};
+use crate::time::now_ms;
 use crate::trouble::Trouble;
 pub(crate) use report::decimal;
 use report::{Interval, Total, header};
@@ -283,9 +284,4 @@ fn print_metrics(call: &mut Call, count: Count) -> Outcome {
         call.out.line(format_args!("{name:<width$} : {value}.000"))?;
     }
     Ok(())
-}
-
-fn now_ms() -> i64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    since.map_or(0, |since| since.as_millis() as i64)
 }

@@ -149,7 +149,7 @@ async fn describe(call: &mut Call, admin: &Admin) -> Outcome {
                 "epoch": features.finalized_epoch,
             })
         });
-        return call.out.json(&rows.collect::<Vec<_>>());
+        return call.out.json_lines(rows);
     }
     let epoch = features
         .finalized_epoch
@@ -263,7 +263,7 @@ async fn update(call: &mut Call, admin: &Admin, command: &str, updates: Vec<Feat
             let error = answer.as_ref().err().map(ToString::to_string);
             json!({"feature": name, "level": update.max_version_level, "dryRun": dry_run, "error": error})
         });
-        call.out.json(&rows.collect::<Vec<_>>())?;
+        call.out.json_lines(rows)?;
     } else {
         for (update, (name, answer)) in updates.iter().zip(&answers) {
             let level = update.max_version_level;

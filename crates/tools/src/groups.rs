@@ -140,7 +140,7 @@ fn print(call: &mut Call, groups: &[GroupListing]) -> Outcome {
                 "protocol": group.protocol_type,
             })
         });
-        return call.out.json(&groups.collect::<Vec<_>>());
+        return call.out.json_lines(groups);
     }
     let longest = groups.iter().map(|group| group.group_id.chars().count()).max();
     let width = longest.unwrap_or(0).max(20);

@@ -53,6 +53,7 @@ mod settings;
 pub mod spec;
 mod start;
 mod storage;
+mod time;
 mod topics;
 mod trouble;
 mod verifiable;

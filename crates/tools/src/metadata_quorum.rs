@@ -10,6 +10,7 @@ use crate::spec::{
     BOOTSTRAP_CONTROLLER, COMMAND_CONFIG, Command, Example, Exclusive, Flag, Group, OPTIONAL_BOOTSTRAP_SERVER, Run,
     Tool,
 };
+use crate::time::now_ms;
 
 pub(crate) const TOOL: Tool = Tool {
     name: "metadata-quorum",
@@ -200,7 +201,7 @@ async fn print_replication(call: &mut Call, admin: &Admin) -> Outcome {
                 "status": status,
             })
         });
-        return call.out.json(&replicas.collect::<Vec<_>>());
+        return call.out.json_lines(replicas);
     }
     let is_human = call.args.has("human-readable");
     let mut rows = vec![COLUMNS.map(str::to_owned)];
@@ -236,8 +237,7 @@ fn time(timestamp: Option<i64>, is_human: bool, what: &str) -> Result<String, Fa
     if !is_human {
         return Ok(timestamp.to_string());
     }
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    let now = now.map_or(0, |now| i64::try_from(now.as_millis()).unwrap_or(i64::MAX));
+    let now = now_ms();
     if !(1..=now).contains(&timestamp) {
         return Err(Failure::kafka(format!(
             "Error while computing relative time, possible drift in system clock.\nCurrent timestamp is {now}, {what} \

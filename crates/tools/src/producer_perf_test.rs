@@ -100,9 +100,15 @@ fn run(call: &mut Call) -> Outcome {
             "Warmup first {first} records. Steady state results will print after the complete test summary."
         ))?;
     }
-    let sent = send(call, &mut feed, &plan, &mut payload, &stats);
-    feed.finish();
+    let mut refused = 0;
+    let sent = send(call, &mut feed, &plan, &mut payload, &stats, &mut refused);
+    let failed = refused + feed.finish();
     tell(call, &feed, &stats)?;
+    if failed > 0 {
+        let servers = plan.properties.get("bootstrap.servers").unwrap_or_default();
+        call.err
+            .line(format_args!("WARN {failed} records were not delivered to {servers}"));
+    }
     let stopped = feed.stopped();
     let reports = lock(&stats).totals();
     print(call, reports)?;
@@ -245,14 +251,24 @@ fn properties(call: &Call) -> Result<Properties, Failure> {
     Ok(properties)
 }
 
-fn send(call: &mut Call, feed: &mut Feed, plan: &Plan, payload: &mut Payload, stats: &Mutex<Stats>) -> Outcome {
+fn send(
+    call: &mut Call,
+    feed: &mut Feed,
+    plan: &Plan,
+    payload: &mut Payload,
+    stats: &Mutex<Stats>,
+    refused: &mut u64,
+) -> Outcome {
     let begun = Instant::now();
     for n in 0..plan.records {
         let value = payload.next(n);
         let at = Instant::now();
         match feed.put(Record::to(&plan.topic).value(value), &mut call.err) {
             Ok(delivery) => lock(stats).on_send(delivery.partition(), at, value.len()),
-            Err(Some(error)) => call.err.line(words(&error)),
+            Err(Some(error)) => {
+                *refused += 1;
+                call.err.line(words(&error));
+            }
             Err(None) => return Ok(()),
         }
         feed.keep_rate(begun, n + 1, plan.rate, None);

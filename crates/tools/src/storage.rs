@@ -311,7 +311,7 @@ pub(crate) fn feature_dependencies(call: &mut Call) -> Outcome {
         }
     }
     match call.out.is_json() {
-        true => call.out.json(&objects),
+        true => call.out.json_lines(objects),
         false => Ok(()),
     }
 }

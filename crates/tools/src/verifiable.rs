@@ -1,15 +1,14 @@
 //! Events as lines of JSON, which the verifiable producer and consumer print for the programs that run them.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use serde::Serialize;
 
 use crate::call::{Call, Outcome};
+use crate::time::now_ms;
 
 /// An event: its time and name come first, then what belongs to it.
 #[derive(Serialize)]
 pub(crate) struct Event<T: Serialize> {
-    timestamp: u64,
+    timestamp: i64,
     name: &'static str,
     #[serde(flatten)]
     rest: T,
@@ -21,9 +20,11 @@ pub(crate) struct Nothing {}
 
 /// An event that happens now.
 pub(crate) fn event<T: Serialize>(name: &'static str, rest: T) -> Event<T> {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    let timestamp = since.map_or(0, |since| since.as_millis() as u64);
-    Event { timestamp, name, rest }
+    Event {
+        timestamp: now_ms(),
+        name,
+        rest,
+    }
 }
 
 /// Prints an event that happens now.

@@ -1,10 +1,15 @@
 //! SCRAM credentials of users.
 
+use bytes::Bytes;
+use hmac::{Hmac, KeyInit, Mac};
 use klamm_client::Client;
-use klamm_protocol::messages::alter_user_scram_credentials_request::ScramCredentialDeletion;
+use klamm_protocol::messages::alter_user_scram_credentials_request::{
+    ScramCredentialDeletion, ScramCredentialUpsertion,
+};
 use klamm_protocol::messages::describe_user_scram_credentials_request::UserName;
 use klamm_protocol::messages::{AlterUserScramCredentialsRequest, DescribeUserScramCredentialsRequest};
 use serde_json::{Value, json};
+use sha2::{Sha256, Sha512};
 
 use super::alter::Changes;
 use super::quotas::check;
@@ -17,7 +22,7 @@ use crate::output::exception_of;
 const MECHANISMS: [(&str, i8); 2] = [("SCRAM-SHA-256", 1), ("SCRAM-SHA-512", 2)];
 
 /// The least that Kafka allows.
-const MIN_ITERATIONS: i64 = 4096;
+const MIN_ITERATIONS: i32 = 4096;
 
 /// Whether a setting of this name is a credential.
 pub(super) fn is_mechanism(name: &str) -> bool {
@@ -82,31 +87,32 @@ pub(super) async fn describe(call: &mut Call, client: &Client, users: &[String])
     Ok(())
 }
 
-/// Takes credentials back. New ones need the hashes of SASL, which this version does not have.
+/// Makes credentials and takes them back. The password stays here: the broker gets its salted hash.
 pub(super) async fn alter(call: &Call, client: &Client, user: &str, changes: &Changes) -> Outcome {
-    for (mechanism, credential) in &changes.add {
-        check_credential(mechanism, credential).map_err(wrong)?;
-    }
-    let failed = failed(call, "alterUserScramCredentials");
-    if !changes.add.is_empty() {
-        // A broker without the API says so first, as to Kafka's tool.
-        let nothing = AlterUserScramCredentialsRequest::default();
-        client.call_any(&nothing).await.map_err(&failed)?;
-        return Err(wrong("This version can't make SCRAM credentials")
-            .hint("it has no SASL yet; use Kafka's own tool with a broker that has"));
+    let mut upsertions = Vec::new();
+    for (mechanism, text) in &changes.add {
+        let credential = Credential::parse(mechanism, text).map_err(wrong)?;
+        let salt = call.node.random_uuid() + &call.node.random_uuid();
+        upsertions.push(ScramCredentialUpsertion {
+            name: user.to_owned(),
+            mechanism: id(mechanism),
+            iterations: credential.iterations,
+            salted_password: credential.salted(mechanism, salt.as_bytes()),
+            salt: Bytes::from(salt),
+            ..Default::default()
+        });
     }
     let deletions = changes.delete.iter().map(|name| ScramCredentialDeletion {
         name: user.to_owned(),
-        mechanism: MECHANISMS
-            .iter()
-            .find(|(known, _)| known == name)
-            .map_or(0, |(_, id)| *id),
+        mechanism: id(name),
         ..Default::default()
     });
     let request = AlterUserScramCredentialsRequest {
         deletions: deletions.collect(),
+        upsertions,
         ..Default::default()
     };
+    let failed = failed(call, "alterUserScramCredentials");
     let response = client.call_any(&request).await.map_err(&failed)?;
     for result in response.results {
         check(result.error_code, result.error_message).map_err(&failed)?;
@@ -114,30 +120,67 @@ pub(super) async fn alter(call: &Call, client: &Client, user: &str, changes: &Ch
     Ok(())
 }
 
-/// `password=…` or `iterations=N,password=…`.
-fn check_credential(mechanism: &str, credential: &str) -> Result<(), String> {
-    let invalid = || {
-        format!(
-            "Invalid credential property {}={credential}",
-            mechanism.replace('-', "_")
-        )
-    };
-    let (iterations, rest) = match credential.strip_prefix("iterations=") {
-        None => (MIN_ITERATIONS, credential),
-        Some(rest) => {
-            let (number, rest) = rest.split_once(',').ok_or_else(invalid)?;
-            (number.parse().map_err(|_| invalid())?, rest)
+/// The number of a mechanism in the protocol; 0 is none.
+fn id(name: &str) -> i8 {
+    MECHANISMS
+        .iter()
+        .find(|(known, _)| *known == name)
+        .map_or(0, |(_, id)| *id)
+}
+
+/// What was typed: `password=…` or `iterations=N,password=…`.
+#[derive(Debug, PartialEq, Eq)]
+struct Credential<'a> {
+    iterations: i32,
+    password: &'a str,
+}
+
+impl Credential<'_> {
+    fn parse<'a>(mechanism: &str, text: &'a str) -> Result<Credential<'a>, String> {
+        let invalid = || format!("Invalid credential property {}={text}", mechanism.replace('-', "_"));
+        let (iterations, rest) = match text.strip_prefix("iterations=") {
+            None => (MIN_ITERATIONS, text),
+            Some(rest) => {
+                let (number, rest) = rest.split_once(',').ok_or_else(invalid)?;
+                (number.parse().map_err(|_| invalid())?, rest)
+            }
+        };
+        let password = rest.strip_prefix("password=").ok_or_else(invalid)?;
+        match iterations {
+            -1 => Ok(Credential {
+                iterations: MIN_ITERATIONS,
+                password,
+            }),
+            MIN_ITERATIONS.. => Ok(Credential { iterations, password }),
+            _ => Err(format!(
+                "Iterations {iterations} is less than the minimum {MIN_ITERATIONS} required for {mechanism}"
+            )),
         }
+    }
+
+    /// The password as the server keeps it (RFC 5802, `Hi`).
+    fn salted(&self, mechanism: &str, salt: &[u8]) -> Bytes {
+        match mechanism {
+            "SCRAM-SHA-512" => salted::<Hmac<Sha512>>(self.password, salt, self.iterations),
+            _ => salted::<Hmac<Sha256>>(self.password, salt, self.iterations),
+        }
+    }
+}
+
+fn salted<M: Mac + KeyInit + Clone>(password: &str, salt: &[u8], iterations: i32) -> Bytes {
+    let keyed = <M as KeyInit>::new_from_slice(password.as_bytes()).expect("HMAC takes keys of any length");
+    let hash = |parts: &[&[u8]]| {
+        let mut mac = keyed.clone();
+        parts.iter().for_each(|part| mac.update(part));
+        mac.finalize().into_bytes()
     };
-    if !rest.starts_with("password=") {
-        return Err(invalid());
+    let mut block = hash(&[salt, &1_u32.to_be_bytes()]);
+    let mut sum = block.to_vec();
+    for _ in 1..iterations {
+        block = hash(&[&block]);
+        sum.iter_mut().zip(&block).for_each(|(sum, byte)| *sum ^= byte);
     }
-    if iterations != -1 && iterations < MIN_ITERATIONS {
-        return Err(format!(
-            "Iterations {iterations} is less than the minimum {MIN_ITERATIONS} required for {mechanism}"
-        ));
-    }
-    Ok(())
+    sum.into()
 }
 
 #[cfg(test)]
@@ -145,14 +188,33 @@ mod tests {
     use super::*;
 
     #[test]
-    fn credentials_are_checked() {
-        let refused = |credential| check_credential("SCRAM-SHA-256", credential).unwrap_err();
-        assert_eq!(check_credential("SCRAM-SHA-256", "iterations=8192,password=x"), Ok(()));
-        assert_eq!(check_credential("SCRAM-SHA-256", "password=x"), Ok(()));
+    fn credentials_are_read() {
+        let read = |text| Credential::parse("SCRAM-SHA-256", text);
+        let credential = |iterations, password| Ok(Credential { iterations, password });
+        assert_eq!(read("iterations=8192,password=x"), credential(8192, "x"));
+        assert_eq!(read("iterations=-1,password=x"), credential(4096, "x"));
+        assert_eq!(read("password=x=y,z"), credential(4096, "x=y,z"));
+        let refused = |text| read(text).unwrap_err();
         assert_eq!(refused("x"), "Invalid credential property SCRAM_SHA_256=x");
         assert_eq!(
             refused("iterations=1,password=x"),
             "Iterations 1 is less than the minimum 4096 required for SCRAM-SHA-256"
         );
+    }
+
+    #[test]
+    fn passwords_are_salted_as_pbkdf2_does() {
+        let hex = |bytes: Bytes| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let once = salted::<Hmac<Sha256>>("password", b"salt", 1);
+        assert_eq!(
+            hex(once),
+            "120fb6cffcf8b32c43e7225256c4f837a86548c92ccc35480805987cb70be17b"
+        );
+        let twice = salted::<Hmac<Sha256>>("password", b"salt", 2);
+        assert_eq!(
+            hex(twice),
+            "ae4d0c95af6b46d32d0adff928f06dd02a303f8ef3c251dfd6e2d85a95474c43"
+        );
+        assert_eq!(salted::<Hmac<Sha512>>("password", b"salt", 1).len(), 64);
     }
 }

@@ -152,7 +152,7 @@ fn run(call: &mut Call) -> Outcome {
     };
     let fed = run.feed(call, &mut feed);
     let failed = run.refused + feed.finish();
-    tell_failures(call, &feed);
+    run.tell_failures(call, &feed);
     let stopped = feed.stopped();
     feed.shut_down();
     run.end(call, failed, fed, stopped)
@@ -261,7 +261,7 @@ impl Lines {
                 Came::Nothing => {}
                 Came::End => return splitter.finish(&mut each),
             }
-            tell_failures(call, feed);
+            self.tell_failures(call, feed);
             if feed.stopped().is_some() {
                 return Ok(());
             }
@@ -304,6 +304,13 @@ impl Lines {
         }
     }
 
+    /// With `--sync` the one failure ends it and is told then.
+    fn tell_failures(&self, call: &mut Call, feed: &Feed) {
+        for line in feed.take_failures().into_iter().filter(|_| !self.sync) {
+            call.err.line(line);
+        }
+    }
+
     /// Says what was done, where that is not all of it.
     fn end(&self, call: &mut Call, failed: u64, fed: Outcome, stopped: Option<u8>) -> Outcome {
         let delivered = self.taken.saturating_sub(failed);
@@ -317,18 +324,15 @@ impl Lines {
             (Ok(()), Some(code)) => Err(Failure::own("interrupted").code(code).hint(so_far)),
             // Kafka's tool ends with 0 here.
             (Ok(()), None) if failed > 0 => {
-                call.err
-                    .line(format_args!("WARN {failed} of {} lines were not delivered", self.taken));
+                let servers = call.args.get("bootstrap-server").unwrap_or_default();
+                call.err.line(format_args!(
+                    "WARN {failed} of {} lines were not delivered to {servers}",
+                    self.taken
+                ));
                 Ok(())
             }
             (Ok(()), None) => Ok(()),
         }
-    }
-}
-
-fn tell_failures(call: &mut Call, feed: &Feed) {
-    for line in feed.take_failures() {
-        call.err.line(line);
     }
 }
 

@@ -1,6 +1,6 @@
 //! What `--offset` says: where to begin and where to end.
 
-use crate::consumer_groups::time::datetime;
+use crate::time::datetime;
 
 /// A place in a partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! What the command line of `klamm consume` asks for.
 
 use std::collections::BTreeSet;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use klamm_client::Properties;
 use regex_lite::Regex;
@@ -13,6 +13,7 @@ use crate::format::{Format, TOKENS, delimiter};
 use crate::output::Failure;
 use crate::settings::{self, mistake};
 use crate::spec::Matches;
+use crate::time::now_ms;
 
 pub(super) struct Options {
     pub(super) properties: Properties,
@@ -48,9 +49,7 @@ impl Options {
     pub(super) fn read(call: &Call) -> Result<Options, Failure> {
         let args = &call.args;
         let mut properties = settings::properties(args)?;
-        let now_ms = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |now| now.as_millis() as i64);
+        let now_ms = now_ms();
         let range = range(args, now_ms)?;
         let group = args.get("group").map(str::to_owned);
         if group.is_some() {

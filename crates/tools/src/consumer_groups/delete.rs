@@ -124,7 +124,7 @@ fn report(
             let number = Some(partition.partition).filter(|number| *number >= 0);
             json!({"group": group, "topic": &*partition.topic, "partition": number, "error": error})
         });
-        return call.out.json(&rows.collect::<Vec<_>>());
+        return call.out.json_lines(rows);
     }
     match whole {
         None => call.out.line(format_args!(

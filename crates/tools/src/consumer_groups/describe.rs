@@ -26,7 +26,7 @@ pub(super) async fn run(call: &mut Call, admin: &Admin) -> Outcome {
         }
     }
     match call.out.is_json() {
-        true => call.out.json(&objects),
+        true => call.out.json_lines(objects),
         false => Ok(()),
     }
 }

@@ -87,7 +87,7 @@ pub(super) async fn run(call: &mut Call, admin: &Admin) -> Outcome {
         let groups = groups
             .iter()
             .map(|(id, kind, state)| json!({"group": id, "type": kind, "state": state}));
-        return call.out.json(&groups.collect::<Vec<_>>());
+        return call.out.json_lines(groups);
     }
     let longest = groups.iter().map(|(id, ..)| id.chars().count()).max().unwrap_or(0);
     let mut columns = vec![("GROUP", longest.max(15) + 10)];

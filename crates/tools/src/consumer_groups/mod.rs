@@ -11,7 +11,6 @@ mod list;
 mod partitions;
 mod reset;
 mod table;
-pub(crate) mod time;
 
 use std::time::Duration;
 

@@ -8,11 +8,12 @@ use serde_json::json;
 use super::csv::{self, Planned};
 use super::partitions::{Scope, committed, of_topics, offsets, scopes};
 use super::table::Table;
-use super::{SCENARIOS, failed_inside, failed_words, groups, names, time};
+use super::{SCENARIOS, failed_inside, failed_words, groups, names};
 use crate::call::{Call, Outcome};
 use crate::connect;
 use crate::output::Failure;
 use crate::spec::check;
+use crate::time::{self, now_ms};
 
 /// New offsets by partition.
 type Plan = BTreeMap<TopicPartition, i64>;
@@ -94,7 +95,7 @@ fn report(call: &mut Call, plans: &[(String, Plan)]) -> Outcome {
         let lines = lines.map(|line| {
             json!({"group": line.group, "topic": line.topic, "partition": line.partition, "newOffset": line.offset})
         });
-        return call.out.json(&lines.collect::<Vec<_>>());
+        return call.out.json_lines(lines);
     }
     if call.args.has("export") {
         let is_single = call.args.all("group").len() == 1;
@@ -170,12 +171,6 @@ async fn plan(call: &mut Call, admin: &Admin, group: &str, file: Option<&[Planne
             names(&SCENARIOS)
         ),
     ))
-}
-
-/// Milliseconds since the Unix epoch.
-fn now_ms() -> i64 {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    now.map_or(0, |now| i64::try_from(now.as_millis()).unwrap_or(i64::MAX))
 }
 
 async fn partitions(call: &Call, admin: &Admin, group: &str) -> Result<Vec<TopicPartition>, Failure> {

@@ -103,6 +103,11 @@ impl Out {
         Ok(self.writer.write_all(b"\n")?)
     }
 
+    /// A line of JSON for each of what there may be many of.
+    pub fn json_lines(&mut self, values: impl IntoIterator<Item = impl Serialize>) -> Result<(), Failure> {
+        values.into_iter().try_for_each(|value| self.json(&value))
+    }
+
     /// Hands over what is buffered.
     pub fn flush(&mut self) -> Result<(), Failure> {
         Ok(self.writer.flush()?)

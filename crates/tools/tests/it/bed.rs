@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::io::{self, Cursor, Write};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use klamm_config::ServerConfig;
@@ -34,6 +35,11 @@ impl Bed {
             runtime,
             cluster: Some(cluster),
         }
+    }
+
+    /// Where the node keeps its files.
+    pub(crate) fn data_dir(&self) -> &Path {
+        self.cluster.as_ref().unwrap().data_dir()
     }
 
     pub(crate) fn address(&self) -> &str {

@@ -86,6 +86,22 @@ fn groups_and_subscriptions_exist_by_their_settings() {
 }
 
 #[test]
+fn quotas_and_credentials_of_users_are_kept() {
+    let bed = Bed::start();
+    let alter = |change: &str| bed.prints(&format!("configs --alter --user alice {change}"));
+    alter("--add-config producer_byte_rate=2048");
+    alter("--add-config SCRAM-SHA-256=[iterations=8192,password=x]");
+    assert_eq!(
+        bed.prints("configs --describe --user alice"),
+        "Quota configs for user-principal 'alice' are producer_byte_rate=2048.0\n\
+         SCRAM credential configs for user-principal 'alice' are SCRAM-SHA-256=iterations=8192\n"
+    );
+    alter("--delete-config producer_byte_rate");
+    alter("--delete-config SCRAM-SHA-256");
+    assert_eq!(bed.prints("configs --describe --user alice"), "");
+}
+
+#[test]
 fn what_the_broker_refuses_is_told_with_the_command_line_and_the_exception() {
     let bed = Bed::start();
     bed.prints("topics --create --topic t");
@@ -103,12 +119,8 @@ fn what_the_broker_refuses_is_told_with_the_command_line_and_the_exception() {
             "InvalidRequestException: Cannot update these configs dynamically: [broker.rack]",
         ),
         (
-            "--describe --user alice",
-            "UnsupportedVersionException: The node does not support DESCRIBE_CLIENT_QUOTAS",
-        ),
-        (
-            "--alter --user alice --add-config SCRAM-SHA-256=[password=x]",
-            "UnsupportedVersionException: The node does not support ALTER_USER_SCRAM_CREDENTIALS",
+            "--alter --user alice --add-config SCRAM-SHA-256=[iterations=99999,password=x]",
+            "UnacceptableCredentialException: Too many iterations",
         ),
     ] {
         let ran = bed.run(&format!("configs {line}"));

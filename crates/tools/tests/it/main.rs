@@ -3,10 +3,15 @@
 
 mod bad_input;
 mod bed;
+mod cluster;
 mod configs;
 mod console_consumer;
+mod console_producer;
+mod dump_log;
 mod generated;
+mod groups;
 mod kcat;
+mod load;
 mod manners;
 mod offsets;
 mod table;

@@ -1,6 +1,14 @@
-//! Points in time and spans, as Java reads them.
+//! Now, and points in time and spans as Java reads them.
+
+use std::time::{SystemTime, UNIX_EPOCH};
 
 const DAY_MS: i64 = 86_400_000;
+
+/// Milliseconds since the Unix epoch.
+pub(crate) fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
 
 /// A time such as `2026-11-21T14:30:00.000+01:00` in milliseconds since the Unix epoch; UTC when it has no offset.
 pub(crate) fn datetime(text: &str) -> Result<i64, String> {
@@ -82,7 +90,7 @@ fn days_since_epoch(year: i64, month: i64, day: i64) -> i64 {
 }
 
 /// A span such as `P7D`, `PT1H30M` or `-PT0.5S` in milliseconds.
-pub(super) fn duration(text: &str) -> Result<i64, String> {
+pub(crate) fn duration(text: &str) -> Result<i64, String> {
     span(text).ok_or_else(|| "Text cannot be parsed to a Duration".to_owned())
 }
 
