@@ -27,6 +27,7 @@ pub mod retention;
 mod segment;
 mod txn_index;
 mod validate;
+pub mod verify;
 
 pub use checkpoint::{EpochEntry, Shutdown};
 pub use cleaner::{CleanerConfig, CleanerStatus, CleaningStats, Uncleanable};

@@ -13,3 +13,4 @@ mod retention;
 mod support;
 mod transactions;
 mod truncate;
+mod verify;
