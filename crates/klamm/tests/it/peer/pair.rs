@@ -274,7 +274,11 @@ impl Pair {
             let mut connection = Connection::open(side.address(self.listener)).await;
             connection.client.send(&request, version).await.expect("it is sent");
             let then = connection.client.call(&DescribeClusterRequest::default(), 0).await;
-            let text = then.map_or_else(|error| error.to_string(), |_| "answered".to_owned());
+            let text = match then {
+                Ok(_) => "answered".to_owned(),
+                Err(error) if is_closed(&error) => "closed".to_owned(),
+                Err(error) => error.to_string(),
+            };
             texts.push(BTreeMap::from([(String::new(), text)]));
         }
         self.asked += 1;
