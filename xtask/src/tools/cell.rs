@@ -179,7 +179,7 @@ impl Cell {
             self.replacements.hide(&read(&out)?),
             self.replacements.hide(&read(&err)?),
         );
-        Ok(Transcript::of(&exit, &out, &err, step.manner, start.elapsed()))
+        Ok(Transcript::of(&exit, &out, &err, step.manner, start.elapsed()).hidden(&self.replacements))
     }
 
     fn process(&self, words: &[String], stdin: &Path, out: &Path, err: &Path) -> Result<String, String> {

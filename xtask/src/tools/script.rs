@@ -26,6 +26,8 @@ use std::path::Path;
 pub(super) struct Manner {
     /// Lines come in any order.
     pub(super) sorted: bool,
+    /// Lines that come more than once, as when a slow member joins again, count once.
+    pub(super) once: bool,
     /// Numbers are measured: `N`.
     pub(super) numbers: bool,
     /// A help text, in words of each, ours on stdout when it was asked for: only the exit code counts.
@@ -180,6 +182,7 @@ fn manners<'a>(text: &'a str, manner: &mut Manner) -> Result<(), &'a str> {
     for word in text.split_whitespace() {
         match word {
             "sorted" => manner.sorted = true,
+            "once" => manner.once = true,
             "numbers" => manner.numbers = true,
             "help" => manner.help = true,
             other => return Err(other),

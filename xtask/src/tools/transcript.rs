@@ -52,9 +52,19 @@ impl Transcript {
             if manner.sorted {
                 printed.sort();
             }
-            lines.extend(printed);
+            for line in printed {
+                if !(manner.once && lines.contains(&line)) {
+                    lines.push(line);
+                }
+            }
         }
         Transcript { lines, took }
+    }
+
+    /// With placeholders also in what argparse had parted at hyphens.
+    pub(super) fn hidden(mut self, replacements: &Replacements) -> Transcript {
+        self.lines.iter_mut().for_each(|line| *line = replacements.hide(line));
+        self
     }
 
     /// Of tools that are compared in another place.
@@ -204,8 +214,15 @@ fn steady(line: &str, numbers: bool) -> String {
             at += 1;
         }
     }
-    let text = with_sorted_lists(&text);
+    let text = with_sorted_lists(&without_repeats(&text));
     if numbers { without_numbers(&text) } else { text }
+}
+
+/// One sign for bytes that are no UTF-8, of which Java and we count differently many.
+fn without_repeats(line: &str) -> String {
+    let mut chars: Vec<char> = line.chars().collect();
+    chars.dedup_by(|one, other| *one == '\u{fffd}' && one == other);
+    chars.into_iter().collect()
 }
 
 /// Options in brackets, and valid words at the end of a line, in the order of the alphabet: in Java's they come as a hash set
@@ -374,6 +391,7 @@ mod tests {
                 "$ID UnknownServerException",
             ),
             ("payload: [B@1bbfe73", "payload: [B@$HASH"),
+            ("a\u{fffd}\u{fffd}b\u{fffd}aab", "a\u{fffd}b\u{fffd}aab"),
             ("lastOffset: 3 crc: 1234567 x", "lastOffset: 3 crc: $CRC x"),
             ("AlterShareGroupOffsets(91): 0", "AlterShareGroupOffsets(91): 0"),
             ("UnknownServerException: x", "UnknownServerException: x"),
