@@ -1,4 +1,4 @@
-//! Owns the command `klamm-simulator log [--seed N] [--seeds N]`: one seed, or many on all cores.
+//! Owns the command `klamm-simulator log|clean [--seed N] [--seeds N]`: one seed, or many on all cores.
 //! Knows nothing of what is simulated; says what a run found: exit code 1, the seed and its last steps.
 //! Entry: `main`.
 //! Driven by `cargo xtask sim`.
@@ -6,13 +6,14 @@
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use klamm_simulator::log::{Options, Wrong, run};
+use klamm_simulator::log::{Summary, Wrong};
+use klamm_simulator::{clean, log};
 
-const USAGE: &str = "usage: klamm-simulator log [--seed FIRST] [--seeds COUNT]";
+const USAGE: &str = "usage: klamm-simulator log|clean [--seed FIRST] [--seeds COUNT]";
 
 fn main() -> ExitCode {
     match arguments(std::env::args().skip(1)) {
-        Ok((first, count)) => simulate(first, count),
+        Ok((run, first, count)) => simulate(run, first, count),
         Err(problem) => {
             eprintln!("error: {problem}\n{USAGE}");
             ExitCode::from(2)
@@ -20,13 +21,17 @@ fn main() -> ExitCode {
     }
 }
 
-/// First seed and number of seeds.
-fn arguments(mut args: impl Iterator<Item = String>) -> Result<(u64, u64), String> {
-    match args.next().as_deref() {
-        Some("log") => {}
-        Some(other) => return Err(format!("unknown simulation `{other}`, known is: log")),
+/// A simulation, as it runs one seed.
+type Run = fn(u64) -> Result<Summary, Wrong>;
+
+/// The simulation, first seed and number of seeds.
+fn arguments(mut args: impl Iterator<Item = String>) -> Result<(Run, u64, u64), String> {
+    let run: Run = match args.next().as_deref() {
+        Some("log") => |seed| log::run(seed, log::Options::default()),
+        Some("clean") => |seed| clean::run(seed, clean::Options::default()),
+        Some(other) => return Err(format!("unknown simulation `{other}`, known are: log, clean")),
         None => return Err("which simulation?".to_owned()),
-    }
+    };
     let (mut first, mut count) = (0, None);
     while let Some(flag) = args.next() {
         let value = args.next().ok_or_else(|| format!("`{flag}` needs a number"))?;
@@ -42,10 +47,10 @@ fn arguments(mut args: impl Iterator<Item = String>) -> Result<(u64, u64), Strin
             _ => return Err(format!("unknown flag `{flag}`")),
         }
     }
-    Ok((first, count.unwrap_or(10_000)))
+    Ok((run, first, count.unwrap_or(10_000)))
 }
 
-fn simulate(first: u64, count: u64) -> ExitCode {
+fn simulate(run: Run, first: u64, count: u64) -> ExitCode {
     // An assertion of the log is a finding like others, told once with its seed.
     std::panic::set_hook(Box::new(|_| {}));
     let (next, done, compared) = (AtomicU64::new(first), AtomicU64::new(0), AtomicU64::new(0));
@@ -56,7 +61,7 @@ fn simulate(first: u64, count: u64) -> ExitCode {
             if seed >= first + count {
                 break;
             }
-            let summary = run(seed, Options::default()).inspect_err(|_| stop.store(true, Ordering::Relaxed))?;
+            let summary = run(seed).inspect_err(|_| stop.store(true, Ordering::Relaxed))?;
             compared.fetch_add(summary.compared, Ordering::Relaxed);
             let done = done.fetch_add(1, Ordering::Relaxed) + 1;
             if done.is_multiple_of(1_000) {

@@ -1,2 +1,3 @@
 //! Integration tests of the simulations.
+mod clean;
 mod log;

@@ -11,6 +11,7 @@ use klamm_records::{BATCH_OVERHEAD, Batch, BatchError, BatchHeader, Scratch, bat
 use super::aborted::collect;
 use super::append::{close_segment, first_timestamp};
 use super::read::floor;
+use super::replay::{producers_below, read_snapshot, replay};
 use super::{Log, Segments};
 use crate::cleaner::CleaningStats;
 use crate::cleaner::filter::{Filter, note_keys};
@@ -22,6 +23,7 @@ use crate::config::LogConfig;
 use crate::disk;
 use crate::error::{Result, StorageError};
 use crate::names::FileKind;
+use crate::producers::encode_snapshot;
 use crate::recovery::EntryPacer;
 use crate::segment::{Located, Segment};
 
@@ -107,6 +109,32 @@ impl Log {
     /// Notes where the last round ended.
     pub(crate) fn set_cleaned_offset(&self, offset: i64) {
         self.cleaned_offset.store(offset, Ordering::Release);
+    }
+
+    /// Makes the producers' state at `offset`, where a segment begins, durable. What is cleaned below it does not tell that
+    /// state any more: of a transaction that is all gone the end is gone too.
+    pub(crate) fn secure_producers(&self, offset: i64) -> Result<()> {
+        let _flushing = self.flushing.lock().expect(super::UNPOISONED);
+        self.log_dir.watch(self.keep_producers_at(offset))
+    }
+
+    fn keep_producers_at(&self, offset: i64) -> Result<()> {
+        let (disk, dir) = (self.log_dir.disk(), self.dir());
+        let path = self.file_path(FileKind::Snapshot, offset);
+        {
+            let mut writer = self.open_writer()?;
+            if !writer.snapshots.contains(&offset) || read_snapshot(disk, &dir, offset)?.is_none() {
+                writer.snapshots.remove(&offset);
+                let segments = self.segments();
+                let below = segments.partition_point(|segment| segment.base_offset < offset);
+                let known = producers_below(disk, &dir, &writer.snapshots, offset, segments[0].base_offset)?;
+                let producers = replay(&segments[..below], known, offset, |_, _| Ok(()))?;
+                disk::replace_file_unsynced(disk, &path, &encode_snapshot(&producers))?;
+                writer.snapshots.insert(offset);
+            }
+        }
+        disk::sync(&*disk::open(disk, &path)?, &path)?;
+        disk::sync_dir(disk, &dir)
     }
 
     /// Cleans the log. Everything below the round's end must be below the recovery point on disk: compaction leaves gaps,

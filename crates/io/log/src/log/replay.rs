@@ -33,7 +33,7 @@ pub(super) fn load_producers(
 }
 
 /// The newest whole snapshot that is not above `offset`; without any, no producers as of `base_offset`.
-fn producers_below(
+pub(super) fn producers_below(
     disk: &dyn Disk,
     dir: &Path,
     snapshots: &BTreeSet<i64>,
@@ -48,7 +48,7 @@ fn producers_below(
     Ok(Producers::new(base_offset))
 }
 
-fn read_snapshot(disk: &dyn Disk, dir: &Path, offset: i64) -> Result<Option<Producers>> {
+pub(super) fn read_snapshot(disk: &dyn Disk, dir: &Path, offset: i64) -> Result<Option<Producers>> {
     let bytes = disk::read_file(disk, &FileKind::Snapshot.path(dir, offset))?;
     Ok(bytes.and_then(|bytes| decode_snapshot(&bytes, offset)))
 }

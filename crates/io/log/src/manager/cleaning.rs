@@ -155,11 +155,13 @@ impl Inner {
         }
     }
 
-    /// Has everything below `offset` be below the recovery point that is on disk.
+    /// Has everything below `offset` be below the recovery point that is on disk, with all that decides of it: the end of a
+    /// transaction may lie anywhere behind its records. And the producers' state there.
     fn secure(&self, log: &Log, offset: i64) -> Result<()> {
-        if log.recovery_point() < offset {
+        if log.recovery_point() < log.log_end_offset() {
             log.flush()?;
         }
+        log.secure_producers(offset)?;
         match self.dirs.iter().find(|dir| dir.dir.path == log.log_dir()) {
             Some(dir) => self.write_recovery_points(dir),
             None => Ok(()),

@@ -1,0 +1,519 @@
+//! The machine: a disk, a log manager while the process lives, and the model.
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use bytes::Bytes;
+use klamm_log::disk::Disk;
+use klamm_log::{
+    AppendError, AppendOrigin, CleanerConfig, CleanupPolicy, Isolation, Log, LogConfig, LogManager, ManagerConfig,
+    MetaProperties, RoundEnd, StorageError, TopicPartition,
+};
+use klamm_protocol::Uuid;
+use klamm_records::{Batch, BatchBuilder, Compression, ControlRecordType, Scratch, batches};
+
+use super::model::{Entry, Partition, Read, Record};
+use super::weighted;
+use crate::log::Summary;
+use crate::{Crash, Failure, Forgotten, Random, SimDisk};
+
+const PRODUCERS: u64 = 3;
+const KEYS: u64 = 8;
+const DELETE_RETENTION_MS: i64 = 50_000;
+
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Put,
+    PutInTransaction,
+    EndTransaction,
+    Roll,
+    Flush,
+    Clean,
+    Truncate,
+    Tick,
+    Restart,
+    Kill,
+    PowerCut,
+    Fail,
+    Fill,
+    Room,
+    Check,
+}
+
+const STEPS: [(u64, Step); 15] = [
+    (28, Step::Put),
+    (14, Step::PutInTransaction),
+    (8, Step::EndTransaction),
+    (5, Step::Roll),
+    (4, Step::Flush),
+    (14, Step::Clean),
+    (2, Step::Truncate),
+    (4, Step::Tick),
+    (2, Step::Restart),
+    (3, Step::Kill),
+    (5, Step::PowerCut),
+    (5, Step::Fail),
+    (1, Step::Fill),
+    (3, Step::Room),
+    (2, Step::Check),
+];
+
+pub(super) struct World {
+    random: Random,
+    disk: SimDisk,
+    now_ms: i64,
+    /// `None` while the process is down, which it never is between steps.
+    manager: Option<LogManager>,
+    partition: Partition,
+    sequences: BTreeMap<i64, i32>,
+    /// Where the log ended when it was last cleaned.
+    decided: i64,
+    written: u64,
+    summary: Summary,
+}
+
+fn dir() -> PathBuf {
+    PathBuf::from("/data")
+}
+
+fn name() -> TopicPartition {
+    TopicPartition::new("t", 0)
+}
+
+fn config() -> LogConfig {
+    LogConfig {
+        segment_bytes: 700,
+        index_interval_bytes: 150,
+        file_delete_delay_ms: 10_000,
+        min_cleanable_dirty_ratio: 0.0,
+        delete_retention_ms: DELETE_RETENTION_MS,
+        cleanup_policy: CleanupPolicy {
+            compact: true,
+            delete: false,
+        },
+        ..LogConfig::default()
+    }
+}
+
+impl World {
+    pub(super) fn new(seed: u64, forgotten: Option<Forgotten>) -> Self {
+        let disk = SimDisk::default();
+        let now_ms = 1_700_000_000_000;
+        disk.set_now_ms(now_ms);
+        disk.create_dir(&dir()).expect("an empty disk");
+        disk.sync_dir(Path::new("/")).expect("an empty disk");
+        let meta = MetaProperties {
+            cluster_id: "simulated".to_owned(),
+            node_id: 1,
+            directory_id: Some(Uuid::from_u128(7)),
+        };
+        meta.write_on(&disk, &dir()).expect("an empty disk");
+        let mut world = Self {
+            random: Random::new(seed),
+            disk,
+            now_ms,
+            manager: None,
+            partition: Partition::default(),
+            sequences: BTreeMap::new(),
+            decided: 0,
+            written: 0,
+            summary: Summary::default(),
+        };
+        world.start(false).expect("an empty directory opens");
+        if let Some(forgotten) = forgotten {
+            world.disk.forget(forgotten);
+        }
+        world
+    }
+
+    pub(super) fn summary(&self) -> Summary {
+        self.summary.clone()
+    }
+
+    /// Draws a step, takes it and notes what came of it.
+    pub(super) fn step(&mut self) -> Result<(), String> {
+        let step = weighted(&mut self.random, &STEPS);
+        let at = self.summary.trace.len();
+        self.summary.trace.push(format!("{step:?}"));
+        let outcome = self.take(step);
+        let (Ok(told) | Err(told)) = &outcome;
+        self.summary.trace[at] = format!("{step:?}: {told}");
+        outcome?;
+        self.know_flushed();
+        Ok(())
+    }
+
+    /// What was synced once stays so, also where a start begins to count anew.
+    fn know_flushed(&mut self) {
+        self.partition.flushed = self.partition.flushed.max(self.log().recovery_point());
+    }
+
+    /// Cleans until there is nothing to do, and compares.
+    pub(super) fn finish(&mut self) -> Result<(), String> {
+        self.disk.fail_after(None);
+        self.disk.set_capacity(u64::MAX);
+        self.take(Step::Roll)?;
+        self.take(Step::Clean)?;
+        self.check()
+    }
+
+    fn take(&mut self, step: Step) -> Result<String, String> {
+        match step {
+            Step::Put => self.put(false),
+            Step::PutInTransaction => self.put(true),
+            Step::EndTransaction => self.end_transaction(),
+            Step::Roll => self.unless_failed(|world| world.log().roll(world.now_ms)),
+            Step::Flush => self.unless_failed(|world| world.log().flush().map(drop)),
+            Step::Clean => self.clean(),
+            Step::Truncate => self.truncate(),
+            Step::Tick => {
+                self.now_ms += *self.random.pick(&[10, 6_000, 70_000]);
+                self.disk.set_now_ms(self.now_ms);
+                self.manager().tick(self.now_ms);
+                self.go_on("ticked")
+            }
+            Step::Restart => {
+                let outcome = self.manager().shutdown(1);
+                self.crash(Crash::Process)?;
+                Ok(format!("{outcome:?}, ends at {}", self.partition.end))
+            }
+            Step::Kill => self
+                .crash(Crash::Process)
+                .map(|()| format!("ends at {}", self.partition.end)),
+            Step::PowerCut => self
+                .crash(Crash::Power)
+                .map(|()| format!("ends at {}", self.partition.end)),
+            Step::Fail => {
+                let failure = *self.random.pick(&[Failure::Io, Failure::Full]);
+                let after = self.random.below(60);
+                self.disk.fail_after(Some((after, failure)));
+                Ok(format!("{failure:?} after {after}"))
+            }
+            Step::Fill => {
+                let bytes = self.random.below(3_000);
+                self.disk.set_capacity(self.disk.used() + bytes);
+                Ok(format!("{bytes} left"))
+            }
+            Step::Room => {
+                self.disk.set_capacity(u64::MAX);
+                Ok(String::new())
+            }
+            Step::Check => self.check().map(|()| "as told".to_owned()),
+        }
+    }
+
+    fn manager(&self) -> &LogManager {
+        self.manager.as_ref().expect("the process lives between steps")
+    }
+
+    fn log(&self) -> Arc<Log> {
+        self.manager().get(&name()).expect("the partition has a log")
+    }
+
+    fn put(&mut self, in_transaction: bool) -> Result<String, String> {
+        let open = self.partition.open();
+        let producer = self.random.below(PRODUCERS) as i64;
+        let transaction = in_transaction.then_some(producer);
+        if !in_transaction && open.contains(&producer) {
+            return Ok("within a transaction".to_owned());
+        }
+        let records: Vec<_> = (0..1 + self.random.below(4))
+            .map(|_| {
+                self.written += 1;
+                let filler = "x".repeat(self.random.below(120) as usize);
+                Record {
+                    key: format!("key-{}", self.random.below(KEYS)),
+                    value: (!self.random.one_in(5)).then(|| format!("{}{filler}", self.written)),
+                    transaction,
+                }
+            })
+            .collect();
+        let sequence = self.sequences.entry(producer).or_default();
+        let first = *sequence;
+        *sequence += records.len() as i32;
+        let codec = Compression::from_id(self.random.below(5) as u8).expect("a codec");
+        let mut builder = BatchBuilder::new(codec).producer(producer, 0, first);
+        if in_transaction {
+            builder = builder.transactional();
+        }
+        for record in &records {
+            let value = record.value.as_deref().map(str::as_bytes);
+            let pushed = builder.push(self.now_ms, Some(record.key.as_bytes()), value, &[]);
+            pushed.expect("small records fit");
+        }
+        self.append(Entry::Records(records), builder.build(), AppendOrigin::Client)
+    }
+
+    fn end_transaction(&mut self) -> Result<String, String> {
+        let open: Vec<i64> = self.partition.open().into_iter().collect();
+        if open.is_empty() {
+            return Ok("none is open".to_owned());
+        }
+        let producer = *self.random.pick(&open);
+        let committed = self.random.one_in(2);
+        let end = if committed {
+            ControlRecordType::Commit
+        } else {
+            ControlRecordType::Abort
+        };
+        let mut builder = BatchBuilder::new(Compression::None)
+            .producer(producer, 0, -1)
+            .transactional()
+            .control();
+        builder.push_control(self.now_ms, end, &[0; 6]).expect("a marker fits");
+        self.append(
+            Entry::End { producer, committed },
+            builder.build(),
+            AppendOrigin::Coordinator,
+        )
+    }
+
+    fn append(&mut self, entry: Entry, batch: Bytes, origin: AppendOrigin) -> Result<String, String> {
+        self.partition.tries(&entry);
+        let log = self.log();
+        match log.append_as_leader(&batch, 0, origin, self.now_ms) {
+            Ok(info) if info.first_offset == self.partition.end && !info.is_duplicate => {
+                self.summary.appended += 1;
+                self.partition.appended(entry);
+                log.maybe_increment_high_watermark(self.partition.end);
+                Ok(format!("{}..={}", info.first_offset, info.last_offset))
+            }
+            Ok(info) => Err(format!("appended at {} as {info:?}", self.partition.end)),
+            Err(AppendError::Storage(error)) => {
+                // The sequence numbers begin anew where the log knows better.
+                self.know_sequences();
+                self.go_on(&error.to_string())
+            }
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    fn clean(&mut self) -> Result<String, String> {
+        let small = CleanerConfig {
+            dedupe_buffer_bytes: *self.random.pick(&[24 * 12, 1 << 20]),
+            io_buffer_bytes: 1,
+            ..CleanerConfig::default()
+        };
+        let mut told = Vec::new();
+        // A small table needs several rounds.
+        for _ in 0..20 {
+            let Some(cleaned) = self.manager().clean(0, &small, self.now_ms, &AtomicBool::new(false)) else {
+                break;
+            };
+            self.decided = self.partition.end;
+            self.know_flushed();
+            told.push(format!("{:?}", cleaned.end));
+            match cleaned.end {
+                RoundEnd::Cleaned { next_dirty_offset } if next_dirty_offset > cleaned.first_dirty_offset => {}
+                RoundEnd::Failed(error) => return self.go_on(&error.to_string()),
+                other => return Err(format!("cleaning ends with {other:?}")),
+            }
+        }
+        self.check()?;
+        Ok(told.join(", "))
+    }
+
+    fn truncate(&mut self) -> Result<String, String> {
+        let log = self.log();
+        // What is compacted is on all replicas and decided: no leader asks to have it cut.
+        let from = log.segment_base_offsets()[0].max(self.decided);
+        let from = from.min(self.partition.end);
+        let target = from + self.random.below((self.partition.end - from) as u64 + 1) as i64;
+        match self.manager().truncate_to(&log, target, self.now_ms) {
+            Ok(_) => {
+                self.partition.truncated(target, log.log_end_offset())?;
+                self.know_sequences();
+                Ok(format!("to {target}, ends at {}", self.partition.end))
+            }
+            Err(error) => {
+                self.partition.truncated_in_part(target);
+                self.crash(Crash::Process)?;
+                Ok(format!("{error}; restarted"))
+            }
+        }
+    }
+
+    /// Producers go on with the sequence that the log expects.
+    fn know_sequences(&mut self) {
+        let known = self.log().active_producers();
+        self.sequences = known
+            .iter()
+            .map(|known| (known.producer_id, known.last_sequence + 1))
+            .collect();
+    }
+
+    fn unless_failed(&mut self, act: impl FnOnce(&Self) -> Result<(), StorageError>) -> Result<String, String> {
+        match act(self) {
+            Ok(()) => Ok("done".to_owned()),
+            Err(error) => self.go_on(&error.to_string()),
+        }
+    }
+
+    /// After a failure: with a full disk the log goes on, otherwise its directory is offline, and the process starts again.
+    fn go_on(&mut self, what: &str) -> Result<String, String> {
+        if self.manager().is_online() {
+            return Ok(what.to_owned());
+        }
+        self.crash(Crash::Process)?;
+        Ok(format!("{what}; restarted, ends at {}", self.partition.end))
+    }
+
+    fn crash(&mut self, crash: Crash) -> Result<(), String> {
+        self.manager = None;
+        let crash = if self.disk.sync_failed() { Crash::Power } else { crash };
+        self.disk.crash(crash, &mut self.random);
+        self.disk.set_capacity(u64::MAX);
+        self.summary.power_cuts += u64::from(crash == Crash::Power);
+        self.start(crash == Crash::Power)?;
+        self.check()
+    }
+
+    fn start(&mut self, power_cut: bool) -> Result<(), String> {
+        let manager = ManagerConfig {
+            disk: Arc::new(self.disk.clone()),
+            flush_in_tick: true,
+            recovery_threads_per_data_dir: 1,
+            max_open_files: 4,
+            verifies_transactions: false,
+            ..ManagerConfig::new(1, vec![dir()], self.random.bits())
+        };
+        // What topics set themselves is not known yet when logs are opened.
+        let (manager, report) = LogManager::open(manager, |_| LogConfig::default(), self.now_ms)
+            .map_err(|error| format!("start: {error}"))?;
+        if let Some(failed) = report.failed.first() {
+            return Err(format!("it does not open: {}", failed.error));
+        }
+        for recovered in &report.recovered {
+            self.summary
+                .trace
+                .push(format!("  recovered: {:?}", recovered.opened.events));
+        }
+        self.manager = Some(manager);
+        let log = self
+            .manager()
+            .get_or_create(&name(), Some(Uuid::from_u128(1 << 100)), None, config(), self.now_ms)
+            .map_err(|error| error.to_string())?;
+        log.update_config(config());
+        let found = entries(&log)?;
+        self.partition.restarted(log.log_end_offset(), power_cut, &found)?;
+        log.update_high_watermark(log.log_end_offset());
+        self.know_sequences();
+        Ok(())
+    }
+
+    fn check(&mut self) -> Result<(), String> {
+        let log = self.log();
+        let limit = log.last_stable_offset();
+        let found = committed(&log)?;
+        self.summary.compared += found.len() as u64;
+        self.partition.check(&found, limit)
+    }
+}
+
+/// Hands every whole batch to `see`, from the log start on, as one read after the other finds them.
+fn read(
+    log: &Log,
+    isolation: Isolation,
+    mut see: impl FnMut(&Batch<'_>, &klamm_log::FetchData) -> Result<(), String>,
+) -> Result<(), String> {
+    let mut offset = log.log_start_offset();
+    loop {
+        let wrong = |what: &dyn std::fmt::Display| format!("read at {offset}: {what}");
+        let data = log.read(offset, 600, isolation, true).map_err(|error| wrong(&error))?;
+        let Some(region) = &data.region else { return Ok(()) };
+        let bytes = region.read().map_err(|error| wrong(&error))?;
+        let mut next = offset;
+        for batch in batches(&bytes) {
+            let Ok(batch) = batch else { break };
+            batch.verify_crc().map_err(|error| wrong(&error))?;
+            see(&batch, &data)?;
+            next = batch.header.next_offset();
+        }
+        if next == offset {
+            return Err(wrong(&"no whole batch"));
+        }
+        offset = next;
+    }
+}
+
+/// What is whole in the log: batches that compaction has not touched, which say all that was written at once.
+fn entries(log: &Log) -> Result<BTreeMap<i64, Entry>, String> {
+    let mut found = BTreeMap::new();
+    let mut scratch = Scratch::new();
+    read(log, Isolation::LogEnd, |batch, _| {
+        let header = &batch.header;
+        if header.records_count != header.last_offset_delta + 1 {
+            return Ok(());
+        }
+        let records = batch
+            .records(&mut scratch, usize::MAX)
+            .map_err(|error| error.to_string())?;
+        let records = records
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|error| error.to_string())?;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let entry = if header.attributes.is_control() {
+            let end = ControlRecordType::parse(records[0].key).map_err(|error| error.to_string())?;
+            Entry::End {
+                producer: header.producer_id,
+                committed: end == Some(ControlRecordType::Commit),
+            }
+        } else {
+            let plain = records.iter().map(|record| Record {
+                key: record.key.map(text).unwrap_or_default(),
+                value: record.value.map(text),
+                transaction: header.attributes.is_transactional().then_some(header.producer_id),
+            });
+            Entry::Records(plain.collect())
+        };
+        found.insert(header.base_offset, entry);
+        Ok(())
+    })?;
+    Ok(found)
+}
+
+/// What a consumer with `read_committed` gets, as Kafka's does it: by the log's words on what was aborted, read by read.
+fn committed(log: &Log) -> Result<Vec<Read>, String> {
+    let mut found = Vec::new();
+    let mut scratch = Scratch::new();
+    let mut of_read = None;
+    let mut aborted = BTreeSet::new();
+    read(log, Isolation::LastStableOffset, |batch, data| {
+        let header = &batch.header;
+        let this_read = data
+            .region
+            .as_ref()
+            .map(|region| (region.position, data.offsets.log_end_offset, region.len));
+        if of_read != this_read {
+            of_read = this_read;
+            aborted.clear();
+        }
+        for entry in &data.aborted {
+            if entry.first_offset <= header.last_offset() && header.base_offset <= entry.last_offset {
+                aborted.insert(entry.producer_id);
+            }
+        }
+        if header.attributes.is_control() {
+            aborted.remove(&header.producer_id);
+            return Ok(());
+        }
+        if header.attributes.is_transactional() && aborted.contains(&header.producer_id) {
+            return Ok(());
+        }
+        for record in batch
+            .records(&mut scratch, usize::MAX)
+            .map_err(|error| error.to_string())?
+        {
+            let record = record.map_err(|error| error.to_string())?;
+            let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+            found.push((
+                record.offset,
+                record.key.map(text).unwrap_or_default(),
+                record.value.map(text),
+            ));
+        }
+        Ok(())
+    })?;
+    Ok(found)
+}
