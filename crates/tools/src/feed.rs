@@ -2,7 +2,7 @@
 //!
 //! [`Feed`] is a producer that runs on a thread of its own and takes records from a plain loop on this one; [`Input`] reads ahead
 //! on a third, and [`Splitter`] cuts what it read into lines or other pieces without copying them. Signals are heard all the
-//! while. `console-producer`, `producer-perf-test` and `verifiable-producer` are built on it, and so may `klamm produce` be.
+//! while. `produce`, `console-producer`, `producer-perf-test` and `verifiable-producer` are built on it.
 
 mod input;
 
