@@ -41,6 +41,7 @@ mod get_offsets;
 mod groups;
 mod install;
 mod log_dirs;
+mod log_verify;
 mod metadata_quorum;
 mod node;
 pub mod output;
@@ -72,6 +73,7 @@ use output::Failure;
 const TOOLS: &[Tool] = &[
     start::TOOL,
     storage::TOOL,
+    log_verify::TOOL,
     topics::TOOL,
     configs::TOOL,
     get_offsets::TOOL,

@@ -36,8 +36,8 @@ pub(super) fn check(
     files::partition_metadata(check, dir, !is_metadata)?;
     let epochs = files::leader_epochs(check, dir)?;
     let names = take_stock(check, dir)?;
-    // The metadata log has no recovery point, and is recovered at each start.
-    let synced = match offsets.is_clean && !is_metadata {
+    // The metadata log has no recovery point.
+    let synced = match offsets.is_clean {
         true => i64::MAX,
         false => offsets.recovery_points.get(partition).copied().unwrap_or(0),
     };
