@@ -10,6 +10,11 @@
 /// Bytes of an entry.
 const ENTRY: usize = 24;
 
+/// Least room behind the places.
+const SPARE_MIN: usize = 8;
+/// Entries that a table begins with. It doubles as long as it may: the smaller, the more of it the processor's caches hold.
+const FIRST_ENTRIES: usize = 1 << 12;
+
 /// A hash in two words and the offset plus one; 0 stands in an empty place.
 type Entry = [u64; 3];
 
@@ -20,8 +25,11 @@ pub(crate) struct OffsetMap {
     entries: Vec<Entry>,
     /// Places that hashes are spread over; behind them is room for what is shifted.
     places: usize,
-    /// Most entries.
+    /// Most keys at this size.
     limit: usize,
+    load_factor: f64,
+    /// Most entries, empty ones included, that it may grow to.
+    entries_max: usize,
     len: usize,
     latest_offset: i64,
 }
@@ -31,17 +39,47 @@ impl OffsetMap {
     pub(crate) fn new(bytes: usize, load_factor: f64, keys_max: u64, key: [u64; 2]) -> Self {
         let load_factor = load_factor.clamp(0.01, 0.99);
         let needed = ((keys_max as f64 / load_factor) as usize).saturating_add(1);
-        let wanted = (bytes / ENTRY).min(needed.saturating_add(needed / 64 + 8));
-        let spare = (wanted / 64).max(8);
-        let places = wanted.saturating_sub(spare).max(1);
-        Self {
+        let entries_max = (bytes / ENTRY)
+            .min(needed.saturating_add(needed / 64 + 8))
+            .max(SPARE_MIN + 1);
+        let mut map = Self {
             key,
-            entries: vec![[0; 3]; places + spare],
-            places,
-            limit: ((places as f64 * load_factor) as usize).max(1),
+            entries: Vec::new(),
+            places: 0,
+            limit: 0,
+            load_factor,
+            entries_max,
             len: 0,
             latest_offset: -1,
+        };
+        map.resize(FIRST_ENTRIES.min(entries_max));
+        map
+    }
+
+    /// Spreads the keys over another number of entries. `false`: they do not fit, and nothing has changed.
+    fn resize(&mut self, entries: usize) -> bool {
+        let spare = (entries / 64).max(SPARE_MIN);
+        let places = entries - spare;
+        let mut larger: Vec<Entry> = vec![[0; 3]; entries];
+        let mut next = 0;
+        // In the order of the hashes, as they are: each goes to its place, or behind the one before it.
+        for entry in self.entries.iter().filter(|entry| entry[2] != 0) {
+            next = next.max(place(entry[0], places));
+            if next + 1 >= entries {
+                return false;
+            }
+            larger[next] = *entry;
+            next += 1;
         }
+        self.entries = larger;
+        self.places = places;
+        self.limit = ((places as f64 * self.load_factor) as usize).max(1);
+        true
+    }
+
+    fn grow(&mut self) -> bool {
+        let entries = (self.entries.len() * 2).min(self.entries_max);
+        entries > self.entries.len() && self.resize(entries)
     }
 
     /// Notes that `key` is at `offset`, the highest so far. `false`: the table is full, and nothing was noted.
@@ -52,7 +90,7 @@ impl OffsetMap {
         let found = self.entries[at];
         if found[2] == 0 || [found[0], found[1]] != hash {
             if self.len >= self.limit || !self.make_room(at) {
-                return false;
+                return self.grow() && self.put(key, offset);
             }
             self.len += 1;
         }
@@ -81,13 +119,13 @@ impl OffsetMap {
 
     /// Which part of its memory is used, 0 to 1.
     pub(crate) fn utilization(&self) -> f64 {
-        self.len as f64 / self.entries.len() as f64
+        self.len as f64 / self.entries_max as f64
     }
 
     /// Where the hash is, or would have to be. The last place is always empty.
     #[inline]
     fn find(&self, hash: [u64; 2]) -> usize {
-        let mut at = ((u128::from(hash[0]) * self.places as u128) >> 64) as usize;
+        let mut at = place(hash[0], self.places);
         loop {
             let [first, second, next] = self.entries[at];
             if next == 0 || [first, second] >= hash {
@@ -109,6 +147,12 @@ impl OffsetMap {
         self.entries.copy_within(at..free, at + 1);
         true
     }
+}
+
+/// Where of `places` a hash belongs, in the order of the hashes.
+#[inline]
+fn place(hash: u64, places: usize) -> usize {
+    ((u128::from(hash) * places as u128) >> 64) as usize
 }
 
 /// SipHash-1-3 with 128 bits.
@@ -213,7 +257,15 @@ mod tests {
     fn it_takes_no_more_memory_than_the_keys_that_there_may_be() {
         let map = OffsetMap::new(128 << 20, 0.9, 1_000, [0, 0]);
         assert!(map.limit >= 1_000 && map.entries.len() < 1_200, "{map:?}");
-        assert!(OffsetMap::new(128 << 20, 0.9, 1 << 40, [0, 0]).entries.len() * ENTRY <= 128 << 20);
+        let mut map = OffsetMap::new(1 << 20, 0.9, 1 << 40, [3, 4]);
+        let fit = (0..1u64 << 16)
+            .take_while(|i| map.put(&i.to_be_bytes(), *i as i64))
+            .count();
+        assert!(
+            map.entries.len() * ENTRY <= 1 << 20 && fit * ENTRY > (1 << 20) * 85 / 100,
+            "{fit}"
+        );
+        assert!((0..fit as u64).all(|i| map.get(&i.to_be_bytes()) == Some(i as i64)));
     }
 
     #[test]
