@@ -2,7 +2,7 @@
 //!
 //! Owns the command line: one table of tools and flags ([`spec`]), what they print ([`output`]) and how they connect.
 //! Knows the client, the protocol and files; never the broker's code, which the binary lends as a [`Node`].
-//! Entry: [`run`], with argv. Driven by `klamm`'s `main`. Tests: `tests/it/`, in-process against an embedded node; those of
+//! Entry: [`run()`], with argv. Driven by `klamm`'s `main`. Tests: `tests/it/`, in-process against an embedded node; those of
 //! `storage`, `start`, links and pipes run the binary in `crates/klamm/tests/it/command/`.
 //!
 //! # How to add a tool
@@ -16,7 +16,7 @@
 //!    `call.out.is_json()`; `Out` is `io::Write` too), say the rest with `call.err.line(…)`. A closed pipe ends the tool by `?`.
 //! 3. Fail with [`Failure::kafka`] (Kafka's words, exit code 1; `.on_stdout()` where Kafka's tool says it there), or
 //!    `Failure::own`; add `.hint(…)`. [`output::exception`] writes an error as a Java exception's name and message.
-//! 4. `mod NAME;` below, `NAME::TOOL` in [`TOOLS`], and in `tests/it/` the tests with the flags of Kafka's tool as data
+//! 4. `mod NAME;` below, `NAME::TOOL` in `TOOLS`, and in `tests/it/` the tests with the flags of Kafka's tool as data
 //!    (`tests/it/table.rs`). Then `cargo xtask docs`.
 mod base64;
 mod broker_api_versions;
