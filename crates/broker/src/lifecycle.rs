@@ -116,6 +116,13 @@ impl Registration {
         }
     }
 
+    /// Tells the controller at once of log directories that have failed; if it can't hear, the next heartbeat does.
+    pub(crate) async fn tell_offline(&self) {
+        if let Err(error) = self.heartbeat(false).await {
+            warn!("the controller has not heard of failed log directories yet: {error}");
+        }
+    }
+
     /// Asks to leave and waits until the controller has moved away what can be moved.
     pub(crate) async fn leave(&self) {
         let leaving = async {
@@ -143,6 +150,7 @@ impl Registration {
             broker_id: node.id,
             broker_epoch: self.broker_epoch,
             current_metadata_offset: node.image().offset(),
+            offline_log_dirs: node.partitions.logs().offline_directories(),
             want_fence: false,
             want_shut_down,
             ..Default::default()

@@ -8,6 +8,7 @@ mod tests;
 mod topic_settings;
 mod waiters;
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -49,6 +50,7 @@ pub struct Partitions {
     table: ArcSwap<Table>,
     /// Held by whoever replaces the table.
     updating: Mutex<()>,
+    moves: AtomicU64,
 }
 
 impl Partitions {
@@ -60,6 +62,7 @@ impl Partitions {
             logs,
             table: ArcSwap::default(),
             updating: Mutex::new(()),
+            moves: AtomicU64::new(0),
         }
     }
 
@@ -77,6 +80,45 @@ impl Partitions {
             Hosted::Offline => None,
         })
         .collect()
+    }
+
+    /// Takes the replicas out of service whose log directory has failed; how many.
+    pub(crate) fn take_failed_offline(&self) -> usize {
+        let has_failed = |hosted: &Hosted| match hosted {
+            Hosted::Online(partition) => partition.log().check_online().is_err(),
+            Hosted::Offline => false,
+        };
+        if self.logs.offline_directories().is_empty() {
+            return 0;
+        }
+        let _updating = self.updating.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut table = Table::clone(&self.table.load());
+        let mut failed = Vec::new();
+        for topic in self.table.load().keys() {
+            let mut hosted = table[topic].clone();
+            let of_topic: Vec<i32> = hosted
+                .partitions
+                .iter()
+                .filter(|(_, hosted)| has_failed(hosted))
+                .map(|(partition, _)| *partition)
+                .collect();
+            for partition in of_topic {
+                failed.extend(hosted.partitions.insert(partition, Hosted::Offline));
+                table.insert(Arc::clone(topic), hosted.clone());
+            }
+        }
+        self.table.store(Arc::new(table));
+        for hosted in &failed {
+            if let Hosted::Online(partition) = hosted {
+                partition.close();
+            }
+        }
+        failed.len()
+    }
+
+    /// How many replicas have moved between log directories.
+    pub(crate) fn moves(&self) -> u64 {
+        self.moves.load(Ordering::Relaxed)
     }
 
     /// The logs beneath.
@@ -199,6 +241,7 @@ impl Partitions {
         let log = self
             .logs
             .get_or_create(&name, Some(topic_id), directory, settings.log.clone(), now_ms)?;
+        log.check_online()?;
         log.assign_topic_id(topic_id)?;
         Ok(log)
     }

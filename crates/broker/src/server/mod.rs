@@ -9,6 +9,7 @@ mod cleaner;
 mod error;
 mod format;
 mod listen;
+mod log_dirs;
 mod open;
 mod publishers;
 #[cfg(test)]
@@ -81,6 +82,7 @@ impl Server {
         let registered = registration.clone();
         background.spawn(async move { registered.keep_alive().await });
         background.spawn(look_after_logs(node.clone()));
+        background.spawn(log_dirs::follow(node.clone(), registration.clone(), opened.faulty));
         let cleaner = Arc::new(CleanerThreads::new(node.clone()));
         background.spawn(cleaner::keep_running(cleaner.clone()));
         info!(node = node.id, cluster = node.cluster_id, "serving");

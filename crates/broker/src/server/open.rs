@@ -44,6 +44,8 @@ pub(super) struct Opened {
     /// Who is to hear of the cluster's metadata, once the broker is registered.
     pub(super) publishers: Vec<Box<dyn MetadataPublisher>>,
     pub(super) fault: watch::Receiver<Option<String>>,
+    /// Whoever finds that the node can't go on says so here.
+    pub(super) faulty: Arc<watch::Sender<Option<String>>>,
     pub(super) endpoints: Vec<Endpoint>,
     pub(super) incarnation: Incarnation,
     pub(super) quotas: Quotas,
@@ -89,6 +91,8 @@ pub(super) fn open(
         &clock,
     ));
     let (faulty, fault) = watch::channel(None);
+    let faulty = Arc::new(faulty);
+    let quorum_faulty = faulty.clone();
     let publishers: Vec<Box<dyn MetadataPublisher>> = vec![
         Box::new(ConfigPublisher {
             config: config.clone(),
@@ -101,7 +105,7 @@ pub(super) fn open(
         Box::new(GroupsPublisher { groups: groups.clone() }),
     ];
     let quorum = quorum.run(move |error| {
-        faulty.send_replace(Some(error.to_string()));
+        quorum_faulty.send_replace(Some(error.to_string()));
     });
     let incarnation = Incarnation {
         id: entropy::random_uuid(),
@@ -136,6 +140,7 @@ pub(super) fn open(
         quorum,
         publishers,
         fault,
+        faulty,
         endpoints,
         incarnation,
         quotas,

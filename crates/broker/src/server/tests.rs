@@ -115,3 +115,116 @@ async fn a_broker_leaves_before_it_stops_unless_it_is_told_not_to() {
     assert!(has_left(&[]).await);
     assert!(!has_left(&[("controlled.shutdown.enable", "false")]).await);
 }
+
+/// Two log directories, and a topic with four partitions that are flushed with each append.
+async fn two_directories(root: &Path) -> (Server, [std::path::PathBuf; 2]) {
+    let dirs = [root.join("a"), root.join("b")];
+    let both = format!("{},{}", dirs[0].display(), dirs[1].display());
+    let config = config_with(root, &[("log.dirs", &both)]);
+    let server = Server::start(config, Unformatted::Format)
+        .await
+        .expect("the node starts");
+    let mut client = Client::connect(server.client_address().expect("a listener"))
+        .await
+        .expect("it listens");
+    let topic = CreatableTopic {
+        name: "t".to_owned(),
+        num_partitions: 4,
+        replication_factor: 1,
+        configs: vec![klamm_protocol::messages::create_topics_request::CreatableTopicConfig {
+            name: "flush.messages".to_owned(),
+            value: Some("1".to_owned()),
+            ..Default::default()
+        }],
+        ..Default::default()
+    };
+    let request = CreateTopicsRequest {
+        topics: vec![topic],
+        timeout_ms: 5_000,
+        ..Default::default()
+    };
+    let created = client.call(&request, 7).await.expect("an answer");
+    assert_eq!(created.topics[0].error_code, klamm_protocol::ErrorCode::NONE);
+    (server, dirs)
+}
+
+/// Waits for what has to come true soon.
+async fn soon(what: &str, mut is_true: impl FnMut() -> bool) {
+    let wait = async {
+        while !is_true() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), wait).await.expect(what);
+}
+
+fn registered(server: &Server, partition: i32) -> klamm_metadata::PartitionRegistration {
+    let image = server.node().image();
+    let topic = image.topics().by_name("t").expect("it was created");
+    topic.partitions.get(partition).expect("it has four").clone()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn replicas_are_spread_over_the_directories_and_the_controller_is_told_where_they_lie() {
+    let root = tempfile::tempdir().expect("a directory");
+    let (server, dirs) = two_directories(root.path()).await;
+    let logs = server.node().partitions.logs().clone();
+    let ids: std::collections::BTreeMap<_, _> = logs.directory_ids().into_iter().collect();
+    let count = |dir: &Path| logs.logs().iter().filter(|log| log.log_dir() == dir).count();
+    soon("four logs", || logs.logs().len() == 4).await;
+    assert_eq!((count(&dirs[0]), count(&dirs[1])), (2, 2));
+    soon("the controller knows where they lie", || {
+        server.node().partitions.online().iter().all(|partition| {
+            registered(&server, partition.index()).directory(1) == ids.get(partition.log().log_dir()).copied()
+        })
+    })
+    .await;
+    server.shutdown().await.expect("a clean end");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_directory_that_fails_takes_only_its_replicas_with_it_and_the_last_one_the_node() {
+    let root = tempfile::tempdir().expect("a directory");
+    let (server, dirs) = two_directories(root.path()).await;
+    let partitions = server.node().partitions.clone();
+    soon("four replicas", || partitions.online().len() == 4).await;
+    let append = |partition: &crate::partitions::Partition| {
+        let mut batch = klamm_records::BatchBuilder::new(klamm_records::Compression::None);
+        batch.push(1, None, Some(b"v"), &[]).expect("it fits");
+        let now_ms = server.node().clock.now_ms();
+        partition.append(&batch.build(), true, klamm_log::AppendOrigin::Client, now_ms)
+    };
+    let of = |dir: &Path| {
+        let mut all = partitions.online();
+        all.retain(|partition| partition.log().log_dir() == dir);
+        all
+    };
+    let (sound, lost) = (of(&dirs[0]), of(&dirs[1]));
+    assert_eq!((sound.len(), lost.len()), (2, 2));
+    std::fs::remove_dir_all(&dirs[1]).expect("it goes");
+    assert!(append(&lost[0]).is_err(), "its directory is gone");
+    soon("both replicas are offline, and have no leader", || {
+        partitions.online().len() == 2
+            && lost
+                .iter()
+                .all(|partition| registered(&server, partition.index()).leader == -1)
+    })
+    .await;
+    for partition in &sound {
+        append(partition).expect("the other directory is in order");
+        assert_eq!(registered(&server, partition.index()).leader, 1);
+    }
+    for partition in &lost {
+        assert!(matches!(
+            partitions.get("t", partition.index()),
+            Some(crate::partitions::Hosted::Offline)
+        ));
+    }
+
+    std::fs::remove_dir_all(&dirs[0]).expect("it goes");
+    assert!(append(&sound[0]).is_err(), "its directory is gone");
+    let reason = tokio::time::timeout(Duration::from_secs(20), server.failed());
+    let reason = reason.await.expect("the node can't go on");
+    assert!(!reason.is_empty());
+    server.kill().await;
+}

@@ -222,6 +222,11 @@ impl Log {
         &self.log_dir.path
     }
 
+    /// Fails when the log directory is out of service.
+    pub fn check_online(&self) -> Result<(), StorageError> {
+        self.log_dir.check()
+    }
+
     /// The settings in force.
     pub fn config(&self) -> Arc<LogConfig> {
         Arc::clone(&self.config.read().expect(UNPOISONED))

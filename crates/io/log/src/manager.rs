@@ -196,6 +196,19 @@ impl LogManager {
         self.inner.dirs.iter().map(Dir::info).collect()
     }
 
+    /// The ids of the log directories, as far as they could be read.
+    pub fn directory_ids(&self) -> Vec<(PathBuf, Uuid)> {
+        let dirs = self.inner.dirs.iter();
+        dirs.filter_map(|dir| Some((dir.dir.path.clone(), dir.directory_id?)))
+            .collect()
+    }
+
+    /// The ids of the log directories that are out of service.
+    pub fn offline_directories(&self) -> Vec<Uuid> {
+        let offline = self.inner.dirs.iter().filter(|dir| dir.dir.check().is_err());
+        offline.filter_map(|dir| dir.directory_id).collect()
+    }
+
     /// Whether any log directory is in service.
     pub fn is_online(&self) -> bool {
         self.inner.dirs.iter().any(|dir| dir.dir.check().is_ok())

@@ -1,0 +1,166 @@
+//! Log directories that fail (KIP-112), and which replica lies where (KIP-858): both are told to the controller.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use klamm_controller::{Controller, ControllerError};
+use klamm_protocol::messages::AssignReplicasToDirsRequest;
+use klamm_protocol::messages::assign_replicas_to_dirs_request::{DirectoryData, PartitionData, TopicData};
+use klamm_protocol::{ErrorCode, Uuid};
+use tokio::sync::watch;
+use tracing::{debug, error, info};
+
+use crate::lifecycle::Registration;
+use crate::node::Node;
+
+/// How often it is looked.
+const LOOK: Duration = Duration::from_millis(200);
+/// Replicas in one request, as in Kafka.
+const REPLICAS_PER_REQUEST: usize = 2_250;
+
+/// A replica that lies in another directory than the metadata says: directory, topic, partition.
+type Misplaced = (Uuid, Uuid, i32);
+
+/// Looks after both for as long as it is polled.
+/// A node without any log directory left says so to `faulty`.
+pub(super) async fn follow(
+    node: Arc<Node>,
+    registration: Arc<Registration>,
+    faulty: Arc<watch::Sender<Option<String>>>,
+) {
+    let mut looks = tokio::time::interval(LOOK);
+    looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut told = None;
+    loop {
+        looks.tick().await;
+        let failed = node.partitions.take_failed_offline();
+        if failed > 0 {
+            error!("{failed} replicas are offline with their log directory");
+            registration.tell_offline().await;
+        }
+        if !node.partitions.logs().is_online() {
+            faulty.send_replace(Some("all log directories have failed".to_owned()));
+        }
+        // Replicas come, and directories are assigned, with new metadata; moves between directories are told of here.
+        let state = (node.image().offset(), node.partitions.moves());
+        if told != Some(state) && assign(&node, &registration).await {
+            told = Some(state);
+        }
+    }
+}
+
+/// Tells the controller where the replicas lie that it has elsewhere. Says whether it knows all now.
+async fn assign(node: &Arc<Node>, registration: &Registration) -> bool {
+    let misplaced = misplaced(node);
+    for some in misplaced.chunks(REPLICAS_PER_REQUEST) {
+        match send(node, request(node.id, registration.broker_epoch(), some)).await {
+            Ok(()) => info!("{} replicas were assigned to their log directories", some.len()),
+            // Metadata of that age has no directories.
+            Err(error) if error.code == ErrorCode::UNSUPPORTED_VERSION => return true,
+            Err(error) => {
+                debug!("replicas are not assigned to their log directories yet: {error}");
+                return false;
+            }
+        }
+    }
+    misplaced.is_empty()
+}
+
+/// Those that went offline before the controller knew where they lay are among them: it learns so that they have no leader.
+fn misplaced(node: &Node) -> Vec<Misplaced> {
+    let image = node.image();
+    let directories: BTreeMap<_, _> = node.partitions.logs().directory_ids().into_iter().collect();
+    let of = |log: &Arc<klamm_log::Log>| {
+        let (name, topic_id) = (log.topic_partition(), log.topic_id()?);
+        let topic = image.topics().by_id(topic_id)?;
+        let registered = topic.partitions.get(name.partition)?.directory(node.id)?;
+        let actual = *directories.get(log.log_dir())?;
+        (registered != actual).then_some((actual, topic_id, name.partition))
+    };
+    let mut misplaced: Vec<Misplaced> = node.partitions.logs().logs().iter().filter_map(of).collect();
+    misplaced.sort_unstable();
+    misplaced
+}
+
+/// The replicas, which are in order, by directory and topic.
+fn request(broker_id: i32, broker_epoch: i64, replicas: &[Misplaced]) -> AssignReplicasToDirsRequest {
+    let mut directories: Vec<DirectoryData> = Vec::new();
+    for (id, topic_id, partition_index) in replicas {
+        if directories.last().is_none_or(|directory| directory.id != *id) {
+            directories.push(DirectoryData {
+                id: *id,
+                ..Default::default()
+            });
+        }
+        let topics = &mut directories.last_mut().expect("just put there").topics;
+        if topics.last().is_none_or(|topic| topic.topic_id != *topic_id) {
+            topics.push(TopicData {
+                topic_id: *topic_id,
+                ..Default::default()
+            });
+        }
+        topics
+            .last_mut()
+            .expect("just put there")
+            .partitions
+            .push(PartitionData {
+                partition_index: *partition_index,
+                ..Default::default()
+            });
+    }
+    AssignReplicasToDirsRequest {
+        broker_id,
+        broker_epoch,
+        directories,
+        ..Default::default()
+    }
+}
+
+async fn send(node: &Node, request: AssignReplicasToDirsRequest) -> Result<(), ControllerError> {
+    let assign = move |controller: &Controller, _: i64| controller.assign_replicas_to_dirs(&request);
+    let write = node
+        .controller
+        .write("assign replicas to directories", node.request_deadline_ms(), assign);
+    write.await.map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn replicas_are_told_by_directory_and_topic() {
+        let id = Uuid::from_u128;
+        let replicas = [
+            (id(1), id(7), 0),
+            (id(1), id(7), 2),
+            (id(1), id(8), 0),
+            (id(2), id(7), 1),
+        ];
+        let request = request(3, 44, &replicas);
+        assert_eq!((request.broker_id, request.broker_epoch), (3, 44));
+        let told: Vec<_> = request
+            .directories
+            .iter()
+            .flat_map(|directory| directory.topics.iter().map(move |topic| (directory.id, topic)))
+            .map(|(directory, topic)| {
+                let partitions: Vec<i32> = topic
+                    .partitions
+                    .iter()
+                    .map(|partition| partition.partition_index)
+                    .collect();
+                (directory, topic.topic_id, partitions)
+            })
+            .collect();
+        assert_eq!(
+            told,
+            [
+                (id(1), id(7), vec![0, 2]),
+                (id(1), id(8), vec![0]),
+                (id(2), id(7), vec![1])
+            ]
+        );
+        assert_eq!(request.directories.len(), 2);
+    }
+}
