@@ -26,8 +26,25 @@ impl Replacements {
     pub(super) fn hide(&self, text: &str) -> String {
         self.0
             .iter()
-            .fold(text.to_owned(), |text, (own, name)| text.replace(own, name))
+            .fold(text.to_owned(), |text, (own, name)| without(&text, own, name))
     }
+}
+
+/// Puts `name` in the place of `own`; but a port that is a part of a longer number, as a time may have, is none.
+fn without(text: &str, own: &str, name: &str) -> String {
+    let is_digit = |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_digit());
+    let mut replaced = String::new();
+    let mut end = 0;
+    for (at, _) in text.match_indices(own) {
+        let in_number = is_digit(text[..at].bytes().last()) && is_digit(own.bytes().next())
+            || is_digit(text[at + own.len()..].bytes().next()) && is_digit(own.bytes().last());
+        if !in_number {
+            replaced += &text[end..at];
+            replaced += name;
+            end = at + own.len();
+        }
+    }
+    replaced + &text[end..]
 }
 
 /// What a step printed and how it ended.
@@ -417,6 +434,15 @@ mod tests {
         assert_eq!(
             steady("12 records,  3.50 MB/sec in 7 ms", true),
             "N records, N MB/sec in N ms"
+        );
+    }
+
+    #[test]
+    fn a_port_is_hidden_and_a_number_that_contains_it_is_not() {
+        let replacements = Replacements(vec![("h:12345".to_owned(), "$B"), ("12345".to_owned(), "$PORT")]);
+        assert_eq!(
+            replacements.hide("h:12345 12345, 1712345 123456 h:123450 \u{e4}12345"),
+            "$B $PORT, 1712345 123456 h:123450 \u{e4}$PORT"
         );
     }
 
