@@ -27,6 +27,9 @@ pub(crate) fn run(root: &Path) -> Vec<String> {
         ("10,000 simulated histories of the log", |root| {
             crate::sim::run(root, &["log", "--seeds", "10000"])
         }),
+        ("1,000 simulated histories of the cleaner", |root| {
+            crate::sim::run(root, &["clean", "--seeds", "1000"])
+        }),
         ("the tours of the pages", |root| none(crate::tour::run(root)?)),
         ("real clients", |root| none(crate::compat::run(root, &[])?)),
         ("our client with Apache Kafka", |root| none(crate::client::run(root)?)),

@@ -2,7 +2,7 @@
 //!
 //! A run draws steps from its seed: appends, flushes, deletions, truncations, ticks, failing calls, a full disk, clean
 //! restarts, processes that die and machines that lose power. After every start, and now and then, each partition's records
-//! are read and compared with [`model::Partition`]: what was acknowledged is there, once, in order, unchanged; a power cut
+//! are read and compared with `model::Partition`: what was acknowledged is there, once, in order, unchanged; a power cut
 //! takes at most what was not flushed, and only from the end.
 mod model;
 mod steps;
