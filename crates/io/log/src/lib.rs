@@ -43,8 +43,8 @@ pub use log::{
     LogStart, Opened, ReadError, TimestampAndOffset, open_log,
 };
 pub use manager::{
-    CleanedLog, FailedLog, LogDirInfo, LogManager, OpenDirReport, OpenError, OpenReport, OpenedLog, RoundEnd,
-    TickReport,
+    CleanedLog, FailedLog, FutureLog, LogDirInfo, LogManager, LogMove, MoveError, OpenDirReport, OpenError, OpenReport,
+    OpenedLog, RoundEnd, TickReport,
 };
 pub use meta_properties::MetaProperties;
 pub use names::{CLUSTER_METADATA_TOPIC, TopicPartition};

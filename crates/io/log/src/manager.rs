@@ -1,5 +1,6 @@
 //! All logs of a node: its log directories, the partitions in them, and the work in their background.
 mod cleaning;
+mod moving;
 mod open;
 mod tick;
 
@@ -27,6 +28,7 @@ use crate::progress::{OpenThread, RecoveryProgress};
 
 use cleaning::Cleaner;
 pub use cleaning::{CleanedLog, RoundEnd};
+pub use moving::{FutureLog, LogMove, MoveError};
 pub use open::{FailedLog, OpenDirReport, OpenError, OpenReport, OpenedLog};
 use tick::Schedule;
 pub use tick::TickReport;
@@ -49,6 +51,8 @@ struct Inner {
     logs: RwLock<BTreeMap<TopicPartition, Arc<Log>>>,
     /// Held while a log is created or deleted.
     changing: Mutex<()>,
+    /// Copies of logs on their way into other directories.
+    moving: Mutex<BTreeMap<TopicPartition, Arc<Log>>>,
     schedule: Mutex<Schedule>,
     cleaner: Cleaner,
     random: AtomicU64,

@@ -89,6 +89,11 @@ pub(crate) fn stray_dir_name(partition: &TopicPartition, unique: u128) -> String
     unique_dir_name(partition, unique, "-stray")
 }
 
+/// The name of the directory of a log's copy, while it is on its way into another log directory.
+pub(crate) fn future_dir_name(partition: &TopicPartition, unique: u128) -> String {
+    unique_dir_name(partition, unique, "-future")
+}
+
 /// File systems cap names at 255 bytes.
 fn unique_dir_name(partition: &TopicPartition, unique: u128, ending: &str) -> String {
     let suffix = format!("-{}.{unique:032x}{ending}", partition.partition);

@@ -147,6 +147,17 @@ impl Log {
         })
     }
 
+    /// Base offset of the batch that holds `offset`, or of the next one.
+    pub(crate) fn first_batch_at(&self, offset: i64) -> Result<Option<i64>, ReadError> {
+        let segments = self.segments();
+        let found = segments[floor(&segments, offset)..]
+            .iter()
+            .find_map(|segment| segment.locate(offset).transpose())
+            .transpose();
+        let found = self.unless_deleted(offset, found)?;
+        Ok(found.map(|found| found.header.base_offset))
+    }
+
     fn find(
         &self,
         segments: &[Arc<Segment>],

@@ -340,6 +340,32 @@ impl Log {
             .map(drop)
     }
 
+    /// Takes over from the log that this is a copy of what its batches do not tell.
+    pub(crate) fn take_over(&self, source: &Log) -> Result<()> {
+        {
+            let mut epochs = self.epochs.write().expect(UNPOISONED);
+            for entry in source.leader_epochs() {
+                epochs.assign(entry.epoch, entry.start_offset);
+            }
+        }
+        self.update_high_watermark(source.high_watermark());
+        let mut writer = self.open_writer()?;
+        self.move_log_start(&mut writer, source.log_start_offset());
+        Ok(())
+    }
+
+    /// Gives the log's directory the name of a log in service.
+    pub(crate) fn settle(&self, dir_name: &str) -> Result<()> {
+        let _flushing = self.flushing.lock().expect(UNPOISONED);
+        let _writer = self.open_writer()?;
+        let dir = self.log_dir.path.join(dir_name);
+        let renamed = disk::rename(self.log_dir.disk(), &self.dir(), &dir)
+            .and_then(|()| disk::sync_dir(self.log_dir.disk(), &self.log_dir.path));
+        self.log_dir.watch(renamed)?;
+        self.dir.set(dir);
+        Ok(())
+    }
+
     fn take_out_of_service(&self, dir_name: &str) -> Result<std::path::PathBuf> {
         let _not_cleaning = self.cleaning.stop();
         let _flushing = self.flushing.lock().expect(UNPOISONED);

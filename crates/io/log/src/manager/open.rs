@@ -77,6 +77,8 @@ pub struct OpenReport {
     pub recovered: Vec<OpenedLog>,
     /// Logs that could not be opened; they are not served.
     pub failed: Vec<FailedLog>,
+    /// Moves into other log directories that a stop has interrupted: the partition, and where it was going.
+    pub unfinished_moves: Vec<(TopicPartition, PathBuf)>,
     /// Logs opened.
     pub logs: usize,
     /// Time it took.
@@ -152,6 +154,7 @@ impl LogManager {
             dirs: Vec::new(),
             logs: RwLock::default(),
             changing: Mutex::new(()),
+            moving: Mutex::default(),
             schedule: Mutex::new(Schedule::new(now_ms, config.initial_task_delay_ms)),
             cleaner: Cleaner::default(),
             shared,
@@ -163,6 +166,7 @@ impl LogManager {
             dirs: Vec::new(),
             recovered: Vec::new(),
             failed: Vec::new(),
+            unfinished_moves: Vec::new(),
             logs: 0,
             duration: Duration::ZERO,
         };
@@ -265,6 +269,7 @@ impl Inner {
     fn find_logs(&mut self, report: &mut OpenReport, now_ms: i64) -> Result<Vec<Candidate>, OpenError> {
         let mut candidates: Vec<Candidate> = Vec::new();
         let mut seen: BTreeMap<TopicPartition, usize> = BTreeMap::new();
+        let (mut futures, mut deleted) = (Vec::new(), Vec::new());
         for (at, dir) in self.dirs.iter().enumerate() {
             let Ok((shutdown, checkpoints, entries)) = dir.dir.watch(read_dir(dir.dir.disk(), &dir.dir.path)) else {
                 continue;
@@ -291,9 +296,13 @@ impl Inner {
                     Some(PartitionDir::Delete(partition)) => {
                         let delay = LogConfig::default().file_delete_delay_ms;
                         tracing::info!(%partition, dir = %name, "will remove what is left of a deleted partition");
-                        dir.dir.doom(dir.dir.path.join(name), now_ms.saturating_add(delay));
+                        let path = dir.dir.path.join(name);
+                        dir.dir.doom(path.clone(), now_ms.saturating_add(delay));
+                        let start = checkpoints.start_of(&partition, shutdown);
+                        deleted.push((partition, path, start));
                     }
-                    Some(PartitionDir::Future(_) | PartitionDir::Stray(_)) => {}
+                    Some(PartitionDir::Future(partition)) => futures.push((at, partition, dir.dir.path.join(name))),
+                    Some(PartitionDir::Stray(_)) => {}
                     None => foreign.push(name),
                 }
             }
@@ -304,7 +313,50 @@ impl Inner {
                 foreign,
             });
         }
+        for (at, partition, path) in futures {
+            let dir = &self.dirs[at].dir;
+            let old = self.old_log(&partition, &path, &deleted);
+            let Some(old) = old.filter(|_| !seen.contains_key(&partition)) else {
+                // It is copied anew; what there is of the copy goes.
+                report.unfinished_moves.push((partition, dir.path.clone()));
+                dir.doom(path, now_ms);
+                continue;
+            };
+            let settled = dir.path.join(partition.to_string());
+            let renamed =
+                disk::rename(dir.disk(), &path, &settled).and_then(|()| disk::sync_dir(dir.disk(), &dir.path));
+            if dir.watch(renamed).is_ok() {
+                tracing::info!(%partition, dir = %dir.path.display(), "the log's move is completed");
+                seen.insert(partition.clone(), at);
+                candidates.push(Candidate {
+                    dir: at,
+                    path: settled,
+                    partition,
+                    start: LogStart {
+                        recovery_point: 0,
+                        clean: false,
+                        ..old
+                    },
+                });
+            }
+        }
         Ok(candidates)
+    }
+
+    /// Where the log began whose place a copy was about to take: the log was renamed for its removal already, and so the copy
+    /// complete, when the node died.
+    fn old_log(
+        &self,
+        partition: &TopicPartition,
+        future: &Path,
+        deleted: &[(TopicPartition, PathBuf, LogStart)],
+    ) -> Option<LogStart> {
+        let disk = &*self.config.disk;
+        let id_of = |path: &Path| checkpoint::read_partition_metadata(disk, path).ok().flatten();
+        let id = id_of(future)?;
+        let mut olds = deleted.iter().filter(|(deleted, ..)| deleted == partition);
+        olds.find(|(_, path, _)| id_of(path) == Some(id))
+            .map(|(.., start)| *start)
     }
 
     fn open_logs(

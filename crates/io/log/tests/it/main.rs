@@ -7,6 +7,7 @@ mod clean_model;
 mod crash;
 mod manager;
 mod model;
+mod moving;
 mod producer_state;
 mod read;
 mod retention;

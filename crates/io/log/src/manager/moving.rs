@@ -1,0 +1,220 @@
+//! Moving a log into another log directory (KIP-113): its batches are copied into a directory that ends in `-future`, while the
+//! log goes on; when the copy has caught up it takes the log's place.
+//!
+//! A copy is not looked after otherwise, and one that a stop interrupts is begun anew. What a crash may leave at the change of
+//! places: the old directory renamed for its removal and the copy not yet renamed; the next start does that.
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::{Dir, Inner, LogManager, UNPOISONED};
+use crate::disk;
+use crate::error::{Result, StorageError};
+use crate::log::{AppendError, Isolation, Log, LogStart, ReadError};
+use crate::names::{TopicPartition, future_dir_name};
+use crate::progress::OpenThread;
+
+/// Why a log does not move.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum MoveError {
+    /// The node has no such log, or another one by now.
+    #[error("there is no log of {partition} to move")]
+    Gone {
+        /// The partition.
+        partition: TopicPartition,
+    },
+    /// `log.dirs` has no such directory.
+    #[error("`{}` is none of the log directories", dir.display())]
+    NoSuchDirectory {
+        /// What was asked for.
+        dir: PathBuf,
+    },
+    /// The copy does not take what the log gave.
+    #[error("cannot copy {partition}: {problem}")]
+    Copy {
+        /// The partition.
+        partition: TopicPartition,
+        /// What is wrong.
+        problem: String,
+    },
+    /// The disk.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+/// A log on its way into another directory.
+#[derive(Debug)]
+pub struct LogMove {
+    source: Arc<Log>,
+    future: Arc<Log>,
+}
+
+/// A copy as DescribeLogDirs shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FutureLog {
+    /// The partition.
+    pub partition: TopicPartition,
+    /// The log directory that it is on its way to.
+    pub dir: PathBuf,
+    /// Bytes copied.
+    pub size: u64,
+    /// The next offset to copy.
+    pub log_end_offset: i64,
+}
+
+impl LogMove {
+    /// How many offsets the copy is behind.
+    pub fn lag(&self) -> i64 {
+        self.source.log_end_offset() - self.future.log_end_offset()
+    }
+
+    /// Copies up to `max_bytes`, at least a batch if there is one; how much it was.
+    pub fn copy(&self, max_bytes: u32, now_ms: i64) -> Result<u64, MoveError> {
+        let from = self.future.log_end_offset();
+        if from < self.source.local_log_start_offset() {
+            self.begin(now_ms)?; // retention was faster
+        } else if from >= self.source.log_end_offset() {
+            return Ok(0);
+        }
+        let from = self.future.log_end_offset();
+        let found = match self.source.read(from, max_bytes, Isolation::LogEnd, true) {
+            Err(ReadError::OffsetOutOfRange { .. }) => return Ok(0), // it was deleted just now
+            Err(ReadError::Storage(error)) => return Err(error.into()),
+            Ok(found) => found,
+        };
+        let Some(region) = found.region else { return Ok(0) };
+        let bytes = region.read()?;
+        let size = bytes.len() as u64;
+        match self.future.append_as_follower(&bytes, now_ms) {
+            Ok(_) => Ok(size),
+            Err(AppendError::Storage(error)) => Err(error.into()),
+            Err(error) => Err(MoveError::Copy {
+                partition: self.source.topic_partition().clone(),
+                problem: error.to_string(),
+            }),
+        }
+    }
+
+    /// Begins with the batch that the log begins with, which may lie before the log start.
+    fn begin(&self, now_ms: i64) -> Result<(), MoveError> {
+        let start = self.source.local_log_start_offset();
+        let first = match self.source.first_batch_at(start) {
+            Ok(found) => found.map_or(start, |offset| offset.min(start)),
+            Err(ReadError::OffsetOutOfRange { .. }) => start,
+            Err(ReadError::Storage(error)) => return Err(error.into()),
+        };
+        Ok(self.future.truncate_fully_and_start_at(first, now_ms)?)
+    }
+}
+
+impl LogManager {
+    /// Begins to move a log into the log directory `dir`; `None` if it is there already.
+    pub fn begin_move(
+        &self,
+        partition: &TopicPartition,
+        dir: &Path,
+        now_ms: i64,
+    ) -> Result<Option<LogMove>, MoveError> {
+        let inner = &self.inner;
+        let target = inner.dirs.iter().find(|known| known.dir.path == dir);
+        let target = target.ok_or_else(|| MoveError::NoSuchDirectory { dir: dir.to_owned() })?;
+        target.dir.check()?;
+        let source = self.get(partition).ok_or_else(|| gone(partition))?;
+        if source.log_dir() == dir {
+            return Ok(None);
+        }
+        let path = dir.join(future_dir_name(partition, inner.unique()));
+        let created = disk::create_dir(target.dir.disk(), &path).and_then(|()| {
+            Log::open(
+                Arc::clone(&target.dir),
+                path,
+                partition.clone(),
+                (*source.config()).clone(),
+                LogStart::default(),
+                now_ms,
+                &OpenThread::default(),
+            )
+        });
+        let (future, _) = target.dir.watch(created)?;
+        if let Some(topic_id) = source.topic_id() {
+            future.assign_topic_id(topic_id)?;
+        }
+        let moved = LogMove { source, future };
+        moved.begin(now_ms)?;
+        let mut moving = inner.moving.lock().expect(UNPOISONED);
+        moving.insert(partition.clone(), Arc::clone(&moved.future));
+        Ok(Some(moved))
+    }
+
+    /// Copies what is left and puts the copy in the log's place. The caller sees to it that nothing is appended meanwhile. The
+    /// old files stay readable for `file.delete.delay.ms`. When it fails with the log taken out of service already, that is
+    /// because the new directory has failed.
+    pub fn finish_move(&self, moved: &LogMove, now_ms: i64) -> Result<Arc<Log>, MoveError> {
+        let inner = &self.inner;
+        let LogMove { source, future } = moved;
+        let partition = source.topic_partition();
+        let _changing = inner.changing.lock().expect(UNPOISONED);
+        if !self.get(partition).is_some_and(|log| Arc::ptr_eq(&log, source)) {
+            return Err(gone(partition));
+        }
+        while moved.lag() > 0 {
+            moved.copy(1 << 20, now_ms)?;
+        }
+        future.take_over(source)?;
+        future.flush()?;
+        let (from, to) = (inner.dir_of(source), inner.dir_of(future));
+        // The checkpoints of the new directory may have lines of a log of this name that was there once.
+        if to.is_some_and(|to| to.gone.lock().expect(UNPOISONED).contains(partition)) {
+            to.map_or(Ok(()), |to| inner.write_checkpoints(to))?;
+        }
+        inner.take(partition);
+        inner.note_gone(source);
+        source.delete(inner.unique(), now_ms)?;
+        future.settle(&partition.to_string())?;
+        inner.moving.lock().expect(UNPOISONED).remove(partition);
+        inner
+            .logs
+            .write()
+            .expect(UNPOISONED)
+            .insert(partition.clone(), Arc::clone(future));
+        for dir in [to, from].into_iter().flatten() {
+            if let Err(error) = inner.write_checkpoints(dir) {
+                tracing::warn!(dir = %dir.dir.path.display(), %error, "checkpoints not written after a move");
+            }
+        }
+        tracing::info!(%partition, to = %future.log_dir().display(), "the log has moved");
+        Ok(Arc::clone(future))
+    }
+
+    /// Gives a move up, and removes what was copied.
+    pub fn abandon_move(&self, moved: &LogMove, now_ms: i64) {
+        let partition = moved.source.topic_partition();
+        self.inner.moving.lock().expect(UNPOISONED).remove(partition);
+        if let Err(error) = moved.future.delete(self.inner.unique(), now_ms) {
+            tracing::warn!(%partition, %error, "the copy of a log that did not move is not removed");
+        }
+    }
+
+    /// The copies of logs that are on their way.
+    pub fn future_logs(&self) -> Vec<FutureLog> {
+        let moving = self.inner.moving.lock().expect(UNPOISONED);
+        let future = |(partition, log): (&TopicPartition, &Arc<Log>)| FutureLog {
+            partition: partition.clone(),
+            dir: log.log_dir().to_owned(),
+            size: log.size(),
+            log_end_offset: log.log_end_offset(),
+        };
+        moving.iter().map(future).collect()
+    }
+}
+
+impl Inner {
+    fn dir_of(&self, log: &Log) -> Option<&Dir> {
+        self.dirs.iter().find(|dir| dir.dir.path == log.log_dir())
+    }
+}
+
+fn gone(partition: &TopicPartition) -> MoveError {
+    MoveError::Gone {
+        partition: partition.clone(),
+    }
+}
