@@ -1,6 +1,6 @@
 //! Checking every file of a stopped node's log directory, and telling what a start would do with it. Nothing is written.
 //!
-//! Two passes, both through an [`Overlay`](overlay::Overlay) that keeps to itself whatever is written: one reads every byte and
+//! Two passes, both through an `Overlay` that keeps to itself whatever is written: one reads every byte and
 //! compares each file with what the batches say; the other is a start of [`LogManager`] itself.
 mod files;
 mod overlay;
