@@ -11,8 +11,8 @@ use klamm_client::{Consumer, Properties, TopicPartition};
 
 use crate::call::{Call, Outcome};
 use crate::connect;
-use crate::console_consumer::signal;
 use crate::output::Failure;
+use crate::signals::{interrupted, signal};
 use crate::spec::{COMMAND_CONFIG, Example, Flag, Group, Matches, OPTIONAL_BOOTSTRAP_SERVER, Run, Tool, check};
 use crate::time::now_ms;
 use crate::trouble::Trouble;
@@ -214,7 +214,7 @@ async fn measure(call: &mut Call, properties: Properties, options: &Options) -> 
     if call.args.has("print-metrics") {
         print_metrics(call, count)?;
     }
-    stopped.map_or(Ok(()), |code| Err(Failure::told(code)))
+    stopped.map_or(Ok(()), |code| Err(interrupted(code)))
 }
 
 /// Reads until there is enough or nothing comes any more. With the exit code of a signal, if one came.
@@ -256,11 +256,15 @@ async fn read(
         }
     }
     if count.records < options.records {
-        call.out.note(format_args!(
+        let warning = format!(
             "WARNING: Exiting before consuming the expected number of records: timeout ({} ms) exceeded. You can use the \
              --timeout option to increase the timeout.",
             options.timeout_ms
-        ))?;
+        );
+        match call.out.is_json() {
+            true => call.err.line(warning),
+            false => call.out.line(warning)?,
+        }
     }
     Ok((count, None))
 }

@@ -9,10 +9,10 @@ use serde_json::json;
 
 use crate::call::{Call, Outcome};
 use crate::connect;
-use crate::console_consumer::signal;
 use crate::consumer_perf_test::decimal;
 use crate::feed::words;
 use crate::output::Failure;
+use crate::signals::{interrupted, signal};
 use crate::spec::{Example, Flag, Group, Hint, Matches, OPTIONAL_BOOTSTRAP_SERVER, Operands, Run, Tool, check};
 
 pub(crate) const TOOL: Tool = Tool {
@@ -197,7 +197,7 @@ async fn run(call: &mut Call) -> Outcome {
     let mut signal = pin!(signal());
     let begun = tokio::select! {
         begun = begin(call, &client, &options) => begun,
-        code = &mut signal => return Err(Failure::told(code)),
+        code = &mut signal => return Err(interrupted(code)),
     };
     let (producer, consumer) = begun?;
     let mut latencies = Vec::new();
@@ -205,7 +205,7 @@ async fn run(call: &mut Call) -> Outcome {
     for index in 0..options.count {
         let measured = tokio::select! {
             measured = once(&options, &producer, &consumer, index) => measured,
-            code = &mut signal => Err(Failure::told(code)),
+            code = &mut signal => Err(interrupted(code)),
         };
         let took = match measured {
             Ok(took) => took,

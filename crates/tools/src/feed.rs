@@ -1,12 +1,12 @@
-//! Records from standard input into a producer, as fast as they can be read: what the producing tools have in common.
+//! Records into a producer, as fast as they can be read or made: what the producing tools have in common.
 //!
 //! [`Feed`] is a producer that runs on a thread of its own and takes records from a plain loop on this one; [`Input`] reads ahead
-//! on a third, and [`Splitter`] cuts what it read into lines or other pieces without copying them. Signals are heard all the
-//! while. `produce`, `console-producer`, `producer-perf-test` and `verifiable-producer` are built on it.
+//! on a third, and [`Splitter`] cuts what it read into lines or other pieces, copying only those that lie in two blocks. Signals
+//! are heard all the while; one that comes while the feed finishes leaves the rest unknown. `produce`, `console-producer`, `producer-perf-test` and `verifiable-producer` are built on it.
 
 mod input;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -15,8 +15,8 @@ use klamm_client::{Delivery, Error, Producer, Properties, Record, RecordMetadata
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
-use crate::console_consumer::signal;
 use crate::output::{Failure, Messages, exception};
+use crate::signals::signal;
 use crate::trouble::Trouble;
 pub(crate) use input::{Came, Input, Splitter, Terminator, position};
 
@@ -26,14 +26,31 @@ pub(crate) struct Feed {
     producer: Producer,
     trouble: Trouble,
     stop: watch::Receiver<Option<u8>>,
-    failures: Arc<Mutex<Failures>>,
+    outcomes: Arc<Mutex<Outcomes>>,
 }
 
-/// Batches that failed and have not been told of yet, and all records that failed.
+/// How many records were delivered and have failed, and the failures that have not been told of yet.
 #[derive(Default)]
-struct Failures {
+struct Outcomes {
+    delivered: u64,
+    failed: u64,
     untold: Vec<String>,
-    records: u64,
+}
+
+/// What became of the records. Of those that neither were delivered nor failed it is not known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Finished {
+    pub(crate) delivered: u64,
+    pub(crate) failed: u64,
+    /// The exit code of a signal, if one came.
+    pub(crate) signal: Option<u8>,
+}
+
+impl Finished {
+    /// Of so many records that the producer took, how many it is not known of.
+    pub(crate) fn unknown(&self, taken: u64) -> u64 {
+        taken.saturating_sub(self.delivered + self.failed)
+    }
 }
 
 /// Failures that are kept for telling; of more at once only the number is told.
@@ -64,11 +81,11 @@ impl Feed {
             .enable_all()
             .build();
         let runtime = runtime.map_err(|error| Failure::own(format!("can't start: {error}")).code(2))?;
-        let failures = Arc::new(Mutex::new(Failures::default()));
+        let outcomes = Arc::new(Mutex::new(Outcomes::default()));
         let hook = {
-            let failures = failures.clone();
+            let outcomes = outcomes.clone();
             move |report: &DeliveryReport<'_>| {
-                note(&failures, report);
+                note(&outcomes, report);
                 watch(report);
             }
         };
@@ -87,7 +104,7 @@ impl Feed {
             producer,
             trouble,
             stop,
-            failures,
+            outcomes,
         })
     }
 
@@ -176,20 +193,25 @@ impl Feed {
 
     /// What failed since the last call, a line each.
     pub(crate) fn take_failures(&self) -> Vec<String> {
-        std::mem::take(&mut self.failures.lock().unwrap_or_else(PoisonError::into_inner).untold)
+        std::mem::take(&mut lock(&self.outcomes).untold)
     }
 
-    /// Delivers what is left and ends the producer; how many records have failed.
-    pub(crate) fn finish(&self) -> u64 {
-        // A second signal ends the wait.
-        let closing = async {
+    /// Delivers what is left and ends the producer; what became of the records.
+    pub(crate) fn finish(&self) -> Finished {
+        // A signal ends the wait, be it the first or one more.
+        let signal = self.runtime.block_on(async {
             tokio::select! {
-                _ = self.producer.close() => {}
-                () = async { signal().await; } => {}
+                _ = self.producer.close() => None,
+                code = signal() => Some(code),
             }
-        };
-        self.runtime.block_on(closing);
-        self.failures.lock().unwrap_or_else(PoisonError::into_inner).records
+        });
+        let outcomes = lock(&self.outcomes);
+        Finished {
+            delivered: outcomes.delivered,
+            failed: outcomes.failed,
+            // The other listener may not have heard of this one yet.
+            signal: self.stopped().or(signal),
+        }
     }
 
     /// Ends without waiting for a thread that reads.
@@ -198,13 +220,19 @@ impl Feed {
     }
 }
 
-fn note(failures: &Mutex<Failures>, report: &DeliveryReport<'_>) {
-    if let Err(error) = report.result {
-        let mut failures = failures.lock().unwrap_or_else(PoisonError::into_inner);
-        failures.records += u64::from(report.records);
-        if failures.untold.len() < MAX_UNTOLD {
-            let line = sentence(report.topic, report.records, error);
-            failures.untold.push(line);
+fn lock(outcomes: &Mutex<Outcomes>) -> MutexGuard<'_, Outcomes> {
+    outcomes.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn note(outcomes: &Mutex<Outcomes>, report: &DeliveryReport<'_>) {
+    let mut outcomes = lock(outcomes);
+    match report.result {
+        Ok(_) => outcomes.delivered += u64::from(report.records),
+        Err(error) => {
+            outcomes.failed += u64::from(report.records);
+            if outcomes.untold.len() < MAX_UNTOLD {
+                outcomes.untold.push(sentence(report.topic, report.records, error));
+            }
         }
     }
 }
@@ -256,5 +284,20 @@ pub(crate) fn words(error: &SendError) -> String {
             error => format!("org.apache.kafka.common.KafkaException: {error}"),
         },
         other => format!("org.apache.kafka.common.KafkaException: {other}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_in_flight_when_it_ends_is_unknown() {
+        let finished = Finished {
+            delivered: 3,
+            failed: 2,
+            signal: Some(130),
+        };
+        assert_eq!((finished.unknown(5), finished.unknown(9)), (0, 4));
     }
 }

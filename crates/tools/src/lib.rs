@@ -51,6 +51,7 @@ mod producer_perf_test;
 mod record_schemas;
 mod run;
 mod settings;
+mod signals;
 pub mod spec;
 mod start;
 mod storage;

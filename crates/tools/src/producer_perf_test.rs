@@ -11,7 +11,8 @@ use klamm_client::{Properties, Record};
 use crate::call::{Call, Outcome};
 use crate::connect;
 use crate::feed::{Feed, words};
-use crate::output::Failure;
+use crate::output::{Failure, masked};
+use crate::signals::interrupted;
 use crate::spec::{Example, Exclusive, Flag, Group, OPTIONAL_BOOTSTRAP_SERVER, Run, Tool};
 use payload::Payload;
 use stats::{Report, Stats};
@@ -100,26 +101,37 @@ fn run(call: &mut Call) -> Outcome {
             "Warmup first {first} records. Steady state results will print after the complete test summary."
         ))?;
     }
-    let mut refused = 0;
-    let sent = send(call, &mut feed, &plan, &mut payload, &stats, &mut refused);
-    let failed = refused + feed.finish();
+    let mut counts = Counts::default();
+    let sent = send(call, &mut feed, &plan, &mut payload, &stats, &mut counts);
+    let finished = feed.finish();
+    let (failed, unknown) = (counts.refused + finished.failed, finished.unknown(counts.taken));
     tell(call, &feed, &stats)?;
     if failed > 0 {
         let servers = plan.properties.get("bootstrap.servers").unwrap_or_default();
         call.err
             .line(format_args!("WARN {failed} records were not delivered to {servers}"));
     }
-    let stopped = feed.stopped();
+    if unknown > 0 {
+        call.err
+            .line(format_args!("WARN what became of {unknown} records is not known"));
+    }
     let reports = lock(&stats).totals();
     print(call, reports)?;
     if call.args.has("print-metrics") {
         print_metrics(call, &feed, &plan.properties)?;
     }
     feed.shut_down();
-    match stopped {
-        Some(code) => sent.and(Err(Failure::told(code))),
+    match finished.signal {
+        Some(code) => sent.and(Err(interrupted(code))),
         None => sent,
     }
+}
+
+/// Records that the producer took and those that it did not take.
+#[derive(Default)]
+struct Counts {
+    taken: u64,
+    refused: u64,
 }
 
 struct Plan {
@@ -241,7 +253,11 @@ fn properties(call: &Call) -> Result<Properties, Failure> {
     {
         match pair.split_once('=') {
             Some((key, value)) if !value.is_empty() && !value.contains('=') => properties.set(key, value),
-            _ => return Err(Failure::own(format!("Invalid property: {pair}")).hint("properties are `key=value`")),
+            // Kafka's tool shows the value too, which may be a password.
+            _ => {
+                let shown = masked(pair);
+                return Err(Failure::own(format!("Invalid property: {shown}")).hint("properties are `key=value`"));
+            }
         }
     }
     if let Some(servers) = args.get("bootstrap-server") {
@@ -257,16 +273,19 @@ fn send(
     plan: &Plan,
     payload: &mut Payload,
     stats: &Mutex<Stats>,
-    refused: &mut u64,
+    counts: &mut Counts,
 ) -> Outcome {
     let begun = Instant::now();
     for n in 0..plan.records {
         let value = payload.next(n);
         let at = Instant::now();
         match feed.put(Record::to(&plan.topic).value(value), &mut call.err) {
-            Ok(delivery) => lock(stats).on_send(delivery.partition(), at, value.len()),
+            Ok(delivery) => {
+                counts.taken += 1;
+                lock(stats).on_send(delivery.partition(), at, value.len());
+            }
             Err(Some(error)) => {
-                *refused += 1;
+                counts.refused += 1;
                 call.err.line(words(&error));
             }
             Err(None) => return Ok(()),

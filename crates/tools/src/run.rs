@@ -6,9 +6,9 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use crate::call::Call;
-use crate::console_consumer::signal;
 use crate::node::Node;
 use crate::output::{Failure, Messages, Out, Streams};
+use crate::signals::{self, signal};
 use crate::spec::{Asked, Manners, Matches, Run, Tool, help, nearest, overview, parse};
 use crate::{tool, tools};
 
@@ -124,12 +124,12 @@ fn call(tool: &'static Tool, called: &str, words: Vec<String>, node: &'static dy
 }
 
 /// What a signal ends a tool with.
-fn interrupted(tool: &Tool, args: &Matches) -> Failure {
+fn interrupted(tool: &Tool, args: &Matches, code: u8) -> Failure {
     let changes = tool.changes.iter().any(|name| {
         let command = tool.command(name).is_some();
         (command && args.command() == Some(name)) || (!command && args.has(name))
     });
-    Failure::own("interrupted").hint(match changes {
+    signals::interrupted(code).hint(match changes {
         true => "the change may have been made or not: look before you make it again",
         false => "nothing was changed",
     })
@@ -145,12 +145,12 @@ fn execute(tool: &'static Tool, mut call: Call) -> u8 {
         Run::Blocking(run) => run(&mut call),
         Run::Async(run) => match tokio::runtime::Builder::new_current_thread().enable_all().build() {
             Ok(runtime) => {
-                let interrupted = interrupted(tool, &call.args);
+                let args = call.args.clone();
                 let outcome = runtime.block_on(async {
                     tokio::select! {
                         biased;
                         outcome = run(&mut call) => outcome,
-                        code = signal(), if !tool.hears_signals => Err(interrupted.code(code)),
+                        code = signal(), if !tool.hears_signals => Err(interrupted(tool, &args, code)),
                     }
                 });
                 // A thread that waits for standard input must not hold the process back.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use klamm_client::{Error, Properties};
 
 use crate::connect;
-use crate::output::Failure;
+use crate::output::{Failure, masked};
 use crate::spec::{COMMAND_CONFIG, Flag, Matches, OPTIONAL_BOOTSTRAP_SERVER};
 
 pub(crate) const BOOTSTRAP: Flag = Flag {
@@ -60,7 +60,10 @@ pub(crate) fn properties(args: &Matches) -> Result<Properties, Failure> {
     }
     for given in args.all(PROPERTY.name) {
         let Some((name, value)) = given.split_once('=') else {
-            let failure = Failure::own(format!("`-X {given}` is no `NAME=VALUE`")).code(2);
+            let ends = |c: char| !c.is_alphanumeric() && !matches!(c, '.' | '-' | '_');
+            // What stands behind may be a secret.
+            let name = given.split(ends).next().unwrap_or_default();
+            let failure = Failure::own(format!("`-X {name}` is no `NAME=VALUE`")).code(2);
             return Err(failure.hint("for example `-X linger.ms=100`"));
         };
         let name = set(&mut properties, name.trim(), value);
@@ -68,7 +71,7 @@ pub(crate) fn properties(args: &Matches) -> Result<Properties, Failure> {
         if alone.unknown().next().is_some() {
             let failure = Failure::own(format!("`{name}` is no setting of a client")).code(2);
             return Err(failure
-                .origin(format!("`-X {given}` on the command line"))
+                .origin(format!("`-X {}` on the command line", masked(given)))
                 .hint("names are those of Java's clients, such as `linger.ms` and `auto.offset.reset`"));
         }
     }

@@ -55,6 +55,7 @@ fn offset_ms(text: &str) -> Option<i64> {
     }
     let (sign, digits) = text.split_at_checked(1)?;
     let digits = digits.replacen(':', "", 1);
+    digits.bytes().all(|byte| byte.is_ascii_digit()).then_some(())?;
     let (hours, minutes) = match digits.len() {
         2 => (number(&digits)?, 0),
         4 => (number(&digits[..2])?, number(&digits[2..])?),
@@ -170,6 +171,8 @@ mod tests {
             "2026-13-01T00:00:00.000",
             "2026-11-21T24:00:00.000",
             "2026-11-21T14:30:00.000+1",
+            "2026-11-21T14:30:00.000+1é2",
+            "2026-11-21T14:30:00.000+éé",
             "x-11-21T14:30:00.000",
         ] {
             datetime(text).expect_err(text);

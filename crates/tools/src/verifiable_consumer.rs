@@ -10,8 +10,8 @@ use serde::Serialize;
 
 use crate::call::{Call, Outcome};
 use crate::connect;
-use crate::console_consumer::signal;
 use crate::output::Failure;
+use crate::signals::{interrupted, signal};
 use crate::spec::{BOOTSTRAP_SERVER, COMMAND_CONFIG, Example, Flag, Group, Run, Tool};
 use crate::trouble::Trouble;
 use crate::verifiable::{Event, Nothing, event, tell};
@@ -213,7 +213,7 @@ async fn run(call: &mut Call) -> Outcome {
     events.print(call)?;
     tell(call, "shutdown_complete", Nothing {})?;
     match outcome? {
-        Some(code) => Err(Failure::told(code)),
+        Some(code) => Err(interrupted(code)),
         None => tell(call, "shutdown_requested", Nothing {}),
     }
 }

@@ -10,6 +10,7 @@ use crate::call::{Call, Outcome};
 use crate::connect;
 use crate::feed::{Feed, words};
 use crate::output::Failure;
+use crate::signals::interrupted;
 use crate::spec::{Example, Exclusive, Flag, Group, OPTIONAL_BOOTSTRAP_SERVER, Run, Tool};
 use crate::verifiable::{Nothing, tell};
 
@@ -126,7 +127,7 @@ fn run(call: &mut Call) -> Outcome {
     tell(call, "startup_complete", Nothing {})?;
     call.out.flush()?;
     numbers.produce(call, &mut feed)?;
-    feed.finish();
+    let finished = feed.finish();
     while !numbers.waiting.is_empty() {
         numbers.tell_oldest(call, &feed)?;
     }
@@ -139,10 +140,9 @@ fn run(call: &mut Call) -> Outcome {
         avg_throughput: 1000.0 * (numbers.acked as f64 / millis),
     };
     tell(call, "tool_data", summary)?;
-    let stopped = feed.stopped();
     feed.shut_down();
-    match stopped {
-        Some(code) => Err(Failure::told(code)),
+    match finished.signal {
+        Some(code) => Err(interrupted(code)),
         None => Ok(()),
     }
 }

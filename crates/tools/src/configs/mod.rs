@@ -10,7 +10,7 @@ use klamm_client::{Client, Error};
 
 use crate::call::{Call, Outcome};
 use crate::connect;
-use crate::output::Failure;
+use crate::output::{Failure, masked};
 use crate::spec::{
     BOOTSTRAP_CONTROLLER, COMMAND_CONFIG, Example, Flag, Group, Matches, OPTIONAL_BOOTSTRAP_SERVER, Run, Tool, check,
 };
@@ -125,10 +125,20 @@ fn failed<'a>(call: &'a Call, name: &'a str) -> impl Fn(Error) -> Failure + 'a {
 }
 
 fn broken(call: &Call, words: &str) -> Failure {
-    let args = call.words().join(" ");
+    let args: Vec<String> = call.words().iter().map(|word| shown(word)).collect();
+    let args = args.join(" ");
     Failure::kafka(format!(
         "Error while executing config command with args '{args}'\n{words}"
     ))
+}
+
+/// A word of the command line without the secrets that Kafka's tool shows.
+fn shown(word: &str) -> String {
+    let lower = word.to_ascii_lowercase();
+    let has_secret = ["scram-", "password", "sasl.", "keystore.key"]
+        .iter()
+        .any(|part| lower.contains(part));
+    if has_secret { masked(word) } else { word.to_owned() }
 }
 
 fn client(call: &Call) -> Result<Client, Failure> {
@@ -214,5 +224,27 @@ fn check_alter(args: &Matches, entities: &Entities) -> Outcome {
             Err(wrong(words).hint("for example `--add-config retention.ms=86400000`"))
         }
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_not_shown() {
+        for (word, expected) in [
+            ("SCRAM-SHA-256=[password=hunter2]", "SCRAM-SHA-256=…"),
+            ("--add-config=SCRAM-SHA-256=[password=hunter2]", "--add-config=…"),
+            ("retention.ms=1,ssl.key.password=hunter2", "retention.ms=…"),
+            (
+                "listener.name.x.SASL.jaas.config=hunter2",
+                "listener.name.x.SASL.jaas.config=…",
+            ),
+            ("SCRAM-SHA-256", "SCRAM-SHA-256"),
+            ("retention.ms=1", "retention.ms=1"),
+        ] {
+            assert_eq!(shown(word), expected);
+        }
     }
 }

@@ -137,7 +137,8 @@ struct Credential<'a> {
 
 impl Credential<'_> {
     fn parse<'a>(mechanism: &str, text: &'a str) -> Result<Credential<'a>, String> {
-        let invalid = || format!("Invalid credential property {}={text}", mechanism.replace('-', "_"));
+        // Kafka's tool shows what was typed, with the password.
+        let invalid = || format!("Invalid credential property {}=…", mechanism.replace('-', "_"));
         let (iterations, rest) = match text.strip_prefix("iterations=") {
             None => (MIN_ITERATIONS, text),
             Some(rest) => {
@@ -195,7 +196,7 @@ mod tests {
         assert_eq!(read("iterations=-1,password=x"), credential(4096, "x"));
         assert_eq!(read("password=x=y,z"), credential(4096, "x=y,z"));
         let refused = |text| read(text).unwrap_err();
-        assert_eq!(refused("x"), "Invalid credential property SCRAM_SHA_256=x");
+        assert_eq!(refused("pasword=x"), "Invalid credential property SCRAM_SHA_256=…");
         assert_eq!(
             refused("iterations=1,password=x"),
             "Iterations 1 is less than the minimum 4096 required for SCRAM-SHA-256"

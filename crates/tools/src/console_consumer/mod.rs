@@ -12,9 +12,10 @@ use klamm_client::consumer::ConsumerRecord;
 
 use crate::call::{Call, Outcome};
 use crate::output::Failure;
+use crate::signals::{interrupted, signal};
 use crate::spec::{Example, Flag, Group, OPTIONAL_BOOTSTRAP_SERVER, Run, Tool};
 use options::Options;
-pub(crate) use source::{Source, read_ahead, signal};
+use source::{Source, read_ahead};
 
 const FORMATTER: &str = "org.apache.kafka.tools.consumer.DefaultMessageFormatter";
 
@@ -103,7 +104,7 @@ async fn consume(call: &mut Call, options: &Options, count: &mut u64) -> Outcome
     let source = Source::new(options.properties.clone(), &options.wanted).await?;
     let outcome = tokio::select! {
         outcome = print(call, options, &source, count) => outcome,
-        code = signal() => Err(Failure::told(code)),
+        code = signal() => Err(interrupted(code)),
     };
     source.close().await;
     outcome

@@ -6,7 +6,6 @@ use std::time::Duration;
 use klamm_client::consumer::{ConsumerRecord, Records};
 use klamm_client::{Client, ClusterMetadata, Consumer, ConsumerError, MetadataTopics, Properties, TopicPartition};
 use regex_lite::Regex;
-use tokio::signal::unix::{SignalKind, signal as listen};
 use tokio::time::Instant;
 
 use crate::call::Call;
@@ -54,7 +53,8 @@ pub(crate) struct Source {
     client: Client,
     /// The topics whose partitions are assigned as they come into being.
     topics: Option<Topics>,
-    partitions: Mutex<usize>,
+    /// What was assigned of them, in order.
+    assigned: Mutex<Vec<TopicPartition>>,
 }
 
 enum Topics {
@@ -93,7 +93,7 @@ impl Source {
             consumer,
             client,
             topics,
-            partitions: Mutex::new(0),
+            assigned: Mutex::default(),
         };
         if let (Some(topic), Some(partition)) = (&wanted.topic, wanted.partition) {
             source.begin(TopicPartition::new(topic.as_str(), partition), wanted.begin)?;
@@ -144,16 +144,14 @@ impl Source {
     fn follow(&self) -> Result<(), ConsumerError> {
         let Some(topics) = &self.topics else { return Ok(()) };
         let known = self.client.known_metadata();
-        let partitions = partitions(topics, &known);
-        let mut count = self
-            .partitions
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        if partitions.len() != *count {
-            *count = partitions.len();
-            self.consumer.assign(partitions)?;
+        let mut assigned = self.assigned.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        match differing(&assigned, partitions(topics, &known)) {
+            Some(partitions) => {
+                assigned.clone_from(&partitions);
+                self.consumer.assign(partitions)
+            }
+            None => Ok(()),
         }
-        Ok(())
     }
 
     /// The next records, or none.
@@ -201,6 +199,12 @@ fn partitions(topics: &Topics, known: &ClusterMetadata) -> Vec<TopicPartition> {
         .collect()
 }
 
+/// The partitions in order, if they are others than those that are assigned: one topic may have come as another went.
+fn differing(assigned: &[TopicPartition], mut partitions: Vec<TopicPartition>) -> Option<Vec<TopicPartition>> {
+    partitions.sort_unstable();
+    (partitions != assigned).then_some(partitions)
+}
+
 /// The next records: first those that are there; if there are none, what was printed goes out before it waits, for `timeout`
 /// at most. `None` when it is over.
 pub(crate) async fn read_ahead(
@@ -227,14 +231,17 @@ pub(crate) async fn read_ahead(
     }
 }
 
-/// Waits for SIGINT or SIGTERM and says with which code to end.
-pub(crate) async fn signal() -> u8 {
-    let (Ok(mut interrupt), Ok(mut terminate)) = (listen(SignalKind::interrupt()), listen(SignalKind::terminate()))
-    else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = interrupt.recv() => 130,
-        _ = terminate.recv() => 143,
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn as_many_partitions_of_another_topic_are_assigned() {
+        let of = |topic: &'static str, count: i32| (0..count).map(move |index| TopicPartition::new(topic, index));
+        let first = differing(&[], of("b", 2).collect()).unwrap();
+        assert_eq!(differing(&first, of("b", 2).rev().collect()), None);
+        let other: Vec<TopicPartition> = of("c", 2).collect();
+        assert_eq!(differing(&first, other.clone()), Some(other));
+        assert_eq!(differing(&first, Vec::new()), Some(Vec::new()));
     }
 }

@@ -11,8 +11,9 @@ use klamm_client::Properties;
 
 use crate::call::{Call, Outcome};
 use crate::connect;
-use crate::feed::{Came, Feed, Input, Splitter, Terminator, refused, words};
+use crate::feed::{Came, Feed, Finished, Input, Splitter, Terminator, refused, words};
 use crate::output::Failure;
+use crate::signals::interrupted;
 use crate::spec::{Example, Flag, Group, Matches, OPTIONAL_BOOTSTRAP_SERVER, Run, Tool, check};
 use reader::LineReader;
 
@@ -151,11 +152,10 @@ fn run(call: &mut Call) -> Outcome {
         over: false,
     };
     let fed = run.feed(call, &mut feed);
-    let failed = run.refused + feed.finish();
+    let finished = feed.finish();
     run.tell_failures(call, &feed);
-    let stopped = feed.stopped();
     feed.shut_down();
-    run.end(call, failed, fed, stopped)
+    run.end(call, finished, fed)
 }
 
 fn check_flags(call: &mut Call) -> Outcome {
@@ -312,16 +312,20 @@ impl Lines {
     }
 
     /// Says what was done, where that is not all of it.
-    fn end(&self, call: &mut Call, failed: u64, fed: Outcome, stopped: Option<u8>) -> Outcome {
-        let delivered = self.taken.saturating_sub(failed);
+    fn end(&self, call: &mut Call, finished: Finished, fed: Outcome) -> Outcome {
+        let (delivered, failed) = (finished.delivered, self.refused + finished.failed);
+        let unknown = finished.unknown(self.taken - self.refused);
         if call.out.is_json() {
             call.out
-                .json(&serde_json::json!({ "delivered": delivered, "failed": failed }))?;
+                .json(&serde_json::json!({ "delivered": delivered, "failed": failed, "unknown": unknown }))?;
         }
-        let so_far = format!("{delivered} of the {} lines read before it are delivered", self.taken);
-        match (fed, stopped) {
+        let mut so_far = format!("{delivered} of the {} lines read before it are delivered", self.taken);
+        if unknown > 0 {
+            so_far += &format!("; what became of {unknown} is not known");
+        }
+        match (fed, finished.signal) {
             (Err(failure), _) => Err(failure.hint(so_far)),
-            (Ok(()), Some(code)) => Err(Failure::own("interrupted").code(code).hint(so_far)),
+            (Ok(()), Some(code)) => Err(interrupted(code).hint(so_far)),
             // Kafka's tool ends with 0 here.
             (Ok(()), None) if failed > 0 => {
                 let servers = call.args.get("bootstrap-server").unwrap_or_default();

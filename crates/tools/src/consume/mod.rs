@@ -11,10 +11,10 @@ use std::io::{self, Write as _};
 use klamm_client::ConsumerRecord;
 
 use crate::call::{Call, Outcome};
-use crate::console_consumer::signal;
 use crate::envelope::Envelope;
 use crate::output::Failure;
 use crate::settings::{BOOTSTRAP, CONFIG, PATIENCE, PROPERTY, QUIET};
+use crate::signals::{interrupted, signal};
 use crate::spec::{Example, Flag, Group, Hint, Operands, Run, Tool};
 use options::Options;
 pub(crate) use options::{bytes_of, count};
@@ -145,22 +145,22 @@ async fn consume(call: &mut Call, options: &Options) -> Outcome {
     // A signal while it connects ends it too.
     let mut reader = tokio::select! {
         reader = Reader::new(options) => reader?,
-        code = signal() => return Err(Failure::told(code)),
+        code = signal() => return Err(interrupted(code)),
     };
     let outcome = tokio::select! {
         outcome = show(call, options, &mut reader) => outcome,
-        code = signal() => Err(Failure::told(code)),
+        code = signal() => Err(interrupted(code)),
     };
     // The group hears of what was shown only.
     let flushed = call.out.flush();
-    reader.close().await;
+    reader.close(&mut call.err).await;
     flushed.and(outcome)
 }
 
 async fn show(call: &mut Call, options: &Options, reader: &mut Reader) -> Outcome {
     let mut left = options.count.unwrap_or(u64::MAX);
     while left > 0 {
-        let Some(records) = reader.next(&mut call.out).await? else {
+        let Some(records) = reader.next(call).await? else {
             return Ok(());
         };
         for records in records.by_partition() {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use klamm_client::consumer::ConsumerRecord;
 use klamm_client::{Client, ErrorCode, IsolationLevel, OffsetSpec, TopicPartition};
 
-use super::offset::Point;
+use super::offset::{Point, Range};
 use super::options::Options;
 use super::reader::unknown_topic;
 use crate::output::Failure;
@@ -102,10 +102,11 @@ impl Ends {
     }
 
     /// What is to be read of a partition that was asked for.
-    pub(super) fn span(&self, partition: &TopicPartition, options: &Options) -> Span {
+    pub(super) fn span(&self, partition: &TopicPartition, range: Range, exit: bool, now_ms: i64) -> Span {
         let of = |offsets: &Offsets| offsets.get(partition).copied().flatten();
         let first = of(&self.first).unwrap_or(0);
-        let end = of(&self.after_last).unwrap_or(first);
+        // What is stable may end before what has been deleted.
+        let end = of(&self.after_last).unwrap_or(first).max(first);
         let place = |point: Point, at_time: &Offsets| match point {
             Point::Start => Some(first),
             Point::End => Some(end),
@@ -115,22 +116,22 @@ impl Ends {
             Point::BeforeEnd(count) => Some(end.saturating_sub(count)),
             Point::Time(_) => of(at_time),
         };
-        let from = match options.range.from.unwrap_or(Point::Start) {
+        let from = match range.from.unwrap_or(Point::Start) {
             Point::Stored => None,
             point => Some(place(point, &self.from_time).unwrap_or(end).clamp(first, end)),
         };
         let mut until = Until {
-            offset: options.range.to.and_then(|to| place(to, &self.to_time)),
+            offset: range.to.and_then(|to| place(to, &self.to_time)),
             time: None,
         };
-        if let (Some(Point::Time(time)), None) = (options.range.to, until.offset) {
+        if let (Some(Point::Time(time)), None) = (range.to, until.offset) {
             // No record is that late yet. Those that come are of today.
-            match time > options.now_ms {
+            match time > now_ms {
                 true => until.time = Some(time),
                 false => until.offset = Some(end),
             }
         }
-        if options.exit {
+        if exit {
             until.offset = Some(until.offset.map_or(end, |offset| offset.min(end)));
         }
         Span { from, until }
@@ -158,4 +159,35 @@ async fn list(
         Err(error) => Err(settings::failure(&error).reworded(|words| format!("{partition}: {words}"))),
     });
     offsets.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_end_before_the_first_record_is_where_that_is() {
+        let partition = TopicPartition::new("t", 0);
+        let at = |offset| Offsets::from([(partition.clone(), Some(offset))]);
+        let ends = Ends {
+            first: at(10),
+            after_last: at(4),
+            from_time: Offsets::new(),
+            to_time: Offsets::new(),
+        };
+        for from in [
+            Point::Start,
+            Point::End,
+            Point::At(2),
+            Point::At(20),
+            Point::BeforeEnd(3),
+        ] {
+            let range = Range {
+                from: Some(from),
+                to: None,
+            };
+            let span = ends.span(&partition, range, true, 0);
+            assert_eq!((span.from, span.is_empty()), (Some(10), true), "{from:?}");
+        }
+    }
 }

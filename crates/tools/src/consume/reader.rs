@@ -1,7 +1,7 @@
 //! Where the records come from, and when there are no more.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use klamm_client::consumer::{ConsumerRecord, RebalanceListener, Records};
@@ -11,7 +11,8 @@ use tokio::time::timeout;
 
 use super::options::Options;
 use super::range::{Ends, Until};
-use crate::output::{Failure, Out};
+use crate::call::Call;
+use crate::output::{Failure, Messages};
 use crate::settings;
 
 /// Most bytes that are fetched at once, so that it stays small.
@@ -27,7 +28,7 @@ pub(super) struct Reader {
     client: Client,
     is_member: bool,
     exit: bool,
-    tells: bool,
+    progress: Progress,
     /// The partitions that have not come to their end.
     open: BTreeMap<TopicPartition, Until>,
     /// Topics of which new partitions are read too.
@@ -49,8 +50,12 @@ impl Reader {
             Some(group) => subscribed(builder.group(group), options),
             None => builder,
         };
+        let progress = Progress {
+            tells: options.tells,
+            untold: Arc::default(),
+        };
         let builder = match options.tells {
-            true => builder.listener(Rebalances),
+            true => builder.listener(progress.clone()),
             false => builder,
         };
         let consumer = builder
@@ -62,7 +67,7 @@ impl Reader {
             client,
             is_member: options.group.is_some(),
             exit: options.exit,
-            tells: options.tells,
+            progress,
             open: BTreeMap::new(),
             growing: Vec::new(),
         };
@@ -80,12 +85,12 @@ impl Reader {
         let ends = Ends::ask(&client, options, &partitions).await?;
         let mut begins = Vec::new();
         for partition in partitions {
-            let span = ends.span(&partition, options);
+            let span = ends.span(&partition, options.range, options.exit, options.now_ms);
             if !span.is_empty() {
                 begins.push((partition.clone(), span.from));
                 self.open.insert(partition, span.until);
-            } else if self.tells {
-                tell_end(&partition);
+            } else {
+                self.progress.end(&partition);
             }
         }
         let failed = |error: ConsumerError| Failure::own(error.to_string());
@@ -102,7 +107,7 @@ impl Reader {
     }
 
     /// The next records; none when all is read. What was printed goes out before it waits.
-    pub(super) async fn next(&mut self, out: &mut Out) -> Result<Option<Records>, Failure> {
+    pub(super) async fn next(&mut self, call: &mut Call) -> Result<Option<Records>, Failure> {
         let mut patience = Duration::ZERO;
         // Of an end that is no record's nobody tells: it is looked for.
         let idle = match self.exit || !self.open.values().all(Until::is_never) {
@@ -110,6 +115,7 @@ impl Reader {
             false => Duration::from_secs(1),
         };
         while !self.is_done() {
+            self.progress.tell(&mut call.err);
             let polled = self.consumer.poll(patience).await;
             let records = polled.map_err(|error| told(&error))?;
             if !records.is_empty() {
@@ -117,7 +123,7 @@ impl Reader {
             }
             self.settle().await?;
             self.grow()?;
-            out.flush()?;
+            call.out.flush()?;
             patience = idle;
         }
         Ok(None)
@@ -168,9 +174,7 @@ impl Reader {
         self.open.remove(partition);
         // It may be gone already.
         let _ = self.consumer.pause([partition]);
-        if self.tells {
-            tell_end(partition);
-        }
+        self.progress.end(partition);
     }
 
     /// Takes up partitions that topics have got meanwhile, from their first record on.
@@ -206,9 +210,10 @@ impl Reader {
         }
     }
 
-    pub(super) async fn close(self) {
+    pub(super) async fn close(self, err: &mut Messages) {
         // What was read is shown; who goes on begins where the last commit is.
         let _ = self.consumer.close().await;
+        self.progress.tell(err);
     }
 }
 
@@ -221,10 +226,6 @@ fn told(error: &ConsumerError) -> Failure {
         ConsumerError::Client(error) => settings::failure(error),
         other => Failure::own(other.to_string()),
     }
-}
-
-fn tell_end(partition: &TopicPartition) {
-    eprintln!("% reached the end of {partition}");
 }
 
 /// The topics that are meant with the number of their partitions, in their order.
@@ -307,16 +308,37 @@ pub(crate) fn missing_partition(topic: &str, partition: i32, count: usize) -> Fa
     Failure::own(format!("topic `{topic}` has no partition {partition}")).hint(format!("it has {those}"))
 }
 
-/// Tells of rebalances.
-struct Rebalances;
+/// Where the reader is and what the group does, to be told by the tool.
+#[derive(Clone)]
+struct Progress {
+    tells: bool,
+    untold: Arc<Mutex<Vec<String>>>,
+}
 
-impl RebalanceListener for Rebalances {
+impl Progress {
+    fn note(&self, line: String) {
+        if self.tells {
+            self.untold.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+        }
+    }
+
+    fn end(&self, partition: &TopicPartition) {
+        self.note(format!("% reached the end of {partition}"));
+    }
+
+    fn tell(&self, err: &mut Messages) {
+        let untold = std::mem::take(&mut *self.untold.lock().unwrap_or_else(PoisonError::into_inner));
+        untold.into_iter().for_each(|line| err.line(line));
+    }
+}
+
+impl RebalanceListener for Progress {
     async fn assigned(&self, _: &Consumer, partitions: &[TopicPartition]) {
-        eprintln!("% the group assigned {}", list(partitions));
+        self.note(format!("% the group assigned {}", list(partitions)));
     }
 
     async fn revoked(&self, _: &Consumer, partitions: &[TopicPartition]) {
-        eprintln!("% the group revoked {}", list(partitions));
+        self.note(format!("% the group revoked {}", list(partitions)));
     }
 }
 

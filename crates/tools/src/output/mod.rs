@@ -3,9 +3,11 @@
 mod exceptions;
 mod failure;
 mod java;
+mod masked;
 mod out;
 
 pub use exceptions::{exception, exception_of, sentence};
 pub use failure::Failure;
 pub use java::hash_map_order;
+pub use masked::masked;
 pub use out::{Messages, Out, Streams};

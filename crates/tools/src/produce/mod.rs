@@ -134,7 +134,7 @@ fn run(call: &mut Call) -> Outcome {
     let ended = sink.finish(fed);
     if call.out.is_json() {
         call.out
-            .json(&json!({"delivered": ended.delivered, "failed": ended.failed}))?;
+            .json(&json!({"delivered": ended.delivered, "failed": ended.failed, "unknown": ended.unknown}))?;
     } else if options.tells {
         call.err.line(format_args!("% {} delivered", records(ended.delivered)));
     }
@@ -168,10 +168,14 @@ fn feed_files(call: &mut Call, options: &Options, sink: &mut Sink, files: Vec<(S
             continue;
         }
         let mut whole = Vec::new();
-        // More than a record can have is not read: it is refused as too large.
-        let read = file.take(i32::MAX as u64).read_to_end(&mut whole);
-        read.map_err(|error| Failure::own(format!("can't read `{path}`: {error}")))?;
-        put(call, options, sink, &whole).map_err(|failure| failure.origin(format!("`{path}`")))?;
+        // More than can be sent is not read.
+        let read = file.take(options.max_bytes.saturating_add(1)).read_to_end(&mut whole);
+        let read = read.map_err(|error| Failure::own(format!("can't read `{path}`: {error}")))?;
+        let done = match read as u64 > options.max_bytes {
+            true => Err(sink::larger_than(options.max_bytes)),
+            false => put(call, options, sink, &whole),
+        };
+        done.map_err(|failure| failure.origin(format!("`{path}`")))?;
     }
     Ok(())
 }

@@ -25,10 +25,15 @@ pub(super) struct Options {
     pub(super) null: bool,
     pub(super) count: Option<u64>,
     pub(super) tee: bool,
+    /// The `max.request.size`.
+    pub(super) max_bytes: u64,
     /// Whether progress is told.
     pub(super) tells: bool,
     pub(super) patience: Duration,
 }
+
+/// The default of `max.request.size`.
+const MAX_REQUEST_SIZE: u64 = 1 << 20;
 
 /// Which partition records go to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,7 +81,11 @@ impl Options {
             );
         }
         check(args, json)?;
+        let max_bytes = properties
+            .get("max.request.size")
+            .and_then(|size| size.trim().parse().ok());
         Ok(Options {
+            max_bytes: max_bytes.unwrap_or(MAX_REQUEST_SIZE),
             properties,
             topic,
             partition: partition(args)?,

@@ -13,6 +13,7 @@ const MAX_SAMPLES: u64 = 500_000;
 pub(super) struct Stats {
     total: Tally,
     steady: Option<Tally>,
+    records: u64,
     warmup: u64,
     window: Window,
     interval: Duration,
@@ -165,6 +166,7 @@ impl Stats {
         Stats {
             total: Tally::new(now, records),
             steady: None,
+            records,
             warmup,
             window: Window::new(now),
             interval,
@@ -201,7 +203,8 @@ impl Stats {
         let latency_ms = acknowledged.saturating_duration_since(sent).as_millis() as u64;
         self.total.add(latency_ms, bytes);
         if self.warmup > 0 && self.total.count > self.warmup {
-            let steady = self.steady.get_or_insert_with(|| Tally::new(sent, MAX_SAMPLES));
+            let records = self.records.saturating_sub(self.warmup);
+            let steady = self.steady.get_or_insert_with(|| Tally::new(sent, records));
             steady.add(latency_ms, bytes);
         }
         let window = &mut self.window;
@@ -251,6 +254,19 @@ mod tests {
             "{lines:?}"
         );
         assert!(lines[0].ends_with(" ms 99.9th."), "{lines:?}");
+    }
+
+    #[test]
+    fn of_many_records_only_some_are_samples() {
+        let now = Instant::now();
+        let mut stats = Stats::new(4 * MAX_SAMPLES + 1, 1, Duration::from_secs(60));
+        for _ in 0..9 {
+            stats.on_send(0, now, 100);
+        }
+        stats.on_batch(0, 9, true);
+        let steady = stats.steady.as_ref().unwrap();
+        assert_eq!((steady.count, steady.every, steady.samples.len()), (8, 4, 2));
+        assert_eq!((stats.total.count, stats.total.samples.len()), (9, 3));
     }
 
     #[test]

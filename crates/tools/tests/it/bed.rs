@@ -94,7 +94,19 @@ pub(crate) fn run_words(words: &[&str]) -> Ran {
 pub(crate) fn run_reading(words: &[&str], input: &[u8]) -> Ran {
     let (out, err) = (Kept::default(), Kept::default());
     let (output, error) = (Box::new(out.clone()), Box::new(err.clone()));
-    let code = run_streams("klamm", words, input.to_vec(), output, error);
+    let code = run_streams("klamm", words, input.to_vec(), output, error, false);
+    Ran {
+        code,
+        out: out.text(),
+        err: err.text(),
+    }
+}
+
+/// With somebody who watches its progress.
+pub(crate) fn run_watched(words: &[&str]) -> Ran {
+    let (out, err) = (Kept::default(), Kept::default());
+    let (output, error) = (Box::new(out.clone()), Box::new(err.clone()));
+    let code = run_streams("klamm", words, Vec::new(), output, error, true);
     Ran {
         code,
         out: out.text(),
@@ -126,7 +138,7 @@ pub(crate) fn run_into_closed_pipe(line: &str) -> Ran {
 }
 
 fn run_with(program: &str, words: &[&str], output: Box<dyn Write + Send>, error: Box<dyn Write + Send>) -> u8 {
-    run_streams(program, words, Vec::new(), output, error)
+    run_streams(program, words, Vec::new(), output, error, false)
 }
 
 fn run_streams(
@@ -135,6 +147,7 @@ fn run_streams(
     input: Vec<u8>,
     output: Box<dyn Write + Send>,
     error: Box<dyn Write + Send>,
+    progress: bool,
 ) -> u8 {
     let argv = [program].into_iter().chain(words.iter().copied()).map(OsString::from);
     let streams = Streams {
@@ -142,7 +155,7 @@ fn run_streams(
         output,
         error,
         colour: false,
-        progress: false,
+        progress,
     };
     klamm_tools::run_in(argv, &NoNode, streams)
 }

@@ -106,7 +106,10 @@ fn a_line_that_is_wrong_ends_it_and_those_before_it_are_delivered() {
     );
     assert_eq!(values(&bed, "t", 1, ""), ["v"]);
     let ran = produce(&bed, "t", "--reader-property parse.key=true --json", "no separator\n");
-    assert_eq!((ran.code, &*ran.out), (1, "{\"delivered\":0,\"failed\":0}\n"));
+    assert_eq!(
+        (ran.code, &*ran.out),
+        (1, "{\"delivered\":0,\"failed\":0,\"unknown\":0}\n")
+    );
     let error: serde_json::Value = serde_json::from_str(&ran.err).unwrap();
     assert_eq!(error["hint"], "0 of the 0 lines read before it are delivered");
 }
@@ -129,7 +132,10 @@ fn lines_that_are_not_delivered_are_told() {
     );
     assert_eq!(values(&bed, "small", 2, ""), ["short", "short too"]);
     let ran = produce(&bed, "small", "--batch-size 1 --json", &input);
-    assert_eq!((ran.code, &*ran.out), (0, "{\"delivered\":2,\"failed\":1}\n"));
+    assert_eq!(
+        (ran.code, &*ran.out),
+        (0, "{\"delivered\":2,\"failed\":1,\"unknown\":0}\n")
+    );
     // One after the other, the first that fails is the last.
     let ran = produce(&bed, "small", "--sync", &input);
     assert_eq!(ran.code, 1);

@@ -6,7 +6,7 @@ use klamm_client::{Producer, Record};
 use klamm_protocol::ErrorCode;
 use klamm_protocol::messages::ProduceRequest;
 
-use crate::bed::{Bed, Ran, run, run_into_closed_pipe, run_reading, run_words};
+use crate::bed::{Bed, Ran, run, run_into_closed_pipe, run_reading, run_watched, run_words};
 
 /// With a topic of so many partitions.
 fn bed(topic: &str, partitions: u32) -> Bed {
@@ -215,6 +215,75 @@ fn files_are_records_or_lines() {
 }
 
 #[test]
+fn a_file_that_is_too_large_is_not_read_whole() {
+    let bed = bed("t", 1);
+    let dir = tempfile::tempdir().unwrap();
+    let (small, large) = (dir.path().join("small"), dir.path().join("large"));
+    fs::write(&small, "a").unwrap();
+    // It has no end that memory has room for.
+    fs::File::create(&large).unwrap().set_len(1 << 40).unwrap();
+    let ran = produce(&bed, &format!("t {} {}", small.display(), large.display()), "");
+    assert_eq!((ran.code, &*ran.out), (1, ""));
+    assert_eq!(
+        ran.err,
+        format!(
+            "error: the record takes more than the 1048576 bytes of max.request.size\n  from: `{}`\n  \
+             hint: `-X max.request.size=BYTES` allows more; so must the topic; 1 record was delivered before it\n",
+            large.display()
+        )
+    );
+    fs::File::options()
+        .write(true)
+        .open(&large)
+        .unwrap()
+        .set_len(401)
+        .unwrap();
+    for (limit, code) in [(400, 1), (1000, 0)] {
+        let ran = produce(&bed, &format!("t -X max.request.size={limit} {}", large.display()), "");
+        assert_eq!(ran.code, code, "{}", ran.err);
+    }
+}
+
+#[test]
+fn progress_is_told_to_those_who_watch() {
+    let bed = bed("t", 2);
+    produced(&bed, "t -p 1", "x\n");
+    let line = words(&bed, "consume t -e");
+    let ran = run_watched(&line);
+    assert_eq!((ran.code, &*ran.out), (0, "x\n"));
+    let mut said: Vec<&str> = ran.err.lines().collect();
+    said.sort_unstable();
+    assert_eq!(said, ["% reached the end of t-0", "% reached the end of t-1"]);
+    let ran = run_watched(&words(&bed, "consume t -e -q"));
+    assert_eq!((ran.code, &*ran.out, &*ran.err), (0, "x\n", ""));
+    let ran = run_watched(&words(&bed, "consume t -G g -c 1"));
+    assert_eq!((ran.code, &*ran.out), (0, "x\n"));
+    assert!(ran.err.starts_with("% the group assigned t-0, t-1\n"), "{}", ran.err);
+}
+
+#[test]
+fn a_setting_that_is_none_does_not_show_its_value() {
+    let ran = run_words(&["consume", "t", "-X", "sasl.jass.config=hunter2=x"]);
+    assert_eq!(ran.code, 2);
+    assert!(
+        ran.err
+            .contains("  from: `-X sasl.jass.config=…` on the command line\n"),
+        "{}",
+        ran.err
+    );
+    assert!(!ran.err.contains("hunter2"), "{}", ran.err);
+}
+
+#[test]
+fn a_time_that_is_none_is_told() {
+    for time in ["@2026-11-21T14:30:00+1é2", "@2026-11-21T14:30:00+éé"] {
+        let ran = run_words(&["consume", "orders", "-o", time]);
+        assert_eq!((ran.code, &*ran.out), (2, ""), "{}", ran.err);
+        assert!(ran.err.starts_with("error: `--offset @2026"), "{}", ran.err);
+    }
+}
+
+#[test]
 fn json_goes_out_and_comes_in_as_it_was() {
     let bed = bed("t", 1);
     bed.prints("topics --create --topic copy --partitions 1");
@@ -289,7 +358,7 @@ fn partitions_partitioners_and_settings() {
     let ran = produce(&bed, "t --json -p 1", "1\n2\n");
     assert_eq!(
         (ran.code, &*ran.out),
-        (0, "{\"delivered\":2,\"failed\":0}\n"),
+        (0, "{\"delivered\":2,\"failed\":0,\"unknown\":0}\n"),
         "{}",
         ran.err
     );
@@ -413,6 +482,12 @@ fn what_can_not_be_is_told_with_a_hint() {
         ("consume t -c -1", 2, "`--count` can't be negative", ""),
         ("consume t -k /(/", 2, "`--key /(/`: ", ""),
         ("consume t -X acks", 2, "`-X acks` is no `NAME=VALUE`", "for example"),
+        (
+            "consume t -X sasl.password:hunter2",
+            2,
+            "`-X sasl.password` is no `NAME=VALUE`",
+            "for example",
+        ),
         (
             "consume t -X akcs=1",
             2,

@@ -118,6 +118,21 @@ fn what_was_measured_is_told_as_json() {
 }
 
 #[test]
+fn a_property_that_is_none_does_not_show_its_value() {
+    let ran = run(
+        "producer-perf-test --topic perf --num-records 1 --record-size 1 --throughput -1 --command-property \
+         sasl.jaas.config=x=hunter2",
+    );
+    assert_eq!(
+        (ran.code, &*ran.err),
+        (
+            1,
+            "error: Invalid property: sasl.jaas.config=…\n  hint: properties are `key=value`\n"
+        )
+    );
+}
+
+#[test]
 fn consuming_is_measured() {
     let bed = Bed::start();
     bed.prints("producer-perf-test --topic perf --num-records 500 --record-size 100 --throughput -1");
@@ -151,6 +166,10 @@ fn consuming_is_measured() {
     );
     let cells: Vec<&str> = lines[1].split(", ").collect();
     assert_eq!((cells[0].len(), cells[4]), (4, "500"), "{out}");
+    let ran = bed.run("consumer-perf-test --topic perf --num-records 501 --timeout 500 --json");
+    let total: Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!((ran.code, &total["records"]), (0, &500.into()));
+    assert!(ran.err.starts_with("WARNING: Exiting before consuming "), "{}", ran.err);
 }
 
 #[test]

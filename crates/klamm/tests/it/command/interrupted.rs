@@ -191,7 +191,8 @@ fn tools_that_stream_end_in_order() {
     signal(&following, "INT");
     following.stdout = Some(lines.into_inner());
     let followed = ended(following);
-    assert_eq!((followed.code, &*read, &*followed.err), (Some(130), "one\ntwo\n", ""));
+    assert_eq!((followed.code, &*read), (Some(130), "one\ntwo\n"));
+    assert_eq!(followed.err, "error: interrupted\n");
 
     // Also while it connects, and as a member of a group that has not formed.
     for line in ["consume -b BROKER t", "consume -b BROKER -G g t", "produce -b BROKER t"] {
@@ -201,6 +202,44 @@ fn tools_that_stream_end_in_order() {
         signal(&child, "INT");
         let ended = ended(child);
         assert_eq!((ended.code, &*ended.out), (Some(130), ""), "{line}: {}", ended.err);
+        assert!(ended.err.starts_with("error: interrupted\n"), "{line}: {}", ended.err);
+    }
+}
+
+#[test]
+fn records_in_flight_at_a_signal_are_not_called_delivered() {
+    let bed = Bed::start();
+    let created = ended(bed.spawn("topics --bootstrap-server BROKER --create --topic t"));
+    assert_eq!(created.code, Some(0), "{}", created.err);
+    for (line, hint) in [
+        (
+            "produce -b BROKER t",
+            "0 records were delivered; what became of 2 records is not known",
+        ),
+        (
+            "console-producer --bootstrap-server BROKER --topic t --request-timeout-ms 60000",
+            "0 of the 2 lines read before it are delivered; what became of 2 is not known",
+        ),
+    ] {
+        let held = bed
+            .proxy()
+            .on::<klamm_protocol::messages::ProduceRequest>()
+            .hold_reply();
+        let mut child = bed.spawn(line);
+        child.stdin.take().unwrap().write_all(b"one\ntwo\n").unwrap();
+        bed.wait_for(&held);
+        // The input has ended: the first signal may find it finishing already, or not yet.
+        signal(&child, "INT");
+        signal(&child, "INT");
+        let begun = Instant::now();
+        while child.try_wait().unwrap().is_none() && begun.elapsed() < PATIENCE {
+            std::thread::sleep(Duration::from_millis(20));
+            signal(&child, "INT");
+        }
+        let ended = ended(child);
+        assert_eq!((ended.code, &*ended.out), (Some(130), ""), "{line}: {}", ended.err);
+        let expected = format!("error: interrupted\n  hint: {hint}");
+        assert!(ended.err.starts_with(&expected), "{line}: {}", ended.err);
     }
 }
 
@@ -234,6 +273,11 @@ fn tools_that_go_on_trying_say_so_and_can_be_stopped() {
         child.stderr = Some(err.into_inner());
         let ended = ended(child);
         assert_eq!(ended.code, Some(130), "{line}: {said}{}", ended.err);
+        assert!(
+            ended.err.contains("error: interrupted\n"),
+            "{line}: {said}{}",
+            ended.err
+        );
         assert!(!ended.err.contains("panicked"), "{line}: {}", ended.err);
     }
 }
