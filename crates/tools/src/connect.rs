@@ -3,7 +3,7 @@
 
 use klamm_client::{Client, ClientBuilder, Error, Properties};
 
-use crate::output::{Failure, exception, sentence};
+use crate::output::{Failure, constant, exception, sentence};
 use crate::spec::{COMMAND_CONFIG, Matches};
 
 /// The settings of `--command-config`, if given, with the addresses from the command line over them.
@@ -58,18 +58,6 @@ pub fn words(error: &Error, call: &str) -> String {
         Error::Broker { code, message: None } => sentence(*code).to_owned(),
         other => other.to_string(),
     }
-}
-
-/// `DescribeConfigs` is `DESCRIBE_CONFIGS` in Java.
-fn constant(name: &str) -> String {
-    let mut constant = String::new();
-    for letter in name.chars() {
-        if letter.is_ascii_uppercase() && !constant.is_empty() {
-            constant.push('_');
-        }
-        constant.push(letter.to_ascii_uppercase());
-    }
-    constant
 }
 
 /// The same behind the class of the exception: `org.apache.kafka.common.errors.TimeoutException: …`.

@@ -11,7 +11,7 @@ use crate::call::{Call, Outcome};
 use crate::connect;
 use crate::consumer_perf_test::decimal;
 use crate::feed::words;
-use crate::output::Failure;
+use crate::output::{Failure, Number};
 use crate::signals::{interrupted, signal};
 use crate::spec::{Example, Flag, Group, Hint, Matches, OPTIONAL_BOOTSTRAP_SERVER, Operands, Run, Tool, check};
 
@@ -218,7 +218,7 @@ async fn run(call: &mut Call) -> Outcome {
             let milliseconds = took.as_nanos() as f64 / 1e6;
             match call.out.is_json() {
                 true => call.out.json(&json!({ "record": index, "latency_ms": milliseconds }))?,
-                false => call.out.line(format_args!("{index}\t{milliseconds}"))?,
+                false => call.out.line(format_args!("{index}\t{}", Number::from(milliseconds)))?,
             }
             call.out.flush()?;
         }

@@ -70,7 +70,7 @@ use spec::Tool;
 #[cfg(doc)]
 use output::Failure;
 
-/// Every tool there is, in the order of `klamm --help`.
+/// Every tool there is; `klamm --help` shows them by their groups, in this order within each.
 const TOOLS: &[Tool] = &[
     start::TOOL,
     storage::TOOL,

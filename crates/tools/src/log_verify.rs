@@ -1,7 +1,7 @@
 //! `klamm log verify`: checks every file of a stopped node's log directories and says what a start would do. Reads only.
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use klamm_log::Shutdown;
 use klamm_log::verify::{Finding, Looked, Severity, StartPlan, VerifyReport, verify};
@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use crate::call::{Call, Outcome};
 use crate::output::{Failure, Messages};
 use crate::spec::{Command, Example, Group, Hint, Operands, Run, Tool};
+use crate::time::now_ms;
 
 /// How often progress is told to who watches.
 const TELL_EVERY: Duration = Duration::from_secs(1);
@@ -55,8 +56,6 @@ pub(crate) const TOOL: Tool = Tool {
 
 fn run(call: &mut Call) -> Outcome {
     let dirs: Vec<PathBuf> = call.args.rest().iter().map(PathBuf::from).collect();
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    let now_ms = since.map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX));
     let mut worst = Severity::Note;
     for dir in &dirs {
         let mut progress = Progress {
@@ -64,7 +63,7 @@ fn run(call: &mut Call) -> Outcome {
             wanted: call.progress(),
             err: &mut call.err,
         };
-        let report = verify(dir, now_ms, &mut |looked| progress.tell(looked))
+        let report = verify(dir, now_ms(), &mut |looked| progress.tell(looked))
             .map_err(|error| Failure::own(error.to_string()).code(UNCHECKED))?;
         match call.out.is_json() {
             true => call.out.json(&object(&report))?,

@@ -3,6 +3,8 @@
 use bytes::Bytes;
 use klamm_protocol::{Reader, Schema, Value, coordinator, data, metadata};
 
+use crate::output::constant;
+
 /// A type of record of a coordinator's topic: the number that starts its keys, and what its key and value hold.
 pub(crate) type RecordType = (i16, Schema, Schema);
 
@@ -196,20 +198,8 @@ pub(crate) fn metadata_record(bytes: &[u8]) -> Result<String, String> {
     if r.remaining() > 0 {
         return Err(format!("Found {} byte(s) of garbage after {id}", r.remaining()));
     }
-    let name = shouted(schema.name);
+    let name = constant(schema.name);
     Ok(format!(
         "{{\"type\":\"{name}\",\"version\":{version},\"data\":{value}}}"
     ))
-}
-
-/// `NoOpRecord` as `NO_OP_RECORD`.
-fn shouted(name: &str) -> String {
-    let mut text = String::new();
-    for letter in name.chars() {
-        if letter.is_uppercase() && !text.is_empty() {
-            text.push('_');
-        }
-        text.push(letter.to_ascii_uppercase());
-    }
-    text
 }

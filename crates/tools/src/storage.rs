@@ -203,11 +203,11 @@ fn format(call: &mut Call) -> Outcome {
         true => said.push(line.to_owned()),
         false => drop(out.line(line).and_then(|()| out.flush())),
     });
-    formatted.map_err(Failure::kafka)?;
-    match is_json {
-        true => call.out.json(&json!({"lines": said})),
-        false => Ok(()),
+    // Also what was done before a failure.
+    if is_json && (formatted.is_ok() || !said.is_empty()) {
+        call.out.json(&json!({"lines": said}))?;
     }
+    formatted.map_err(Failure::kafka)
 }
 
 /// That a controller learns who votes, from one side only.

@@ -12,7 +12,7 @@ use super::alter::Changes;
 use super::entities::{Entities, Kind};
 use super::{failed, wrong};
 use crate::call::{Call, Outcome};
-use crate::output::Failure;
+use crate::output::{Failure, Number};
 
 const QUOTAS: [&str; 5] = [
     "producer_byte_rate",
@@ -104,7 +104,7 @@ pub(super) async fn describe(call: &mut Call, client: &Client, entities: &Entiti
         let whose = parts.collect::<Vec<_>>().join(", ");
         let quotas: Vec<String> = quotas
             .iter()
-            .map(|(name, value)| format!("{name}={}", java_double(*value)))
+            .map(|(name, value)| format!("{name}={}", Number::from(*value)))
             .collect();
         call.out
             .line(format_args!("Quota configs for {whose} are {}", quotas.join(", ")))?;
@@ -165,36 +165,5 @@ fn op(key: &str, value: f64, remove: bool) -> OpData {
         value,
         remove,
         ..Default::default()
-    }
-}
-
-/// As Java prints a `double` of usual size.
-fn java_double(value: f64) -> String {
-    let size = value.abs();
-    if size != 0.0 && !(1e-3..1e7).contains(&size) {
-        let text = format!("{value:E}");
-        return match text.split_once('E') {
-            Some((digits, power)) if !digits.contains('.') => format!("{digits}.0E{power}"),
-            _ => text,
-        };
-    }
-    format!("{value:?}")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_read_as_javas() {
-        for (value, text) in [
-            (50.0, "50.0"),
-            (0.25, "0.25"),
-            (2048.0, "2048.0"),
-            (1e7, "1.0E7"),
-            (1.5e9, "1.5E9"),
-        ] {
-            assert_eq!(java_double(value), text);
-        }
     }
 }

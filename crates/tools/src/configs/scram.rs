@@ -54,6 +54,11 @@ pub(super) async fn describe(call: &mut Call, client: &Client, users: &[String])
                 exception_of(result.error_code),
                 words(&error, "describeUserScramCredentials"),
             );
+            if call.out.is_json() {
+                call.out
+                    .json(&json!({"user": name, "error": format!("{class}: {words}")}))?;
+                continue;
+            }
             call.out.line(format_args!(
                 "Error retrieving SCRAM credential configs for user-principal '{name}': {class}: {words}"
             ))?;

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use klamm_client::Properties;
 use klamm_client::consumer::{ConsumerRecord, TimestampType};
 
+use crate::output::{Number, uuid};
 use crate::record_schemas::{self, OFFSETS, RecordType, SHARE_STATE, TRANSACTIONS};
 
 /// How records are printed.
@@ -159,18 +160,23 @@ impl Deserializer {
             }
             Self::Float => {
                 let number = f32::from_be_bytes(bytes.try_into().map_err(|_| wrong("FloatDeserializer"))?);
-                write!(out, "{number:?}")
+                write!(out, "{}", Number::from(number))
             }
             Self::Double => {
                 let number = f64::from_be_bytes(bytes.try_into().map_err(|_| wrong("DoubleDeserializer"))?);
-                write!(out, "{number:?}")
+                write!(out, "{}", Number::from(number))
             }
             Self::Boolean => match bytes {
                 [0] => out.write_all(b"false"),
                 [1] => out.write_all(b"true"),
                 _ => Err(wrong("BooleanDeserializer")),
             },
-            Self::Uuid => out.write_all(bytes),
+            Self::Uuid => {
+                let text = String::from_utf8_lossy(bytes);
+                let uuid = uuid(&text)
+                    .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "Error parsing data into UUID"))?;
+                out.write_all(uuid.as_bytes())
+            }
         }
     }
 }
@@ -277,5 +283,33 @@ impl Text {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_and_uuids_are_shown_as_java_shows_them() {
+        let shown = |class: &str, bytes: &[u8]| {
+            let mut out = Vec::new();
+            let written = Deserializer::of(class).unwrap().write(bytes, &mut out);
+            written.map(|()| String::from_utf8(out).unwrap())
+        };
+        let double = |number: f64| shown("DoubleDeserializer", &number.to_be_bytes()).unwrap();
+        assert_eq!(
+            [double(1e7), double(f64::INFINITY), double(5.0)],
+            ["1.0E7", "Infinity", "5.0"]
+        );
+        let float = |number: f32| shown("FloatDeserializer", &number.to_be_bytes()).unwrap();
+        assert_eq!([float(1e-4), float(f32::NAN), float(0.1)], ["1.0E-4", "NaN", "0.1"]);
+        let uuid = shown("UUIDDeserializer", b"123E4567-e89b-12d3-a456-426614174000").unwrap();
+        assert_eq!(uuid, "123e4567-e89b-12d3-a456-426614174000");
+        let none = shown("UUIDDeserializer", b"hello").unwrap_err();
+        assert_eq!(
+            (none.kind(), &*none.to_string()),
+            (io::ErrorKind::InvalidData, "Error parsing data into UUID")
+        );
     }
 }

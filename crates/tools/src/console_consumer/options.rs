@@ -7,7 +7,7 @@ use klamm_client::Properties;
 
 use super::format::Formatter;
 use super::source::{Begin, Wanted};
-use crate::call::Call;
+use crate::call::{Call, Outcome};
 use crate::connect;
 use crate::output::Failure;
 use crate::spec::{Matches, check};
@@ -25,9 +25,15 @@ pub(super) struct Options {
 impl Options {
     pub(super) fn read(call: &mut Call) -> Result<Self, Failure> {
         check_flags(&call.args)?;
-        if call.args.has("property") {
-            call.out
-                .line("Option --property is deprecated and will be removed in a future version. Use --formatter-property instead.")?;
+        let renamed = [
+            ("consumer-property", "command-property"),
+            ("consumer.config", "command-config"),
+        ];
+        for (old, new) in renamed {
+            not_both(&call.args, old, new)?;
+        }
+        for (old, new) in renamed {
+            tell_renamed(call, old, new)?;
         }
         let args = &call.args;
         let file = properties_of_files(args)?;
@@ -49,6 +55,9 @@ impl Options {
             group,
         };
         let timeout = args.long("timeout-ms").and_then(|millis| u64::try_from(millis).ok());
+        not_both(args, "property", "formatter-property")?;
+        tell_renamed(call, "property", "formatter-property")?;
+        let args = &call.args;
         Ok(Self {
             properties,
             wanted,
@@ -84,17 +93,28 @@ fn check_flags(args: &Matches) -> Result<(), Failure> {
             "The partition is required when offset is specified.",
         ));
     }
-    for (one, other) in [
-        ("property", "formatter-property"),
-        ("consumer-property", "command-property"),
-        ("consumer.config", "command-config"),
-    ] {
-        if args.has(one) && args.has(other) {
-            let message = format!("Options {one} and {other} cannot be specified together.");
-            return Err(check::usage(args, message));
-        }
-    }
     check::required(args, &["bootstrap-server"])
+}
+
+fn not_both(args: &Matches, old: &str, new: &str) -> Outcome {
+    if !args.has(old) || !args.has(new) {
+        return Ok(());
+    }
+    let message = format!("Options --{old} and --{new} cannot be specified together.");
+    Err(check::usage(args, message))
+}
+
+/// Kafka's tool warns of an option's old name on stdout, where JSON has no place for it.
+fn tell_renamed(call: &mut Call, old: &str, new: &str) -> Outcome {
+    if !call.args.has(old) {
+        return Ok(());
+    }
+    let words = format!("Option --{old} is deprecated and will be removed in a future version. Use --{new} instead.");
+    match call.out.is_json() {
+        true => call.err.line(words),
+        false => call.out.line(words)?,
+    }
+    Ok(())
 }
 
 fn properties_of_files(args: &Matches) -> Result<Properties, Failure> {

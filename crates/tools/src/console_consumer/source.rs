@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use klamm_client::consumer::{ConsumerRecord, Records};
 use klamm_client::{Client, ClusterMetadata, Consumer, ConsumerError, MetadataTopics, Properties, TopicPartition};
-use regex_lite::Regex;
 use tokio::time::Instant;
 
 use crate::call::Call;
 use crate::connect;
 use crate::output::{Failure, Out};
+use crate::patterns::NamePattern;
 
 /// What to read.
 pub(crate) struct Wanted {
@@ -59,7 +59,7 @@ pub(crate) struct Source {
 
 enum Topics {
     Named(String),
-    Matching(Regex),
+    Matching(NamePattern),
 }
 
 impl Source {
@@ -71,11 +71,15 @@ impl Source {
         let client = connect::client_of(properties.clone())?;
         let pattern = match &wanted.pattern {
             Some(pattern) => Some(
-                Regex::new(&format!("^(?:{pattern})$"))
-                    .map_err(|error| Failure::own(format!("`{pattern}` is no regular expression: {error}")))?,
+                NamePattern::parse(pattern)
+                    .map_err(|error| Failure::own(format!("`{pattern}` is no pattern for topics: {error}")))?,
             ),
             None => None,
         };
+        if wanted.group.is_some() && pattern.as_ref().is_some_and(NamePattern::has_look_around) {
+            let words = "look-around in a pattern is not supported together with a group";
+            return Err(Failure::own(words).hint("without a group, (?!…) may stand in front of the pattern"));
+        }
         let builder = Consumer::builder(&client);
         let builder = match (&wanted.group, &wanted.topic, &wanted.pattern) {
             (Some(group), Some(topic), _) => builder.group(group).subscribe([topic]),

@@ -45,11 +45,14 @@ pub(super) async fn describe(admin: &Admin, groups: &[String]) -> Result<Vec<Gro
 /// Says what is special about a group. Whether there is something to show.
 fn is_shown(call: &mut Call, group: &GroupDescription, rows: usize) -> Result<bool, Failure> {
     let id = &group.group_id;
-    let is_json = call.out.is_json();
     match group.state {
-        GroupState::Dead if !is_json => call
-            .out
-            .line(format_args!("\nError: Consumer group '{id}' does not exist."))?,
+        GroupState::Dead => {
+            let words = format!("\nError: Consumer group '{id}' does not exist.");
+            match call.out.is_json() {
+                true => call.err.line(json!({"group": id, "error": words.trim_start()})),
+                false => call.out.line(words)?,
+            }
+        }
         GroupState::Empty => say(call, &format!("\nConsumer group '{id}' has no active members."))?,
         GroupState::PreparingRebalance
         | GroupState::CompletingRebalance

@@ -107,7 +107,7 @@ pub(super) async fn offsets(
         .collect()
 }
 
-/// Where the logs of partitions end, for `--describe`: nothing of those that are gone.
+/// Where the logs of partitions end, for `--describe`: fails when one of them is gone.
 pub(super) async fn log_ends(
     admin: &Admin,
     partitions: &[TopicPartition],

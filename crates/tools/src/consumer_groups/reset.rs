@@ -43,12 +43,25 @@ pub(super) async fn run(call: &mut Call, admin: &Admin) -> Outcome {
             continue;
         }
         let plan = plan(call, admin, &group, file.as_deref()).await?;
-        if call.args.has("execute") {
-            execute(admin, &group, &plan).await?;
-        }
         plans.push((group, plan));
     }
+    if call.args.has("execute") {
+        execute_all(admin, &plans).await?;
+    }
     report(call, &plans)
+}
+
+/// One group after the other; a failure says which were reset before.
+async fn execute_all(admin: &Admin, plans: &[(String, Plan)]) -> Outcome {
+    let mut done = Vec::new();
+    for (group, plan) in plans.iter().filter(|(_, plan)| !plan.is_empty()) {
+        execute(admin, group, plan).await.map_err(|failure| match &done[..] {
+            [] => failure,
+            done => failure.also_hint(&format!("already reset: {}", done.join(", "))),
+        })?;
+        done.push(group.as_str());
+    }
+    Ok(())
 }
 
 async fn execute(admin: &Admin, group: &str, plan: &Plan) -> Outcome {
@@ -57,9 +70,6 @@ async fn execute(admin: &Admin, group: &str, plan: &Plan) -> Outcome {
         .iter()
         .map(|(partition, offset)| (partition.clone(), CommittedOffset::new(*offset)))
         .collect();
-    if offsets.is_empty() {
-        return Ok(());
-    }
     let answers = admin
         .alter_group_offsets(group, &offsets)
         .await

@@ -105,12 +105,16 @@ fn int_at(bytes: &[u8], at: usize) -> i32 {
 }
 
 fn offset_entry(base: i64, entry: [u8; OFFSET_ENTRY]) -> (i64, u64) {
-    (base + i64::from(int_at(&entry, 0)), u64::from(int_at(&entry, 4) as u32))
+    // A file may be called after any offset: beyond the greatest it goes on as in Java.
+    (
+        base.wrapping_add(int_at(&entry, 0).into()),
+        u64::from(int_at(&entry, 4) as u32),
+    )
 }
 
 fn time_entry(base: i64, entry: [u8; TIME_ENTRY]) -> (i64, i64) {
     let timestamp = entry.first_chunk().map_or(0, |bytes| i64::from_be_bytes(*bytes));
-    (timestamp, base + i64::from(int_at(&entry, 8)))
+    (timestamp, base.wrapping_add(int_at(&entry, 8).into()))
 }
 
 /// The file of the same segment with another suffix.

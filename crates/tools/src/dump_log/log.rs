@@ -34,13 +34,13 @@ pub(super) fn dump(path: &Path, depth: &Depth, dump: &mut Dump, out: &mut Out) -
         .map_err(|_| Failure::own(format!("Invalid size: {} for `--max-bytes`", depth.max_bytes)))?;
     let mut batches = Batches::open(path, max_bytes)?;
     let mut scratch = Scratch::new();
-    let mut last_offset = -1;
+    let mut last_offset = -1_i64;
     while let Some(mut raw) = batches.next()? {
         batches.finish(&mut raw, depth.records)?;
         batch_line(&raw, path)?.print("", out)?;
         if depth.records {
             records(&raw, path, depth, &mut scratch, out, &mut |offset| {
-                if last_offset != -1 && offset != last_offset + 1 {
+                if last_offset != -1 && offset != last_offset.wrapping_add(1) {
                     dump.non_consecutive(path, last_offset, offset);
                 }
                 last_offset = offset;

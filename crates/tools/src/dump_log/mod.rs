@@ -100,11 +100,11 @@ fn run(call: &mut Call) -> Outcome {
     let files = call.args.get("files").unwrap_or_default().to_owned();
     let mut dump = Dump::default();
     // Java drops what is empty at the end.
-    for file in files.trim_end_matches(',').split(',') {
-        one(file, call, &mut dump)?;
-    }
+    let mut files = files.trim_end_matches(',').split(',');
+    let outcome = files.try_for_each(|file| one(file, call, &mut dump));
     call.out.flush()?;
-    dump.report(&mut call.out, &mut call.err)
+    dump.report(&mut call.out, &mut call.err)?;
+    outcome
 }
 
 fn one(file: &str, call: &mut Call, dump: &mut Dump) -> Outcome {

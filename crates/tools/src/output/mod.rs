@@ -8,6 +8,6 @@ mod out;
 
 pub use exceptions::{exception, exception_of, sentence};
 pub use failure::Failure;
-pub use java::hash_map_order;
+pub use java::{Number, constant, hash_map_order, uuid};
 pub use masked::masked;
 pub use out::{Messages, Out, Streams};

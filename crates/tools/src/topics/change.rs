@@ -81,9 +81,8 @@ pub(super) async fn alter(call: &mut Call, admin: &Admin) -> Outcome {
         .create_partitions(&asked, false)
         .await
         .map_err(failed("createPartitions"))?;
-    for (_, outcome) in answers {
-        outcome.map_err(failed("createPartitions"))?;
-    }
+    all_done(&topics, answers.into_iter().map(|(_, outcome)| outcome), "altered")
+        .map_err(|(error, hint)| refused("createPartitions", error, hint))?;
     match call.out.is_json() {
         true => call.out.json(&json!({"altered": topics, "partitions": total})),
         false => Ok(()),
@@ -98,12 +97,45 @@ pub(super) async fn delete(call: &mut Call, admin: &Admin) -> Outcome {
         return Ok(());
     }
     let answers = admin.delete_topics(&asked).await.map_err(failed("deleteTopics"))?;
-    for (_, outcome) in answers {
-        outcome.map_err(failed("deleteTopics"))?;
-    }
+    all_done(&topics, answers.into_iter().map(|(_, outcome)| outcome), "deleted")
+        .map_err(|(error, hint)| refused("deleteTopics", error, hint))?;
     match call.out.is_json() {
         true => call.out.json(&json!({"deleted": topics})),
         false => Ok(()),
+    }
+}
+
+/// That none of several topics was refused; else the first error, and what was done nevertheless.
+fn all_done(
+    topics: &[String],
+    answers: impl Iterator<Item = Result<(), Error>>,
+    what: &str,
+) -> Result<(), (Error, Option<String>)> {
+    let mut done: Vec<&str> = Vec::new();
+    let mut first = None;
+    for (topic, answer) in topics.iter().zip(answers) {
+        match answer {
+            Ok(()) => done.push(topic),
+            Err(error) => drop(first.get_or_insert(error)),
+        }
+    }
+    let Some(error) = first else { return Ok(()) };
+    let hint = (topics.len() > 1).then(|| {
+        let names = if done.is_empty() {
+            String::new()
+        } else {
+            format!(": {}", done.join(", "))
+        };
+        format!("{} of {} topics were {what}{names}", done.len(), topics.len())
+    });
+    Err((error, hint))
+}
+
+fn refused(call: &str, error: Error, hint: Option<String>) -> Failure {
+    let failure = failed(call)(error);
+    match hint {
+        Some(hint) => failure.also_hint(&hint),
+        None => failure,
     }
 }
 
@@ -166,6 +198,23 @@ fn parse_placement(text: &str) -> Result<Vec<Vec<i32>>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_refusal_says_what_was_done() {
+        let topics = ["a", "b", "c"].map(str::to_owned);
+        let refusal = || Error::Broker {
+            code: ErrorCode::TOPIC_AUTHORIZATION_FAILED,
+            message: None,
+        };
+        assert!(all_done(&topics, [Ok(()), Ok(()), Ok(())].into_iter(), "deleted").is_ok());
+        let (error, hint) = all_done(&topics, [Ok(()), Err(refusal()), Ok(())].into_iter(), "deleted").unwrap_err();
+        assert_eq!(error.code(), Some(ErrorCode::TOPIC_AUTHORIZATION_FAILED));
+        assert_eq!(hint.as_deref(), Some("2 of 3 topics were deleted: a, c"));
+        let (_, hint) = all_done(&topics[..2], [Err(refusal()), Err(refusal())].into_iter(), "deleted").unwrap_err();
+        assert_eq!(hint.as_deref(), Some("0 of 2 topics were deleted"));
+        let (_, hint) = all_done(&topics[..1], [Err(refusal())].into_iter(), "deleted").unwrap_err();
+        assert_eq!(hint, None, "one topic was named, and Kafka's words are about it");
+    }
 
     #[test]
     fn placements_are_read_and_refused() {

@@ -207,7 +207,8 @@ impl Node for NoNode {
         }
     }
 
-    fn format(&self, _: &ServerConfig, _: Formatting, _: &mut dyn FnMut(&str)) -> Result<(), String> {
+    fn format(&self, _: &ServerConfig, _: Formatting, say: &mut dyn FnMut(&str)) -> Result<(), String> {
+        say("Formatting the first of two directories.");
         Err("no node here".to_owned())
     }
 

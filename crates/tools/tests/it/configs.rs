@@ -1,5 +1,9 @@
 //! `klamm configs` against a node.
 
+use klamm_protocol::ErrorCode;
+use klamm_protocol::messages::describe_user_scram_credentials_response::DescribeUserScramCredentialsResult;
+use klamm_protocol::messages::{DescribeUserScramCredentialsRequest, DescribeUserScramCredentialsResponse};
+
 use crate::bed::{Bed, run};
 
 #[test]
@@ -244,4 +248,35 @@ fn answers_are_json_on_request() {
     let altered: serde_json::Value =
         serde_json::from_str(&bed.prints("configs --alter --topic t --delete-config retention.ms --json")).unwrap();
     assert_eq!(altered["altered"]["name"], "t");
+}
+
+#[test]
+fn credentials_that_are_not_shown_are_an_error_in_json_too() {
+    let bed = Bed::start();
+    let proxy = bed.proxy();
+    let fault = proxy.on::<DescribeUserScramCredentialsRequest>().answer(|_, _| {
+        let result = DescribeUserScramCredentialsResult {
+            user: "alice".to_owned(),
+            error_code: ErrorCode::DUPLICATE_RESOURCE,
+            error_message: Some("twice".to_owned()),
+            ..Default::default()
+        };
+        DescribeUserScramCredentialsResponse {
+            results: vec![result],
+            ..Default::default()
+        }
+    });
+    let line = format!(
+        "configs --bootstrap-server {} --describe --user alice",
+        proxy.bootstrap()
+    );
+    assert_eq!(
+        run(&line).out,
+        "Error retrieving SCRAM credential configs for user-principal 'alice': DuplicateResourceException: twice\n"
+    );
+    assert_eq!(
+        run(&format!("{line} --json")).out,
+        "{\"error\":\"DuplicateResourceException: twice\",\"user\":\"alice\"}\n"
+    );
+    assert_eq!(fault.hits(), 2);
 }

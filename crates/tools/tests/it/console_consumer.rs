@@ -75,7 +75,7 @@ fn records_are_printed_with_what_is_asked_for() {
     assert_eq!((ran.code, ran.out.as_str()), (1, ""));
     assert!(
         ran.err
-            .starts_with("Options property and formatter-property cannot be specified together."),
+            .starts_with("Options --property and --formatter-property cannot be specified together."),
         "{}",
         ran.err
     );
@@ -192,6 +192,18 @@ fn mistakes_are_told_in_kafkas_words() {
              '--consumer.config') do not match. Detected group ids: 'b', 'c'",
         ),
         ("--topic a --formatter Unknown", "Unknown"),
+        (
+            "--topic a --property a=b --formatter-property a=b",
+            "Options --property and --formatter-property cannot be specified together.",
+        ),
+        (
+            "--topic a --consumer-property a=b --command-property a=b",
+            "Options --consumer-property and --command-property cannot be specified together.",
+        ),
+        (
+            "--topic a --consumer.config missing --command-config missing",
+            "Options --consumer.config and --command-config cannot be specified together.",
+        ),
     ] {
         let ran = run(&format!("console-consumer --bootstrap-server localhost:1 {line}"));
         assert_eq!((ran.code, ran.err.lines().next()), (1, Some(words)), "{line}");
@@ -216,5 +228,57 @@ fn lines_come_in_the_order_of_partitions() {
     assert!(
         lines.contains(&"Offset:1\ttwo") && lines.contains(&"Offset:1\tnull"),
         "{lines:?}"
+    );
+}
+
+#[test]
+fn old_names_are_told_beside_the_data() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("consumer.properties");
+    std::fs::write(&file, "client.id=me\n").unwrap();
+    let file = file.display();
+    let line = format!(
+        "console-consumer --bootstrap-server localhost:1 --topic a --timeout-ms 200 --property a=b \
+         --consumer.config {file} --consumer-property a=b"
+    );
+    let told: String = [
+        ("consumer-property", "command-property"),
+        ("consumer.config", "command-config"),
+        ("property", "formatter-property"),
+    ]
+    .map(|(old, new)| {
+        format!("Option --{old} is deprecated and will be removed in a future version. Use --{new} instead.\n")
+    })
+    .concat();
+    assert_eq!(run(&line).out, told);
+    let json = run(&format!("{line} --json"));
+    assert_eq!(json.out, "", "no JSON");
+    assert!(json.err.starts_with(&told), "{}", json.err);
+}
+
+#[test]
+fn a_pattern_may_begin_with_what_is_not_meant() {
+    let bed = Bed::start();
+    fill(&bed, "orders");
+    fill(&bed, "other");
+    let ran = bed.run("console-consumer --include (?!oth).* --from-beginning --timeout-ms 1500 --json");
+    assert!(ran.out.contains("\"topic\":\"orders\""), "{}", ran.out);
+    assert!(!ran.out.contains("\"topic\":\"other\""), "{}", ran.out);
+    let group = bed.run("console-consumer --include (?!oth).* --group g --timeout-ms 1500");
+    assert_eq!(group.code, 1);
+    assert!(
+        group
+            .err
+            .contains("error: look-around in a pattern is not supported together with a group\n"),
+        "{}",
+        group.err
+    );
+    let elsewhere = bed.run("console-consumer --include o(?!th).* --timeout-ms 1500");
+    assert!(
+        elsewhere.err.contains(
+            "error: `o(?!th).*` is no pattern for topics: look-around is not supported, except for (?!…) in front\n"
+        ),
+        "{}",
+        elsewhere.err
     );
 }

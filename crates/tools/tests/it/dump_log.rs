@@ -173,3 +173,57 @@ fn what_is_no_file_of_a_partition_is_refused() {
     let ran = run("dump-log --files x.log --value-decoder-class no.such.Decoder --print-data-log");
     assert_eq!(ran.code, 1);
 }
+
+#[test]
+fn a_file_that_fails_hides_nothing_of_those_before() {
+    let bed = Bed::start();
+    let dir = tempfile::tempdir().unwrap();
+    fs::copy(partition(&bed).join(SEGMENT), dir.path().join(SEGMENT)).unwrap();
+    let index = dir.path().join("00000000000000000000.index");
+    fs::write(&index, [0, 0, 0, 9, 0, 0, 0, 0]).unwrap();
+    let ran = dump(&index, "");
+    let mismatch = "  Index offset: 9, log offset: 0\n";
+    assert!((ran.code, ran.err.ends_with(mismatch)) == (0, true), "{}", ran.err);
+    let missing = dir.path().join("missing.log");
+    let both = format!("{},{}", index.display(), missing.display());
+    let ran = dump(both.as_ref(), "");
+    assert_eq!(ran.code, 1);
+    assert!(
+        ran.out.starts_with(&format!("Dumping {}\n", index.display())),
+        "{}",
+        ran.out
+    );
+    assert!(ran.err.contains(&format!("{mismatch}error: ")), "{}", ran.err);
+    let json = dump(both.as_ref(), "--json");
+    let mut kinds = json
+        .out
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let last = kinds.next_back().unwrap();
+    assert_eq!(last["type"], "index-mismatch", "{}", json.out);
+    assert!(json.err.starts_with("{\"error\":"), "{}", json.err);
+}
+
+#[test]
+fn offsets_beyond_the_greatest_bring_nothing_down() {
+    let bed = Bed::start();
+    let whole = fs::read(partition(&bed).join(SEGMENT)).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let file = |suffix: &str| dir.path().join(format!("{}.{suffix}", i64::MAX));
+    let mut bytes = whole.clone();
+    bytes[..8].copy_from_slice(&i64::MAX.to_be_bytes());
+    fs::write(file("log"), bytes).unwrap();
+    fs::write(file("index"), [0, 0, 0, 1, 0, 0, 0, 0]).unwrap();
+    fs::write(file("timeindex"), [0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1]).unwrap();
+    for (suffix, flags) in [
+        ("log", "--deep-iteration"),
+        ("index", ""),
+        ("index", "--index-sanity-check"),
+        ("timeindex", ""),
+        ("timeindex", "--index-sanity-check"),
+    ] {
+        let ran = dump(&file(suffix), flags);
+        assert!(ran.code <= 1, "{suffix} {flags}");
+        assert!(ran.out.starts_with("Dumping "), "{suffix} {flags}: {}", ran.out);
+    }
+}

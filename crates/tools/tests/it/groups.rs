@@ -2,6 +2,10 @@
 
 use std::fs;
 
+use klamm_protocol::ErrorCode;
+use klamm_protocol::messages::describe_groups_response::DescribedGroup;
+use klamm_protocol::messages::{DescribeGroupsRequest, DescribeGroupsResponse, OffsetCommitRequest};
+
 use crate::bed::{Bed, run, run_reading};
 
 /// A node with five records in the two partitions of `t`, of which the group `g` has read all.
@@ -261,4 +265,74 @@ fn what_consumer_groups_refuses() {
         assert_eq!((ran.code, ran.err.lines().next()), (1, Some(words)), "{line}");
         assert_eq!(ran.out, "");
     }
+}
+
+#[test]
+fn a_reset_that_fails_says_which_groups_were_reset_before() {
+    let bed = Bed::start();
+    bed.prints("topics --create --topic t --partitions 2");
+    let proxy = bed.proxy();
+    let fault = proxy.on::<OffsetCommitRequest>();
+    let fault = fault.matching(|request| request.group_id == "b");
+    let fault = fault.fail(ErrorCode::GROUP_AUTHORIZATION_FAILED);
+    let reset = |groups: &str, flags: &str| {
+        let address = proxy.bootstrap();
+        run(&format!(
+            "consumer-groups --bootstrap-server {address} --reset-offsets {groups} {flags} --topic t --execute"
+        ))
+    };
+    let ran = reset("--group a --group b --group c", "--to-earliest");
+    assert_eq!(fault.hits(), 1);
+    assert!(ran.out.contains("GroupAuthorizationException"), "{}", ran.out);
+    let hint = "2 of 2 partitions of group `b` keep their offset: t-0, t-1; already reset: a\n";
+    assert!(ran.err.ends_with(hint), "{}", ran.err);
+    assert_eq!(bed.prints("consumer-groups --list"), "a\n");
+    let first = reset("--group b", "--to-earliest");
+    assert!(!first.err.contains("already reset"), "{}", first.err);
+
+    // All are planned before the first is reset: `d` has nothing to be shifted.
+    let ran = reset("--group a --group d", "--shift-by 1");
+    assert_eq!(ran.code, 1, "{}", ran.err);
+    let described = bed.run("consumer-groups --describe --group a --json");
+    assert_eq!(
+        described.out.matches("\"currentOffset\":0").count(),
+        2,
+        "{}",
+        described.out
+    );
+}
+
+#[test]
+fn a_dead_group_is_an_error_in_json_too() {
+    let bed = bed_with_a_group();
+    let proxy = bed.proxy();
+    let fault = proxy
+        .on::<DescribeGroupsRequest>()
+        .answer(|request, _| DescribeGroupsResponse {
+            groups: request
+                .groups
+                .iter()
+                .map(|id| DescribedGroup {
+                    group_id: id.clone(),
+                    group_state: "Dead".to_owned(),
+                    ..Default::default()
+                })
+                .collect(),
+            ..Default::default()
+        });
+    let line = format!(
+        "consumer-groups --bootstrap-server {} --describe --group g",
+        proxy.bootstrap()
+    );
+    assert_eq!(run(&line).out, "\nError: Consumer group 'g' does not exist.\n");
+    let ran = run(&format!("{line} --json"));
+    assert!(fault.hits() > 0);
+    assert_eq!(
+        (ran.code, &*ran.out, &*ran.err),
+        (
+            0,
+            "",
+            "{\"error\":\"Error: Consumer group 'g' does not exist.\",\"group\":\"g\"}\n"
+        )
+    );
 }

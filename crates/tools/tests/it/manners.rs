@@ -126,3 +126,23 @@ fn errors_are_json_if_the_answer_would_be() {
     let error: serde_json::Value = serde_json::from_str(&ran.err).unwrap();
     assert_eq!(error["error"], "nonsense is not a recognized option");
 }
+
+#[test]
+fn what_was_formatted_before_a_failure_is_said() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = dir.path().join("server.properties");
+    let text = "process.roles=broker,controller\nnode.id=1\ncontroller.listener.names=CONTROLLER\n\
+                listeners=PLAINTEXT://127.0.0.1:9092,CONTROLLER://127.0.0.1:9093\n\
+                controller.quorum.bootstrap.servers=127.0.0.1:9093\n";
+    std::fs::write(&config, text).unwrap();
+    let line = format!(
+        "storage format --standalone -t AAAAAAAAAAAAAAAAAAAAAQ -c {}",
+        config.display()
+    );
+    let said = "Formatting the first of two directories.";
+    let ran = run(&line);
+    assert_eq!((ran.code, ran.out), (1, format!("{said}\n")), "{}", ran.err);
+    let ran = run(&format!("{line} --json"));
+    assert_eq!((ran.code, ran.out), (1, format!("{{\"lines\":[\"{said}\"]}}\n")));
+    assert_eq!(ran.err, "{\"error\":\"no node here\"}\n");
+}

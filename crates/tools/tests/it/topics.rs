@@ -207,3 +207,23 @@ fn answers_are_json_on_request() {
             .ends_with("Topic 'missing' does not exist as expected")
     );
 }
+
+#[test]
+fn a_refusal_among_several_topics_says_what_was_done() {
+    let bed = Bed::start();
+    for (topic, partitions) in [("t1", 1), ("t2", 3), ("t3", 1)] {
+        bed.prints(&format!("topics --create --topic {topic} --partitions {partitions}"));
+    }
+    let altered = bed.run("topics --alter --topic t.* --partitions 2");
+    assert_eq!(altered.code, 1);
+    assert!(altered.out.contains("would not be an increase"), "{}", altered.out);
+    assert_eq!(altered.err, "  hint: 2 of 3 topics were altered: t1, t3\n");
+    assert_eq!(bed.run("topics --alter --topic t2 --partitions 2").err, "", "one topic");
+
+    assert_eq!(bed.prints("topics --list --topic (?!t1|t2).*"), "t3\n");
+    let look_around = bed.run("topics --list --topic t(?=1).*");
+    assert_told(
+        &look_around,
+        "t(?=1).*: look-around is not supported, except for (?!…) in front; --exclude-internal leaves internal topics out",
+    );
+}
