@@ -63,6 +63,9 @@ pub(super) struct State {
 pub(super) struct Topic {
     pub(super) name: Arc<str>,
     pub(super) id: Uuid,
+    /// Partitions that it has now.
+    pub(super) count: usize,
+    /// At least one for each partition; more when the topic was made again with fewer, until their batches time out.
     pub(super) queues: Vec<Queue>,
     available: Vec<i32>,
     sticky: Sticky,
@@ -186,16 +189,16 @@ impl Accumulator {
             Some(partition) => (partition, false),
             None => state.choose(topic, key, value, options),
         };
-        let known = &state.topics[topic];
-        if usize::try_from(partition).map_or(true, |partition| partition >= known.queues.len()) {
+        let count = state.topics[topic].count;
+        if usize::try_from(partition).map_or(true, |partition| partition >= count) {
             return Append::Unknown;
         }
-        let reserved = room.units as usize;
+        let units = room.units as usize;
         let place = Place { topic, partition };
         let appended = record.with_headers(|headers| {
             let bound = record.size_bound();
             state.push(place, bound, options, |batch| {
-                batch.push(timestamp, key, value, headers, reserved)
+                batch.push(timestamp, key, value, headers, units)
             })
         });
         if sticky {
@@ -331,6 +334,7 @@ impl State {
     ) -> (i32, bool) {
         let Topic {
             name,
+            count,
             queues,
             available,
             sticky,
@@ -338,7 +342,7 @@ impl State {
             ..
         } = &mut self.topics[topic];
         let partitions = Partitions {
-            count: queues.len() as i32,
+            count: *count as i32,
             available,
         };
         let key = key.filter(|_| !options.ignore_keys);
@@ -470,6 +474,7 @@ impl State {
             self.topics.push(Topic {
                 name: known.name.clone(),
                 id: known.id,
+                count: 0,
                 queues: Vec::new(),
                 available: Vec::new(),
                 sticky: Sticky::default(),
@@ -479,18 +484,18 @@ impl State {
         });
         let topic = &mut self.topics[topic];
         topic.id = known.id;
-        let count = known
-            .partitions
-            .iter()
-            .map(|partition| partition.index + 1)
-            .max()
-            .unwrap_or(0) as usize;
-        if count > topic.queues.len() {
-            topic.queues.resize_with(count, Queue::default);
+        // Partitions are numbered without gaps.
+        topic.count = known.partitions.len();
+        if topic.count > topic.queues.len() {
+            topic.queues.resize_with(topic.count, Queue::default);
         }
+        topic.queues.iter_mut().for_each(|queue| queue.leader = None);
         topic.available.clear();
         for partition in &known.partitions {
-            let Some(queue) = topic.queues.get_mut(partition.index as usize) else {
+            let there = usize::try_from(partition.index)
+                .ok()
+                .filter(|index| *index < topic.count);
+            let Some(queue) = there.and_then(|index| topic.queues.get_mut(index)) else {
                 continue;
             };
             queue.leader = partition.leader;
@@ -498,8 +503,9 @@ impl State {
                 topic.available.push(partition.index);
             }
         }
-        let available = &topic.available;
-        let gone = |partition: i32| !available.is_empty() && !available.contains(&partition);
+        let (available, count) = (&topic.available, topic.count);
+        let gone =
+            |partition: i32| partition as usize >= count || !available.is_empty() && !available.contains(&partition);
         topic.sticky.forget_if(gone);
     }
 }

@@ -26,8 +26,8 @@ pub(super) struct Batch {
     pub(super) number: u64,
     pub(super) created: Instant,
     pub(super) completion: Arc<Completion>,
-    /// Bytes of `buffer.memory` that its records hold.
-    pub(super) reserved: usize,
+    /// Units of `buffer.memory` that its records hold, as the accumulator counts them: not bytes.
+    pub(super) units: usize,
     /// Times it was sent in vain.
     pub(super) attempts: u32,
     /// What the latest of them failed of.
@@ -58,7 +58,7 @@ impl Batch {
             number,
             created: Instant::now(),
             completion,
-            reserved: 0,
+            units: 0,
             attempts: 0,
             last: None,
             records: 0,
@@ -66,21 +66,21 @@ impl Batch {
         }
     }
 
-    /// Adds a record that holds `reserved` bytes, if there is room, and answers its position.
+    /// Adds a record that holds `units` of the room, if there is room, and answers its position.
     pub(super) fn push(
         &mut self,
         timestamp: i64,
         key: Option<&[u8]>,
         value: Option<&[u8]>,
         headers: &[Header<'_>],
-        reserved: usize,
+        units: usize,
     ) -> Option<u32> {
         let Body::Open(Some(builder)) = &mut self.body else {
             return None;
         };
         let position = builder.push(timestamp, key, value, headers).ok()?;
         self.records += 1;
-        self.reserved += reserved;
+        self.units += units;
         Some(position as u32)
     }
 
@@ -136,7 +136,7 @@ impl Batch {
         let limit = limit.min(half + klamm_records::BATCH_OVERHEAD);
         let records = whole.records(scratch, usize::MAX).expect("compressed by this producer");
         let mut pieces: Vec<Batch> = Vec::new();
-        let share = self.reserved / self.records.max(1) as usize;
+        let share = self.units / self.records.max(1) as usize;
         for record in records {
             let record = record.expect("encoded by this producer");
             let headers: Vec<Header<'_>> = record.headers().into_iter().collect();
@@ -155,9 +155,9 @@ impl Batch {
             add(&mut piece).expect("made to fit");
             pieces.push(piece);
         }
-        let left_over = self.reserved - pieces.iter().map(|piece| piece.reserved).sum::<usize>();
+        let left_over = self.units - pieces.iter().map(|piece| piece.units).sum::<usize>();
         if let Some(piece) = pieces.first_mut() {
-            piece.reserved += left_over;
+            piece.units += left_over;
         }
         pieces
     }
@@ -254,7 +254,7 @@ mod tests {
             let mut pieces = batch.split(1000, codec.into(), &mut scratch);
             assert!(pieces.len() > 5 && pieces.iter().all(|piece| piece.size() <= 1000));
             assert_eq!(pieces.iter().map(Batch::records).sum::<u32>(), 50);
-            assert_eq!(pieces.iter().map(|piece| piece.reserved).sum::<usize>(), batch.reserved);
+            assert_eq!(pieces.iter().map(|piece| piece.units).sum::<usize>(), batch.units);
             assert!(
                 batch.split(usize::MAX, codec.into(), &mut scratch).len() > 1,
                 "smaller in any case"

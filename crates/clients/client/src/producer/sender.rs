@@ -23,9 +23,9 @@ use self::request::{Flight, Parcel};
 use super::Shared;
 use super::batch::{Batch, Place};
 use super::delivery::Outcome;
-use super::sequences::{Readiness, Sequences};
+use super::sequences::{Identity, Readiness, Sequences};
 use super::{DeliveryReport, SendError};
-use crate::ClusterMetadata;
+use crate::{ClusterMetadata, Error, ErrorCode};
 
 /// What the task owns.
 pub(super) struct Sender {
@@ -132,13 +132,12 @@ impl Sender {
         self.expire(now);
         self.ask(now);
         let mut parcels: BTreeMap<i32, Parcel> = BTreeMap::new();
-        self.take_again(now, &mut parcels);
-        let taken = self.take_new(now, &parcels);
+        // One for the whole look, though a partition may find it used up: the others still write under it.
+        let current = self.identity.current();
+        self.take_again(now, current, &mut parcels);
+        let taken = self.take_new(now, current, &parcels);
         for (place, node, mut batch) in taken {
-            let sequences = self
-                .partitions
-                .entry(place)
-                .or_insert_with(|| Sequences::new(self.identity.current()));
+            let sequences = self.partitions.entry(place).or_insert_with(|| Sequences::new(current));
             self.busy.insert(place);
             let records = batch.records() as i32;
             let bytes = batch.sealed(sequences.next_stamp(), &mut self.scratch);
@@ -153,10 +152,9 @@ impl Sender {
     }
 
     /// Batches that were sent before and are due again.
-    fn take_again(&mut self, now: Instant, parcels: &mut BTreeMap<i32, Parcel>) {
+    fn take_again(&mut self, now: Instant, current: Option<Identity>, parcels: &mut BTreeMap<i32, Parcel>) {
         let now_ms = self.millis(now);
         let window = self.shared.options.max_in_flight;
-        let current = self.identity.current();
         let state = self.shared.accumulator.lock();
         for &place in &self.busy {
             let Some(sequences) = self.partitions.get_mut(&place) else {
@@ -194,10 +192,14 @@ impl Sender {
     }
 
     /// New batches that are due and whose broker takes a request.
-    fn take_new(&mut self, now: Instant, parcels: &BTreeMap<i32, Parcel>) -> Vec<(Place, i32, Batch)> {
+    fn take_new(
+        &mut self,
+        now: Instant,
+        current: Option<Identity>,
+        parcels: &BTreeMap<i32, Parcel>,
+    ) -> Vec<(Place, i32, Batch)> {
         let shared = self.shared.clone();
         let options = &shared.options;
-        let current = self.identity.current();
         let mut room: BTreeMap<i32, usize> = BTreeMap::new();
         let mut taken = Vec::new();
         let mut state = shared.accumulator.lock();
@@ -281,7 +283,15 @@ impl Sender {
                     .front()
                     && late(oldest)
                 {
-                    waiting.extend(state.pop(place));
+                    let gone = place.partition as usize >= state.topics[place.topic].count;
+                    let mut batch = state.pop(place);
+                    if let Some(batch) = batch.as_mut().filter(|_| gone) {
+                        batch.last = Some(Error::Broker {
+                            code: ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+                            message: None,
+                        });
+                    }
+                    waiting.extend(batch);
                 }
             }
             state.retain_active();
@@ -378,6 +388,9 @@ fn finish(shared: &Shared, batch: &Batch, outcome: Outcome) {
         hook(&DeliveryReport::new(batch, &outcome));
     }
     batch.completion.complete(outcome);
-    shared.accumulator.release(batch.reserved, batch.records());
+    shared.accumulator.release(batch.units, batch.records());
     shared.accumulator.finish(batch.number);
 }
+
+#[cfg(test)]
+mod tests;

@@ -56,7 +56,7 @@ pub(super) enum Readiness {
     Ready,
     /// Not before those under way have come back.
     Blocked,
-    /// Not before there is another producer id: the epochs of this one are used up.
+    /// Not before there is another producer id: the epochs of the latest one are used up.
     NeedsIdentity,
 }
 
@@ -122,13 +122,19 @@ impl<B> Sequences<B> {
 
     /// Brings the identity up to date; to be asked before batches are sent. `current` is the producer's.
     pub(super) fn readiness(&mut self, current: Option<Identity>) -> Readiness {
-        let (Some(own), Some(current)) = (self.identity, current) else {
+        let Some(own) = self.identity else {
             return Readiness::Ready;
         };
+        if self.restart && self.under_way() > 0 {
+            return Readiness::Blocked;
+        }
+        let Some(current) = current else {
+            return match self.restart {
+                true => Readiness::NeedsIdentity,
+                false => Readiness::Ready,
+            };
+        };
         if self.restart {
-            if self.under_way() > 0 {
-                return Readiness::Blocked;
-            }
             if current.id == own.id && own.epoch == i16::MAX {
                 return Readiness::NeedsIdentity;
             }

@@ -105,7 +105,7 @@ fn room_is_bounded_by_bytes_and_comes_back() {
         places.into_iter().filter_map(|place| state.pop(place)).collect()
     };
     for batch in &batches {
-        accumulator.release(batch.reserved, batch.records());
+        accumulator.release(batch.units, batch.records());
         accumulator.finish(batch.number);
     }
     assert!(append(&accumulator, &options, &record).is_some());
@@ -134,6 +134,40 @@ fn unknown_topics_and_partitions_keep_no_room() {
         assert!(append(&accumulator, &options, &Record::to("t").partition(2)).is_none());
     }
     assert!(append(&accumulator, &options, &Record::to("t").partition(1)).is_some());
+}
+
+#[test]
+fn a_topic_made_again_with_fewer_partitions_has_fewer() {
+    let options = options(&[]);
+    let accumulator = with_topic(&options, 50);
+    let waits = append(&accumulator, &options, &Record::to("t").partition(40)).expect("there are 50");
+    let keys: Vec<_> = (0..100).map(|n| format!("key {n}")).collect();
+    let partition_of = |key: &String| {
+        let delivery = append(&accumulator, &options, &Record::to("t").key(key.as_str()).value("v"));
+        delivery.expect("there is such a partition").partition()
+    };
+    assert!(keys.iter().map(partition_of).any(|partition| partition >= 3));
+    accumulator.lock().add(&topic(3));
+    assert!(keys.iter().map(partition_of).all(|partition| partition < 3));
+    for _ in 0..100 {
+        let keyless = append(&accumulator, &options, &Record::to("t").value(&[7; 1000])).expect("room");
+        assert!(keyless.partition() < 3);
+    }
+    assert!(append(&accumulator, &options, &Record::to("t").partition(3)).is_none());
+    let leaders = |accumulator: &Accumulator| -> Vec<usize> {
+        let state = accumulator.lock();
+        let queues = state.topics[0].queues.iter().enumerate();
+        queues
+            .filter(|(_, queue)| queue.leader.is_some())
+            .map(|(n, _)| n)
+            .collect()
+    };
+    assert_eq!(leaders(&accumulator), [0, 1, 2]);
+    // The record that waits may still be sent if the partition comes back.
+    accumulator.lock().add(&topic(41));
+    assert_eq!(leaders(&accumulator).len(), 41);
+    assert_eq!(accumulator.lock().topics[0].queues[40].batches.len(), 1);
+    drop(waits);
 }
 
 #[test]

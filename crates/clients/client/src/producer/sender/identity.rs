@@ -7,6 +7,7 @@ use klamm_protocol::messages::InitProducerIdRequest;
 use tokio::time::Instant;
 
 use super::{Sender, finish};
+use crate::connection::backoff::Backoff;
 use crate::producer::SendError;
 use crate::producer::delivery::Outcome;
 use crate::producer::sequences::Identity;
@@ -44,7 +45,7 @@ impl IdentitySource {
         self.wanted = self.current.is_none();
     }
 
-    /// Asks for another, because this one's epochs are used up.
+    /// Asks for another, because the latest one's epochs are used up.
     pub(super) fn use_up(&mut self) {
         self.current = None;
         self.wanted = true;
@@ -63,6 +64,26 @@ impl IdentitySource {
         }
     }
 
+    /// Takes over an answer. After any error it is not asked again at once, since batches that were sent before may go
+    /// on to want an identity; after one that will not pass by itself, only if somebody wants it still.
+    fn settle(&mut self, answer: &Result<Identity, Error>, now: Instant, retry: &Backoff) {
+        match answer {
+            Ok(identity) => *self = IdentitySource::having(*identity),
+            Err(error) => {
+                self.wanted = error.is_retriable();
+                self.not_before = Some(now + retry.after(self.failures));
+                self.failures = self.failures.saturating_add(1);
+            }
+        }
+    }
+
+    pub(super) fn having(identity: Identity) -> IdentitySource {
+        IdentitySource {
+            current: Some(identity),
+            ..IdentitySource::new()
+        }
+    }
+
     /// The answer, when there is one.
     pub(super) async fn answer(&mut self) -> Result<Identity, Error> {
         let Some(asking) = &mut self.asking else {
@@ -76,23 +97,12 @@ impl IdentitySource {
 
 impl Sender {
     pub(super) fn on_identity(&mut self, answer: Result<Identity, Error>) {
-        let source = &mut self.identity;
-        source.not_before = None;
+        self.identity
+            .settle(&answer, Instant::now(), &self.shared.options.retry);
         match answer {
-            Ok(identity) => {
-                tracing::debug!(?identity, "the producer has its id");
-                (source.current, source.wanted, source.failures) = (Some(identity), false, 0);
-            }
-            Err(error) if error.is_retriable() => {
-                tracing::debug!(%error, "no producer id yet");
-                source.not_before = Some(Instant::now() + self.shared.options.retry.after(source.failures));
-                source.failures = source.failures.saturating_add(1);
-            }
-            Err(error) => {
-                // Asked for again when there is another record.
-                source.wanted = false;
-                self.fail_waiting(&SendError::from(error));
-            }
+            Ok(identity) => tracing::debug!(?identity, "the producer has its id"),
+            Err(error) if error.is_retriable() => tracing::debug!(%error, "no producer id yet"),
+            Err(error) => self.fail_waiting(&SendError::from(error)),
         }
     }
 
@@ -129,4 +139,41 @@ async fn init_producer_id(client: Client) -> Result<Identity, Error> {
         id: response.producer_id,
         epoch: response.producer_epoch,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::ErrorCode;
+
+    #[tokio::test]
+    async fn after_any_error_it_is_asked_later() {
+        let client = Client::builder("127.0.0.1:1").build().unwrap();
+        let retry = Backoff::new(Duration::from_secs(100), Duration::from_secs(1000));
+        for code in [
+            ErrorCode::COORDINATOR_LOAD_IN_PROGRESS,
+            ErrorCode::CLUSTER_AUTHORIZATION_FAILED,
+        ] {
+            let mut source = IdentitySource::having(Identity { id: 7, epoch: i16::MAX });
+            source.use_up();
+            let mut wait = Duration::ZERO;
+            for _ in 0..3 {
+                let now = Instant::now();
+                let refused = Err(Error::Broker { code, message: None });
+                source.settle(&refused, now, &retry);
+                source.use_up();
+                let next = source.due().expect("it is wanted");
+                assert!(next - now > wait, "{code}: {:?}, after {wait:?} before", next - now);
+                wait = next - now;
+                source.ask(now, &client);
+                assert!(source.asking.is_none(), "{code}: asked at once");
+            }
+            assert!(wait > Duration::from_secs(200), "{code}: {wait:?}");
+            let identity = Identity { id: 8, epoch: 0 };
+            source.settle(&Ok(identity), Instant::now(), &retry);
+            assert_eq!((source.current(), source.due()), (Some(identity), None));
+        }
+    }
 }
