@@ -204,7 +204,8 @@ impl Fetched {
 }
 
 impl Current {
-    /// Reads until `out` has `full` records or the batch ends; records before `next` are skipped.
+    /// Reads until `out` has `full` records or the batch ends; records before `next` are skipped. After an error `next` is
+    /// past the records that were given out.
     fn read(&mut self, full: usize, out: &mut Vec<ConsumerRecord>, next: &mut Position) -> Result<(), String> {
         let rest = BatchHeader {
             records_count: self.remaining,
@@ -212,9 +213,16 @@ impl Current {
         };
         let mut records = RecordIter::new(&rest, &self.batch.bytes[self.at..]).map_err(|error| error.to_string())?;
         let mut last = None;
+        let mut result = Ok(());
         while out.len() < full {
-            let Some(record) = records.next() else { break };
-            let record = record.map_err(|error| error.to_string())?;
+            let record = match records.next() {
+                Some(Ok(record)) => record,
+                Some(Err(error)) => {
+                    result = Err(error.to_string());
+                    break;
+                }
+                None => break,
+            };
             self.at += record.size_in_bytes;
             self.remaining -= 1;
             if record.offset >= next.offset {
@@ -228,7 +236,7 @@ impl Current {
                 leader_epoch: self.batch.leader_epoch.max(-1),
             };
         }
-        Ok(())
+        result
     }
 }
 

@@ -9,7 +9,7 @@ use klamm_assignors::TopicPartition;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::builder::{ConsumerBuilder, ConsumerSource};
-use super::commits::{OffsetAndMetadata, Offsets};
+use super::commits::OffsetAndMetadata;
 use super::fetcher::Fetcher;
 use super::group::{Member, Membership};
 use super::listener::Change;
@@ -260,14 +260,11 @@ impl Consumer {
     /// # Errors
     /// See [`CommitError`].
     pub async fn commit(&self) -> Result<(), CommitError> {
-        let positions = self.shared.state().positions();
-        let offsets: Offsets = positions
-            .into_iter()
-            .map(|(key, position)| (key, position.into()))
-            .collect();
         if self.shared.config.group.is_none() {
             return Err(CommitError::NoGroup);
         }
+        let (turn, offsets) = self.shared.queue_commit();
+        let _turn = turn.await;
         self.shared.commit(&offsets).await
     }
 
@@ -279,19 +276,16 @@ impl Consumer {
         &self,
         offsets: BTreeMap<TopicPartition, OffsetAndMetadata>,
     ) -> Result<(), CommitError> {
+        let _turn = self.shared.committing.lock().await;
         self.shared.commit(&offsets).await
     }
 
     /// Commits the positions as they are now, in the background; a failure is a warning in the log.
     pub fn commit_async(&self) {
         let shared = self.shared.clone();
-        let positions = shared.state().positions();
+        let (turn, offsets) = shared.queue_commit();
         tokio::spawn(async move {
-            let _turn = shared.committing.lock().await;
-            let offsets: Offsets = positions
-                .into_iter()
-                .map(|(key, position)| (key, position.into()))
-                .collect();
+            let _turn = turn.await;
             if let Err(error) = shared.commit(&offsets).await {
                 tracing::warn!(%error, "commit");
             }

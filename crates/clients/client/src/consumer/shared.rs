@@ -1,12 +1,15 @@
 //! What a consumer's handle and its background tasks have in common.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use klamm_assignors::TopicPartition;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, OwnedMutexGuard, watch};
+use tokio::task::unconstrained;
 use tokio::time::Instant;
 
+use super::commits::Offsets;
 use super::config::{Config, Reset};
 use super::listener::{AnyListener, Change};
 use super::partition::{Partition, Phase};
@@ -40,7 +43,7 @@ pub(super) struct Shared {
     pub(super) acknowledged: Notify,
     pub(super) life: watch::Sender<Life>,
     /// One commit of ours at a time, so that an older one cannot overtake a newer one.
-    pub(super) committing: tokio::sync::Mutex<()>,
+    pub(super) committing: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Shared {
@@ -55,7 +58,7 @@ impl Shared {
             member: Notify::new(),
             acknowledged: Notify::new(),
             life: watch::Sender::new(Life::Running),
-            committing: tokio::sync::Mutex::default(),
+            committing: Arc::default(),
         }
     }
 
@@ -79,6 +82,15 @@ impl Shared {
         tracing::warn!(%error, "consumer");
         self.state().errors.push_back(error);
         self.arrived.notify_waiters();
+    }
+
+    /// The positions as they are now, and the turn to commit them: turns come in the order of the snapshots.
+    pub(super) fn queue_commit(&self) -> (impl Future<Output = OwnedMutexGuard<()>> + Send + use<>, Offsets) {
+        let state = self.state();
+        let turn = queue_up(&self.committing);
+        let positions = state.positions().into_iter();
+        let offsets = positions.map(|(key, position)| (key, position.into())).collect();
+        (turn, offsets)
     }
 
     /// From now on no poll returns records; returns when the user is done with those it has.
@@ -131,6 +143,19 @@ impl Shared {
     }
 }
 
+/// Enters the queue for a lock now, not when the result is first awaited.
+fn queue_up(lock: &Arc<tokio::sync::Mutex<()>>) -> impl Future<Output = OwnedMutexGuard<()>> + Send + use<> {
+    // Unconstrained, since a task whose budget is used up would not be let into the queue.
+    let mut turn = Box::pin(unconstrained(lock.clone().lock_owned()));
+    let first = turn.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    async move {
+        match first {
+            Poll::Ready(guard) => guard,
+            Poll::Pending => turn.await,
+        }
+    }
+}
+
 /// ListOffsets' word for the beginning of a log.
 pub(super) const EARLIEST: i64 = -2;
 /// ListOffsets' word for its end.
@@ -141,10 +166,40 @@ fn now_ms() -> i64 {
     since.as_millis() as i64
 }
 
-/// Where a user that never said is taken to be.
+/// A position as brokers tell it.
 pub(super) fn committed_position(offset: i64, leader_epoch: i32) -> Position {
     Position {
         offset,
         leader_epoch: leader_epoch.max(-1),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn note(
+        name: &'static str,
+        turn: impl Future<Output = OwnedMutexGuard<()>>,
+        done: &Mutex<Vec<&'static str>>,
+    ) {
+        let _turn = turn.await;
+        done.lock().unwrap_or_else(PoisonError::into_inner).push(name);
+    }
+
+    #[tokio::test]
+    async fn commits_come_in_the_order_in_which_they_were_asked_for() {
+        let lock = Arc::default();
+        let free = queue_up(&lock);
+        assert!(lock.try_lock().is_err(), "the first has its turn at once");
+        let (earlier, later) = (queue_up(&lock), queue_up(&lock));
+        let done = Mutex::new(Vec::new());
+        // The later ones are awaited first.
+        tokio::join!(
+            note("later", later, &done),
+            note("earlier", earlier, &done),
+            note("first", free, &done),
+        );
+        assert_eq!(*done.lock().unwrap(), ["first", "earlier", "later"]);
     }
 }

@@ -187,7 +187,8 @@ impl State {
             let result = fetched.read(limit - out.len(), &mut out, &mut self.scratch);
             state.position = fetched.next();
             if let Some(bytes) = self.buffered.get_mut(node) {
-                *bytes -= before - fetched.remaining();
+                // What is left can be more than before: a batch was decompressed.
+                *bytes = *bytes + fetched.remaining() - before;
             }
             self.delivered.insert(fetched.partition.clone());
             match result {
@@ -225,11 +226,16 @@ impl State {
     }
 
     fn has_run_low(&mut self) -> bool {
-        let buffered = &self.buffered;
-        let before = self.low_water.len();
-        self.low_water
-            .retain(|node, mark| buffered.get(node).copied().unwrap_or(0) >= *mark);
-        self.low_water.len() < before
+        let low: Vec<i32> = self
+            .low_water
+            .iter()
+            .filter(|(node, mark)| self.waiting_bytes(**node) < **mark)
+            .map(|(node, _)| *node)
+            .collect();
+        for node in &low {
+            self.low_water.remove(node);
+        }
+        !low.is_empty()
     }
 
     /// A stream has given out a record of this partition.

@@ -28,22 +28,26 @@ const PATIENCE: Duration = Duration::from_secs(3600);
 #[must_use = "streams do nothing unless they are polled"]
 pub struct RecordStream {
     consumer: Consumer,
-    held: std::vec::IntoIter<ConsumerRecord>,
-    /// The partitions of the held records and the seek that they belong to.
+    held: Held,
+    polling: Option<Polling>,
+    is_closed: bool,
+}
+
+/// The rest of a poll's records.
+#[derive(Default)]
+struct Held {
+    records: std::vec::IntoIter<ConsumerRecord>,
+    /// The partitions of the records and the seek that they belong to.
     stamps: BTreeMap<TopicPartition, u64>,
     /// Where the poll left off in each: past what is for nobody, such as the ends of transactions.
     ends: BTreeMap<TopicPartition, Position>,
-    polling: Option<Polling>,
-    is_closed: bool,
 }
 
 impl RecordStream {
     pub(super) fn new(consumer: Consumer) -> Self {
         Self {
             consumer,
-            held: Vec::new().into_iter(),
-            stamps: BTreeMap::new(),
-            ends: BTreeMap::new(),
+            held: Held::default(),
             polling: None,
             is_closed: false,
         }
@@ -59,19 +63,44 @@ impl RecordStream {
 
     /// The next of the held records that is still wanted. The one before is done with.
     fn next_held(&mut self) -> Option<ConsumerRecord> {
-        if self.held.len() == 0 {
+        if self.held.records.len() == 0 {
             return None;
         }
         let shared = self.consumer.shared.clone();
         let mut state = shared.state();
         state.acknowledge(Instant::now());
         if state.is_closed_off() {
-            self.put_back(&mut state);
+            self.held.put_back(&mut state);
             drop(state);
             shared.acknowledged.notify_waiters();
             return None;
         }
-        while let Some(record) = self.held.next() {
+        self.held.next(&mut state)
+    }
+}
+
+impl Held {
+    /// The positions go back to the first record of each partition.
+    fn hold(&mut self, state: &mut State, records: Records) {
+        self.stamps.clear();
+        self.ends.clear();
+        for records in records.by_partition() {
+            let key = key_of(&records[0]);
+            // A poll can come to a partition more than once.
+            if self.ends.contains_key(&key) {
+                continue;
+            }
+            if let Some(partition) = state.partitions.get_mut(&key) {
+                self.ends.insert(key.clone(), partition.position);
+                self.stamps.insert(key, partition.stamp);
+                step_back(partition, &records[0]);
+            }
+        }
+        self.records = records.into_iter();
+    }
+
+    fn next(&mut self, state: &mut State) -> Option<ConsumerRecord> {
+        while let Some(record) = self.records.next() {
             let key = key_of(&record);
             let Some(stamp) = self.stamps.get(&key) else { continue };
             let Some(partition) = state.current(&key, *stamp) else {
@@ -83,7 +112,7 @@ impl RecordStream {
                 state.put_back(&key, *stamp, record.offset(), epoch);
                 continue;
             }
-            let is_last = self.held.as_slice().first().is_none_or(|next| !next.is_of(&record));
+            let is_last = !self.records.as_slice().iter().any(|later| later.is_of(&record));
             let end = self.ends.get(&key).filter(|_| is_last);
             partition.position = end.copied().unwrap_or_else(|| after(&record));
             state.hold(&key);
@@ -92,24 +121,8 @@ impl RecordStream {
         None
     }
 
-    /// Takes a poll's records into keeping: the positions go back to the first of each partition.
-    fn hold(&mut self, records: Records) {
-        let mut state = self.consumer.shared.state();
-        self.stamps.clear();
-        self.ends.clear();
-        for records in records.by_partition() {
-            let key = key_of(&records[0]);
-            if let Some(partition) = state.partitions.get_mut(&key) {
-                self.ends.insert(key.clone(), partition.position);
-                self.stamps.insert(key, partition.stamp);
-                step_back(partition, &records[0]);
-            }
-        }
-        self.held = records.into_iter();
-    }
-
     fn put_back(&mut self, state: &mut State) {
-        let rest: Vec<ConsumerRecord> = std::mem::take(&mut self.held).collect();
+        let rest: Vec<ConsumerRecord> = std::mem::take(&mut self.records).collect();
         for record in rest {
             let key = key_of(&record);
             // The first of each partition: seeking to it makes the stamps of the others stale.
@@ -163,7 +176,10 @@ impl Stream for RecordStream {
             };
             self.polling = None;
             match result {
-                Ok(records) => self.hold(records),
+                Ok(records) => {
+                    let shared = self.consumer.shared.clone();
+                    self.held.hold(&mut shared.state(), records);
+                }
                 Err(ConsumerError::Closed) => self.is_closed = true,
                 Err(error) => return Poll::Ready(Some(Err(error))),
             }
@@ -175,8 +191,11 @@ impl Drop for RecordStream {
     fn drop(&mut self) {
         let shared = self.consumer.shared.clone();
         let mut state = shared.state();
-        self.put_back(&mut state);
+        self.held.put_back(&mut state);
         drop(state);
         shared.fetcher.notify_one();
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -156,3 +156,22 @@ fn what_compaction_took_away_is_passed_over() {
     assert_eq!(read(&mut fetched, 10), Ok(vec![12, 15]));
     assert_eq!((fetched.next().offset, end.offset), (16, 16));
 }
+
+#[test]
+fn records_before_an_unreadable_one_count() {
+    let mut bytes = batch(Compression::None, 0..4);
+    // The last record's own length: it goes beyond the batch.
+    let last = bytes.len() - 8;
+    assert_eq!(bytes[last], 14);
+    bytes[last] = 0x7e;
+    let unchecked = Reading {
+        check_crcs: false,
+        ..READING
+    };
+    let (mut fetched, _) = fetched(unchecked, 0, bytes, &[]);
+    let mut out = Vec::new();
+    let error = fetched.read(10, &mut out, &mut Scratch::new()).unwrap_err();
+    assert_eq!(out.iter().map(ConsumerRecord::offset).collect::<Vec<_>>(), [0, 1, 2]);
+    assert_eq!((fetched.next().offset, error.offset), (3, 3));
+    assert_eq!(read(&mut fetched, 10).unwrap_err().offset, 3);
+}

@@ -15,12 +15,12 @@ use crate::Error;
 use crate::consumer::ConsumerError;
 use crate::consumer::commits::Offsets;
 use crate::consumer::config::Reset;
-use crate::consumer::fetched::{Fetched, Unreadable};
+use crate::consumer::fetched::{Fetched, Reading, Unreadable};
 use crate::consumer::offsets::OffsetAndTimestamp;
 use crate::consumer::partition::Phase;
 use crate::consumer::position::{EpochEnd, Position, Validated};
 use crate::consumer::session::TOPIC_IDS;
-use crate::consumer::shared::{LATEST, Shared, committed_position};
+use crate::consumer::shared::{LATEST, committed_position};
 use crate::consumer::state::State;
 
 impl Fetcher {
@@ -205,6 +205,10 @@ impl Fetcher {
         }
         let mut stale = BTreeSet::new();
         let mut bytes = 0;
+        let intake = Intake {
+            reading: self.shared.config.fetch.reading,
+            max_age: self.shared.client.core.options.metadata_max_age,
+        };
         let mut state = self.shared.state();
         for topic in response.responses {
             let name = match version >= TOPIC_IDS {
@@ -217,11 +221,11 @@ impl Fetcher {
                     topic: name.clone(),
                     partition: data.partition_index,
                 };
-                let Some((stamp, position)) = sent.get(&key) else {
+                let Some(asked) = sent.get(&key) else {
                     continue;
                 };
                 bytes += data.records.as_ref().map_or(0, klamm_protocol::Records::len);
-                if !self.shared.take_in(&mut state, id, key, *stamp, *position, data) {
+                if !intake.take_in(&mut state, id, key, *asked, data) {
                     stale.insert(name.to_string());
                 }
             }
@@ -250,27 +254,36 @@ fn put_off(state: &mut State, stamps: &Stamps) {
     }
 }
 
-impl Shared {
+/// How answers to fetches are taken in.
+struct Intake {
+    reading: Reading,
+    /// How long a replica that the leader prefers is read from.
+    max_age: Duration,
+}
+
+impl Intake {
     /// Takes in what a broker sent of a partition. False: its leader is to be looked up again.
     fn take_in(
         &self,
         state: &mut State,
         node: i32,
         key: TopicPartition,
-        stamp: u64,
-        asked: Position,
+        (stamp, asked): (u64, Position),
         data: PartitionData,
     ) -> bool {
-        let max_age = self.client.core.options.metadata_max_age;
         let now = Instant::now();
         let Some(partition) = state.current(&key, stamp) else {
             return true;
         };
+        // An earlier leader's answer can come after the present one's.
+        if partition.fetch != asked || !partition.is_ready() {
+            return true;
+        }
         match data.error_code {
             ErrorCode::NONE => {}
             ErrorCode::OFFSET_OUT_OF_RANGE if partition.preferred.take().is_some() => return true,
             ErrorCode::OFFSET_OUT_OF_RANGE => {
-                partition.out_of_range = partition.fetch == asked;
+                partition.out_of_range = true;
                 return true;
             }
             ErrorCode::TOPIC_AUTHORIZATION_FAILED | ErrorCode::CORRUPT_MESSAGE | ErrorCode::INVALID_TOPIC_EXCEPTION => {
@@ -290,14 +303,14 @@ impl Shared {
         partition.last_stable_offset = Some(data.last_stable_offset).filter(|offset| *offset >= 0);
         partition.log_start_offset = Some(data.log_start_offset).filter(|offset| *offset >= 0);
         if data.preferred_read_replica >= 0 {
-            partition.preferred = Some((data.preferred_read_replica, now + max_age));
+            partition.preferred = Some((data.preferred_read_replica, now + self.max_age));
         }
         let records = data.records.as_ref().and_then(klamm_protocol::Records::as_bytes);
         let Some(bytes) = records.filter(|bytes| !bytes.is_empty()).cloned() else {
             return true;
         };
         let aborted = data.aborted_transactions.unwrap_or_default();
-        match Fetched::new(key.clone(), stamp, self.config.fetch.reading, asked, bytes, &aborted) {
+        match Fetched::new(key.clone(), stamp, self.reading, asked, bytes, &aborted) {
             Ok((fetched, end)) => {
                 partition.fetch = end;
                 state.push(node, fetched);
@@ -315,3 +328,6 @@ impl Shared {
         true
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,6 @@
 use super::*;
 use bytes::Bytes;
-use klamm_records::{BatchBuilder, Compression};
+use klamm_records::{BatchBuilder, Codec, Compression};
 
 use crate::consumer::fetched::Reading;
 
@@ -22,7 +22,11 @@ fn filled() -> State {
 }
 
 fn ten_records(base_offset: i64) -> Bytes {
-    let mut builder = BatchBuilder::new(Compression::None).base_offset(base_offset);
+    ten_records_in(Compression::None, base_offset)
+}
+
+fn ten_records_in(compression: Compression, base_offset: i64) -> Bytes {
+    let mut builder = BatchBuilder::new(Codec::from(compression)).base_offset(base_offset);
     for _ in 0..10 {
         builder.push(1000, None, Some(&[7; 100]), &[]).unwrap();
     }
@@ -164,4 +168,28 @@ fn what_a_stream_puts_back_comes_again() {
     );
     state.put_back(&partition(0), stamp, 2, -1);
     assert_eq!(position(&state, 0), 4, "the stamp is of an earlier seek");
+}
+
+#[test]
+fn a_poll_may_stop_inside_of_a_compressed_batch() {
+    let mut state = State::new(Instant::now());
+    state.add([partition(0)]);
+    state.seek(&partition(0), Position::at(0)).unwrap();
+    fetch(&mut state, 0, ten_records_in(Compression::Lz4, 0));
+    let compressed = state.waiting_bytes(NODE);
+    assert_eq!(take(&mut state, 1), [(0, 0)]);
+    assert!(state.waiting_bytes(NODE) > compressed, "decompressed it is larger");
+    assert_eq!(take(&mut state, 9).len(), 9);
+    assert!(take(&mut state, 1).is_empty());
+    assert_eq!(state.waiting_bytes(NODE), 0);
+}
+
+#[test]
+fn what_is_paused_does_not_keep_a_node_from_running_low() {
+    let mut state = filled();
+    let half = state.waiting_bytes(NODE) / 2;
+    state.partitions.get_mut(&partition(0)).unwrap().paused = true;
+    state.watch(NODE, half);
+    assert!(state.take(1).unwrap().1, "one of the other partition's records is gone");
+    assert!(!state.take(1).unwrap().1);
 }
