@@ -13,7 +13,7 @@ mod script;
 mod transcript;
 mod verdict;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use self::cell::Cell;
@@ -34,12 +34,12 @@ const SETTINGS: &str = "offsets.topic.num.partitions=2\n\
                         transaction.state.log.num.partitions=1\n\
                         share.coordinator.state.topic.num.partitions=1\n";
 
-/// Runs the named files of the script, or all; returns what differs.
+/// Runs the named files of the script, or all; returns what differs. Both brokers have clocks, and a busy machine may be slower
+/// than a tool's patience: what differs is told, but it counts when it differs a second time.
 pub(crate) fn run(root: &Path, only: &[&str]) -> Result<Vec<String>, String> {
     let script = Arc::new(Script::read(&root.join("tests/tools/script"), only)?);
-    let allowed = verdict::Allowed::read(&root.join("tests/tools/allowed.txt"))?;
     let klamm = match std::env::var_os("KLAMM_BINARY") {
-        Some(binary) => binary.into(),
+        Some(binary) => PathBuf::from(binary),
         None => {
             crate::cargo(root, &["build", "--package", "klamm"])?;
             crate::target_dir(root).join("debug/klamm")
@@ -53,12 +53,39 @@ pub(crate) fn run(root: &Path, only: &[&str]) -> Result<Vec<String>, String> {
         script.files
     );
 
-    let driver = Arc::new(apache.driver(root, &work)?);
+    let first = once(root, &script, &klamm, &work, &apache, only.is_empty())?;
+    if first.is_empty() {
+        return Ok(first);
+    }
+    println!("{}\nonce more, to see whether that stays", first.join("\n"));
+    let second = once(root, &script, &klamm, &work, &apache, only.is_empty())?;
+    Ok(second
+        .into_iter()
+        .filter(|wrong| is_of_same_step(wrong, &first))
+        .collect())
+}
+
+/// Whether a difference is one of these, in the first line of both: `FILE:LINE $ COMMAND`.
+fn is_of_same_step(wrong: &str, others: &[String]) -> bool {
+    others.iter().any(|other| other.lines().next() == wrong.lines().next())
+}
+
+/// Runs the script in all four; `all` if it is the whole script.
+fn once(
+    root: &Path,
+    script: &Arc<Script>,
+    klamm: &Path,
+    work: &Path,
+    apache: &apache::Apache,
+    all: bool,
+) -> Result<Vec<String>, String> {
+    let allowed = verdict::Allowed::read(&root.join("tests/tools/allowed.txt"))?;
+    let driver = Arc::new(apache.driver(root, work)?);
     let mut cells = Vec::new();
     for (tools, broker) in CELLS {
         let dir = work.join(format!("{tools}-tools-{broker}-broker"));
-        let (root, klamm) = (root.to_owned(), klamm.clone());
-        let (script, driver) = (Arc::clone(&script), Arc::clone(&driver));
+        let (root, klamm) = (root.to_owned(), klamm.to_owned());
+        let (script, driver) = (Arc::clone(script), Arc::clone(&driver));
         cells.push(std::thread::spawn(
             move || -> Result<Vec<Option<Transcript>>, String> {
                 let home = Home::create(&root, &dir, &klamm, 1, SETTINGS)?;
@@ -76,9 +103,20 @@ pub(crate) fn run(root: &Path, only: &[&str]) -> Result<Vec<String>, String> {
         transcripts.push(transcript.map_err(|error| format!("{tools} tools, {broker} broker: {error}"))?);
     }
     let report = work.join("report.txt");
-    std::fs::write(&report, verdict::report(&script, &transcripts))
+    std::fs::write(&report, verdict::report(script, &transcripts))
         .map_err(|error| format!("{}: {error}", report.display()))?;
     println!("all that was said: {}", report.display());
-    let all = only.is_empty();
-    Ok(verdict::compare(&script, &transcripts, allowed, all))
+    Ok(verdict::compare(script, &transcripts, allowed, all))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_differs_twice_is_of_the_same_step() {
+        let first = ["10-topics:2 $ topics\n  - x".to_owned()];
+        assert!(is_of_same_step("10-topics:2 $ topics\n  + y", &first));
+        assert!(!is_of_same_step("10-topics:3 $ topics\n  - x", &first));
+    }
 }
