@@ -61,10 +61,10 @@ const NEWEST_WITH_NAMES: i16 = 9;
 /// The first OffsetFetch that asks for several groups.
 const GROUPS: i16 = 8;
 
-fn options() -> RequestOptions {
+fn options(lane: Lane) -> RequestOptions {
     RequestOptions {
         newest: NEWEST_WITH_NAMES,
-        ..RequestOptions::new(Lane::Coordinator)
+        ..RequestOptions::new(lane)
     }
 }
 
@@ -95,8 +95,12 @@ impl Shared {
         loop {
             let membership = {
                 let state = self.state();
-                let is_outsider = state.subscription.is_of_group() && state.membership.generation < 0;
-                if is_outsider {
+                let is_of_group = state.subscription.is_of_group();
+                // It would wait behind the JoinGroup, and be of an old generation then.
+                if is_of_group && state.membership.is_joining {
+                    return Err(CommitError::Rebalancing);
+                }
+                if is_of_group && state.membership.generation < 0 {
                     return Err(CommitError::KickedOut);
                 }
                 state.membership.clone()
@@ -111,7 +115,8 @@ impl Shared {
             };
             let attempt = async {
                 let node = self.client.coordinator(CoordinatorKind::Group, &group.id).await?;
-                let in_flight = self.client.start(&Target::Broker(node), options(), make).await?;
+                let options = options(Lane::Coordinator);
+                let in_flight = self.client.start(&Target::Broker(node), options, make).await?;
                 in_flight.response().await
             };
             let Some((_, response)) = retry.step(Error::is_transport, attempt).await? else {
@@ -150,21 +155,27 @@ impl Shared {
             }
             ErrorCode::COORDINATOR_LOAD_IN_PROGRESS | ErrorCode::UNKNOWN_TOPIC_OR_PARTITION => Ok(()),
             ErrorCode::REBALANCE_IN_PROGRESS => {
-                self.state().membership.rejoin("the group is rebalancing");
+                {
+                    let membership = &mut self.state().membership;
+                    // Later answers are of a rebalance that it takes part in, or did.
+                    if !membership.has_moved_on(generation) {
+                        membership.rejoin("the group is rebalancing");
+                    }
+                }
                 self.member.notify_one();
                 Err(CommitError::Rebalancing)
             }
             ErrorCode::UNKNOWN_MEMBER_ID | ErrorCode::ILLEGAL_GENERATION => {
-                let rejoined = {
+                let has_moved_on = {
                     let mut state = self.state();
-                    let rejoined = state.membership.generation != generation;
-                    if !rejoined && state.subscription.is_of_group() {
+                    let has_moved_on = state.membership.has_moved_on(generation);
+                    if !has_moved_on && state.subscription.is_of_group() {
                         state.membership.expel(code == ErrorCode::UNKNOWN_MEMBER_ID);
                     }
-                    rejoined
+                    has_moved_on
                 };
                 self.member.notify_one();
-                Err(if rejoined {
+                Err(if has_moved_on {
                     CommitError::Rebalancing
                 } else {
                     CommitError::KickedOut
@@ -212,9 +223,13 @@ impl Shared {
         };
         let mut retry = self.client.retry("OffsetFetch");
         loop {
+            let lane = match self.state().membership.is_joining {
+                true => Lane::General, // not behind the JoinGroup
+                false => Lane::Coordinator,
+            };
             let attempt = async {
                 let node = self.client.coordinator(CoordinatorKind::Group, &group.id).await?;
-                let in_flight = self.client.start(&Target::Broker(node), options(), make).await?;
+                let in_flight = self.client.start(&Target::Broker(node), options(lane), make).await?;
                 let (_, response) = in_flight.response().await?;
                 read_committed(response)
             };

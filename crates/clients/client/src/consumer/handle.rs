@@ -356,7 +356,8 @@ async fn commit_from_time_to_time(shared: Arc<Shared>) {
     while timeout(interval, &mut ending).await.is_err() {
         let may = {
             let state = shared.state();
-            !state.subscription.is_of_group() || state.membership.generation >= 0
+            let membership = &state.membership;
+            !state.subscription.is_of_group() || (membership.generation >= 0 && !membership.is_joining)
         };
         if may && let Err(error) = shared.auto_commit(|_| true).await {
             tracing::warn!(%error, "auto-commit");

@@ -1,5 +1,7 @@
 //! The consumer, alone and in groups.
 
+mod membership;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};

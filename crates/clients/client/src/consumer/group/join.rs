@@ -9,12 +9,13 @@ use klamm_protocol::ErrorCode;
 use klamm_protocol::messages::join_group_request::JoinGroupRequestProtocol;
 use klamm_protocol::messages::sync_group_request::SyncGroupRequestAssignment;
 use klamm_protocol::messages::{JoinGroupRequest, JoinGroupResponse, SyncGroupRequest};
+use tokio::time::Instant;
 
 use super::{Member, Setback, chosen, setback};
 use crate::consumer::ConsumerError;
 use crate::consumer::listener::Change;
 use crate::consumer::subscription::Subscription;
-use crate::{ClusterMetadata, MetadataTopics};
+use crate::{ClusterMetadata, Lane, MetadataTopics};
 
 /// What coordinators call groups of consumers.
 const PROTOCOL_TYPE: &str = "consumer";
@@ -24,12 +25,36 @@ const JOIN_MARGIN: std::time::Duration = std::time::Duration::from_secs(5);
 impl Member {
     /// Gives up what must be given up, joins, and takes over what the leader gives.
     pub(super) async fn rebalance(&mut self) -> Result<(), Setback> {
+        let mut reason = self.take_reason().unwrap_or_default();
         self.resolve().await?;
         self.prepare().await;
-        let reason = {
-            let mut state = self.shared.state();
-            state.membership.rejoin.take().unwrap_or_default()
-        };
+        // The user may have subscribed anew while it was waited for.
+        if let Some(newer) = self.take_reason() {
+            reason = newer;
+            let before = self.topics.clone();
+            self.resolve().await?;
+            if self.topics != before || self.shared.state().membership.is_expelled {
+                self.prepare().await;
+            }
+        }
+        if !self.wants_membership() {
+            return Ok(());
+        }
+        self.shared.state().membership.is_joining = true;
+        let outcome = self.join_and_sync(reason).await;
+        self.shared.state().membership.is_joining = false;
+        let (assigned, generation) = outcome?;
+        self.next_heartbeat = Instant::now() + self.config.heartbeat_interval;
+        self.take_over(assigned, generation).await;
+        Ok(())
+    }
+
+    fn take_reason(&self) -> Option<&'static str> {
+        self.shared.state().membership.rejoin.take()
+    }
+
+    /// What the leader gives, and the generation in which it does.
+    async fn join_and_sync(&mut self, reason: &str) -> Result<(Vec<TopicPartition>, i32), Setback> {
         let joined = self.join(reason).await?;
         let assignor = chosen(&self.config, joined.protocol_name.as_deref().unwrap_or_default())?;
         let assignments = match joined.leader == joined.member_id && !joined.members.is_empty() {
@@ -40,9 +65,7 @@ impl Member {
             }
         };
         let assigned = self.sync(&joined, assignments).await?;
-        let now = tokio::time::Instant::now();
-        (self.last_heartbeat, self.session_alive) = (now, now);
-        self.take_over(assigned, joined.generation_id).await
+        Ok((assigned, joined.generation_id))
     }
 
     /// The topics that the subscription amounts to now.
@@ -151,12 +174,18 @@ impl Member {
             .client
             .request_timeout()
             .max(self.config.max_poll_interval + JOIN_MARGIN);
-        let mut response: JoinGroupResponse = self.ask(Some(timeout), make(member_id)).await.map_err(setback)?;
+        let mut response: JoinGroupResponse = self
+            .ask(Lane::Coordinator, Some(timeout), make(member_id))
+            .await
+            .map_err(setback)?;
         // The coordinator wants to see the id again before it waits for a member that may be gone (KIP-394).
         if response.error_code == ErrorCode::MEMBER_ID_REQUIRED {
             let member_id = response.member_id;
             self.shared.state().membership.member_id.clone_from(&member_id);
-            response = self.ask(Some(timeout), make(member_id)).await.map_err(setback)?;
+            response = self
+                .ask(Lane::Coordinator, Some(timeout), make(member_id))
+                .await
+                .map_err(setback)?;
         }
         if response.error_code.is_err() {
             return Err(self.judge(response.error_code));
@@ -216,9 +245,12 @@ impl Member {
         let cluster = cluster.map_err(setback)?;
         let topics = topics(&cluster, &names);
         self.counted = Some(
-            topics
+            names
                 .iter()
-                .map(|(name, partitions)| (name.clone(), partitions.len()))
+                .map(|name| {
+                    let count = topics.get(name.as_str()).map_or(0, Vec::len);
+                    (Arc::from(name.as_str()), count)
+                })
                 .collect(),
         );
         // A static leader that came back: the members keep what they have.
@@ -261,7 +293,7 @@ impl Member {
             .client
             .request_timeout()
             .max(self.config.max_poll_interval + JOIN_MARGIN);
-        let asking = self.ask(Some(timeout), make);
+        let asking = self.ask(Lane::Coordinator, Some(timeout), make);
         let response = asking.await.map_err(setback)?;
         if response.error_code.is_err() {
             return Err(self.judge(response.error_code));
@@ -276,7 +308,10 @@ impl Member {
     }
 
     /// Lets go of what another is to have, takes what is new, and joins again if something was let go.
-    async fn take_over(&mut self, assigned: Vec<TopicPartition>, generation: i32) -> Result<(), Setback> {
+    async fn take_over(&mut self, assigned: Vec<TopicPartition>, generation: i32) {
+        if !self.shared.state().subscription.is_of_group() {
+            return;
+        }
         let new: BTreeSet<TopicPartition> = assigned.iter().cloned().collect();
         let owned = self.shared.state().owned();
         let revoked: Vec<TopicPartition> = owned
@@ -294,13 +329,16 @@ impl Member {
         let shared = self.shared.clone();
         {
             let mut state = shared.state();
+            // The user may have unsubscribed while it was waited for.
+            if !state.subscription.is_of_group() {
+                return;
+            }
             state.is_gated = true;
             state.add(added.iter().cloned());
         }
         let work = async { shared.tell(Change::Assigned, &added).await };
         self.with_heartbeats(work).await;
         self.shared.ungate();
-        Ok(())
     }
 }
 

@@ -35,6 +35,8 @@ pub(super) struct Membership {
     pub(super) is_away: bool,
     /// The coordinator no longer knows it: what it owns is lost.
     is_expelled: bool,
+    /// From JoinGroup to the answer to SyncGroup: there is no generation to commit in.
+    pub(super) is_joining: bool,
 }
 
 impl Default for Membership {
@@ -46,6 +48,7 @@ impl Default for Membership {
             rejoin: None,
             is_away: false,
             is_expelled: false,
+            is_joining: false,
         }
     }
 }
@@ -59,6 +62,11 @@ impl Membership {
     /// Whether what it owns is another's by now.
     pub(super) fn is_expelled(&self) -> bool {
         self.is_expelled
+    }
+
+    /// Whether an answer of the coordinator to a request of this generation comes too late to matter.
+    pub(super) fn has_moved_on(&self, generation: i32) -> bool {
+        self.is_joining || self.generation != generation
     }
 
     /// It is no member any more; with `and_id` the coordinator does not know its id either.
@@ -87,13 +95,11 @@ pub(super) struct Member {
     config: GroupConfig,
     /// What the last subscription amounted to.
     topics: BTreeSet<Arc<str>>,
-    /// Partitions of the group's topics when this member, as leader, shared them out.
+    /// Partitions of the group's topics when this member, as leader, shared them out; 0 of those that did not exist.
     counted: Option<BTreeMap<Arc<str>, usize>>,
     /// What it got last, for the sticky assignor.
     assigned: Option<Vec<TopicPartition>>,
-    last_heartbeat: Instant,
-    /// When the coordinator last answered one.
-    session_alive: Instant,
+    next_heartbeat: Instant,
 }
 
 /// Before a failed attempt is repeated.
@@ -101,15 +107,13 @@ const RETRY: Duration = Duration::from_millis(100);
 
 impl Member {
     pub(super) fn new(shared: Arc<Shared>, config: GroupConfig) -> Self {
-        let now = Instant::now();
         Self {
+            next_heartbeat: Instant::now() + config.heartbeat_interval,
             shared,
             config,
             topics: BTreeSet::new(),
             counted: None,
             assigned: None,
-            last_heartbeat: now,
-            session_alive: now,
         }
     }
 
@@ -188,15 +192,16 @@ impl Member {
     /// Gives everything up and leaves the group.
     async fn part(&mut self, orderly: bool) {
         let owned = self.shared.state().owned();
-        let is_member = {
-            let state = self.shared.state();
-            state.subscription.is_of_group() && state.membership.generation >= 0
+        let (is_member, is_known) = {
+            let membership = &self.shared.state().membership;
+            (membership.generation >= 0, !membership.member_id.is_empty())
         };
         if orderly && !owned.is_empty() && self.shared.state().subscription.is_of_group() {
             let change = if is_member { Change::Revoked } else { Change::Lost };
             self.shared.tell(change, &owned).await;
         }
-        if is_member {
+        // The coordinator may wait for a member that was about to join for the first time.
+        if is_known {
             self.leave("the consumer is being closed").await;
         }
     }
@@ -220,7 +225,8 @@ impl Member {
                 ..LeaveGroupRequest::default()
             }
         };
-        let left: Result<LeaveGroupResponse, Error> = self.ask(None, make).await;
+        // Not behind a JoinGroup that was given up and waits for the others.
+        let left: Result<LeaveGroupResponse, Error> = self.ask(Lane::General, None, make).await;
         match left {
             Ok(response) => tracing::info!(code = %response.error_code, reason, "left the group"),
             Err(error) => tracing::debug!(%error, "LeaveGroup"),
@@ -230,6 +236,7 @@ impl Member {
     /// One request to the coordinator; without an answer it is looked up again next time.
     async fn ask<R: klamm_protocol::Request>(
         &self,
+        lane: Lane,
         timeout: Option<Duration>,
         make: impl Fn(i16) -> R,
     ) -> Result<R::Response, Error> {
@@ -237,7 +244,7 @@ impl Member {
         let node = client.coordinator(CoordinatorKind::Group, &self.config.id).await?;
         let options = RequestOptions {
             timeout,
-            ..RequestOptions::new(Lane::Coordinator)
+            ..RequestOptions::new(lane)
         };
         let reply = async {
             client

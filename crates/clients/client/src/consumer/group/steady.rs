@@ -1,5 +1,7 @@
 //! Between rebalances: heartbeats, and watching for a reason to join again.
 
+use std::collections::BTreeSet;
+use std::pin::Pin;
 use std::time::Duration;
 
 use klamm_protocol::ErrorCode;
@@ -7,8 +9,8 @@ use klamm_protocol::messages::{HeartbeatRequest, HeartbeatResponse};
 use tokio::time::Instant;
 
 use super::{Member, Setback};
-use crate::ClusterMetadata;
 use crate::consumer::subscription::Subscription;
+use crate::{ClusterMetadata, Lane, MetadataTopics};
 
 /// How a heartbeat went.
 enum Beat {
@@ -18,13 +20,35 @@ enum Beat {
     Unknown,
 }
 
+/// For topics that do not exist.
+#[derive(Default)]
+struct Search {
+    failures: u32,
+    asking: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+}
+
+impl Search {
+    /// Ends with the attempt under way, never without one.
+    async fn attempt(&mut self) {
+        match &mut self.asking {
+            Some(asking) => {
+                asking.await;
+                self.asking = None;
+            }
+            None => std::future::pending().await,
+        }
+    }
+}
+
 impl Member {
     /// Stays a member until it has to join again.
     pub(super) async fn steady(&mut self) -> Result<(), Setback> {
         let mut cluster = self.shared.client.core.cluster.changes();
+        let mut search = Search::default();
         loop {
             let known = cluster.borrow_and_update().clone();
             self.look_for_new_topics(&known);
+            self.go_on_with(&mut search, &known);
             if self.must_join() || !self.wants_membership() {
                 return Ok(());
             }
@@ -33,7 +57,7 @@ impl Member {
             }
             let shared = self.shared.clone();
             tokio::select! {
-                () = tokio::time::sleep_until(self.next_heartbeat()) => {
+                () = tokio::time::sleep_until(self.next_heartbeat) => {
                     if let Beat::Rebalancing = self.heartbeat().await? {
                         self.shared.state().membership.rejoin("the group is rebalancing");
                     }
@@ -41,12 +65,43 @@ impl Member {
                 () = tokio::time::sleep_until(self.poll_deadline()) => {}
                 () = shared.member.notified() => {}
                 _ = cluster.changed() => {}
+                () = search.attempt() => {}
             }
         }
     }
 
-    fn next_heartbeat(&self) -> Instant {
-        self.last_heartbeat + self.config.heartbeat_interval
+    /// Topics that are not there yet are asked for again and again: they may be about to be made.
+    fn go_on_with(&self, search: &mut Search, known: &ClusterMetadata) {
+        let missing = self.missing(known);
+        if missing.is_empty() {
+            *search = Search::default();
+        } else if search.asking.is_none() {
+            let client = self.shared.client.clone();
+            let wait = client.core.options.retry.after(search.failures);
+            // Who asks for a pattern wants what there is.
+            let is_pattern = matches!(self.shared.state().subscription, Subscription::Pattern(_));
+            let create = self.shared.config.create_topics && !is_pattern;
+            search.failures = search.failures.saturating_add(1);
+            search.asking = Some(Box::pin(async move {
+                tokio::time::sleep(wait).await;
+                let names = MetadataTopics::Names(missing.into_iter().collect());
+                let asked = match create {
+                    true => client.refresh_metadata_creating(names).await,
+                    false => client.refresh_metadata(names).await,
+                };
+                if let Err(error) = asked {
+                    tracing::debug!(%error, "metadata of missing topics");
+                }
+            }));
+        }
+    }
+
+    /// Topics of the group, as far as this member knows them, that nothing is known of yet.
+    fn missing(&self, cluster: &ClusterMetadata) -> BTreeSet<String> {
+        let of_group = self.counted.iter().flat_map(|counted| counted.keys());
+        let names = self.topics.iter().chain(of_group);
+        let missing = names.filter(|name| cluster.topic(name).is_none_or(|topic| topic.error.is_retriable()));
+        missing.map(|name| name.to_string()).collect()
     }
 
     fn poll_deadline(&self) -> Instant {
@@ -105,31 +160,25 @@ impl Member {
             group_instance_id: self.config.instance_id.clone(),
             ..HeartbeatRequest::default()
         };
-        self.last_heartbeat = Instant::now();
+        self.next_heartbeat = Instant::now() + self.config.heartbeat_interval;
         let timeout = self.config.session_timeout;
-        let response: HeartbeatResponse = match tokio::time::timeout(timeout, self.ask(Some(timeout), make)).await {
-            Ok(Ok(response)) => response,
-            Ok(Err(error)) => {
-                tracing::debug!(%error, "heartbeat");
-                // Soon again: the session does not wait for the interval.
-                self.last_heartbeat =
-                    Instant::now() - self.config.heartbeat_interval + super::RETRY.min(self.config.heartbeat_interval);
-                return Ok(Beat::Unknown);
-            }
-            Err(_) => {
-                self.forget_coordinator();
-                return Ok(Beat::Unknown);
-            }
-        };
+        let response: HeartbeatResponse =
+            match tokio::time::timeout(timeout, self.ask(Lane::Coordinator, Some(timeout), make)).await {
+                Ok(Ok(response)) => response,
+                Ok(Err(error)) => {
+                    tracing::debug!(%error, "heartbeat");
+                    // Soon again: the session does not wait for the interval.
+                    self.next_heartbeat = Instant::now() + super::RETRY.min(self.config.heartbeat_interval);
+                    return Ok(Beat::Unknown);
+                }
+                Err(_) => {
+                    self.forget_coordinator();
+                    return Ok(Beat::Unknown);
+                }
+            };
         match response.error_code {
-            ErrorCode::NONE => {
-                self.session_alive = Instant::now();
-                Ok(Beat::Alive)
-            }
-            ErrorCode::REBALANCE_IN_PROGRESS => {
-                self.session_alive = Instant::now();
-                Ok(Beat::Rebalancing)
-            }
+            ErrorCode::NONE => Ok(Beat::Alive),
+            ErrorCode::REBALANCE_IN_PROGRESS => Ok(Beat::Rebalancing),
             ErrorCode::NOT_COORDINATOR | ErrorCode::COORDINATOR_NOT_AVAILABLE => {
                 self.forget_coordinator();
                 Ok(Beat::Unknown)
@@ -143,7 +192,7 @@ impl Member {
     pub(super) async fn with_heartbeats<T>(&mut self, work: impl Future<Output = T>) -> T {
         tokio::pin!(work);
         loop {
-            let next = self.next_heartbeat();
+            let next = self.next_heartbeat;
             tokio::select! {
                 biased;
                 done = &mut work => return done,
