@@ -186,7 +186,7 @@ impl Properties {
         })
     }
 
-    /// Keys that no client of Kafka 4.4 has.
+    /// Keys that no client of Kafka 4.4 has, or that this one has no use for because it lacks what they tune.
     pub fn unknown(&self) -> impl Iterator<Item = &str> {
         self.entries
             .keys()

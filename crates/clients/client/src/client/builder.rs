@@ -75,7 +75,10 @@ impl ClientBuilder {
         let options = ClientOptions::read(&self.properties, self.max_reply_bytes)?;
         let unknown: Vec<_> = self.properties.unknown().collect();
         if !unknown.is_empty() {
-            tracing::warn!(?unknown, "no client of Kafka has these properties, they have no effect");
+            tracing::warn!(
+                ?unknown,
+                "this client does not know these properties, they have no effect"
+            );
         }
         Ok(Client::new(self.properties, options))
     }

@@ -18,6 +18,10 @@ impl Client {
     ///
     /// # Errors
     /// [`Error::TimedOut`]; [`Error::Unsupported`]; [`Error::Request`]. Error codes in the reply are the caller's matter.
+    ///
+    /// # Cancel safety
+    /// Dropped before the request was sent, it sends nothing. Dropped later, it throws the reply away: the broker may still
+    /// carry the request out. It is not repeated.
     pub async fn call_any<R: Request>(&self, request: &R) -> Result<R::Response, Error> {
         self.call(Target::Any, request).await
     }
@@ -25,6 +29,9 @@ impl Client {
     /// Sends a request to one broker. Repeats it as [`Client::call_any`] does, to the same broker.
     ///
     /// # Errors
+    /// [`Error::TimedOut`]; [`Error::Unsupported`]; [`Error::Request`].
+    ///
+    /// # Cancel safety
     /// As [`Client::call_any`].
     pub async fn call_broker<R: Request>(&self, node: i32, request: &R) -> Result<R::Response, Error> {
         self.call(Target::Broker(node), request).await
@@ -34,6 +41,9 @@ impl Client {
     /// caller's matter, who calls [`Client::refresh_metadata`] and tries again; admin calls do that.
     ///
     /// # Errors
+    /// [`Error::TimedOut`]; [`Error::Unsupported`]; [`Error::Request`].
+    ///
+    /// # Cancel safety
     /// As [`Client::call_any`].
     pub async fn call_controller<R: Request>(&self, request: &R) -> Result<R::Response, Error> {
         self.call(Target::Controller, request).await
@@ -43,6 +53,9 @@ impl Client {
     /// version of the reply.
     ///
     /// # Errors
+    /// [`Error::TimedOut`]; [`Error::Unsupported`]; [`Error::Request`].
+    ///
+    /// # Cancel safety
     /// As [`Client::call_any`].
     pub async fn call_with<R: Request>(
         &self,

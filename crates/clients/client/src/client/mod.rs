@@ -77,6 +77,9 @@ impl Client {
     ///
     /// # Errors
     /// [`Error::Config`] for a malformed address; [`Error::TimedOut`] when no broker was reached within a minute.
+    ///
+    /// # Cancel safety
+    /// Dropped, it leaves no client behind: its connections are closed.
     pub async fn connect(bootstrap: impl Into<String>) -> Result<Client, Error> {
         let client = Client::builder(bootstrap).build()?;
         client.metadata(MetadataTopics::Brokers).await?;
@@ -136,6 +139,9 @@ impl Client {
     /// # Errors
     /// [`Error::TimedOut`] when no broker answered; [`Error::Unsupported`] when the bootstrap addresses are controllers
     /// and topics were asked for.
+    ///
+    /// # Cancel safety
+    /// Dropped, it stops asking. What an answer has told already stays known to all clones.
     pub async fn metadata(&self, topics: MetadataTopics) -> Result<Arc<ClusterMetadata>, Error> {
         self.core.cached_or_fetched(self, topics).await
     }
@@ -143,7 +149,10 @@ impl Client {
     /// Asks the cluster anew. Calls at the same time share one request.
     ///
     /// # Errors
-    /// As [`Client::metadata`].
+    /// [`Error::TimedOut`] and [`Error::Unsupported`], as [`Client::metadata`].
+    ///
+    /// # Cancel safety
+    /// As [`Client::metadata`]. Calls that wait for its answer ask for themselves.
     pub async fn refresh_metadata(&self, topics: MetadataTopics) -> Result<Arc<ClusterMetadata>, Error> {
         Box::pin(self.core.fetched(self, topics, false)).await
     }
@@ -151,7 +160,10 @@ impl Client {
     /// As [`Client::refresh_metadata`], creating topics that don't exist when the broker has `auto.create.topics.enable`.
     ///
     /// # Errors
-    /// As [`Client::metadata`].
+    /// [`Error::TimedOut`] and [`Error::Unsupported`], as [`Client::metadata`].
+    ///
+    /// # Cancel safety
+    /// As [`Client::refresh_metadata`]; a request that was sent may still create topics.
     pub async fn refresh_metadata_creating(&self, topics: MetadataTopics) -> Result<Arc<ClusterMetadata>, Error> {
         Box::pin(self.core.fetched(self, topics, true)).await
     }
@@ -161,6 +173,9 @@ impl Client {
     ///
     /// # Errors
     /// [`Error::Broker`] with what the broker answered; [`Error::TimedOut`].
+    ///
+    /// # Cancel safety
+    /// Dropped, it stops asking and remembers nothing.
     pub async fn coordinator(&self, kind: CoordinatorKind, key: &str) -> Result<i32, Error> {
         match self.core.coordinators.get(kind, key) {
             Some(node) => Ok(node),
@@ -177,6 +192,9 @@ impl Client {
     ///
     /// # Errors
     /// [`Error::TimedOut`] when it can't be reached.
+    ///
+    /// # Cancel safety
+    /// Dropped, it stops asking.
     pub async fn versions(&self, node: i32) -> Result<ApiVersionsResponse, Error> {
         self.offered(Target::Broker(node)).await
     }

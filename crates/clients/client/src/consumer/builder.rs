@@ -70,6 +70,7 @@ enum Start {
 /// Makes a [`Consumer`].
 ///
 /// Methods set the property of the same meaning; the last setting of a property counts.
+#[must_use = "build makes the consumer"]
 pub struct ConsumerBuilder {
     source: Source,
     properties: Properties,

@@ -223,6 +223,9 @@ impl Producer {
     ///
     /// # Errors
     /// [`SendError::NoMetadata`] when it is not there after `max.block.ms`; [`SendError::Broker`] for a topic that can't be.
+    ///
+    /// # Cancel safety
+    /// Dropped, it stops asking; a request that was sent may still create the topic.
     pub async fn partitions_for(&self, topic: &str) -> Result<Vec<PartitionMetadata>, SendError> {
         let shared = &*self.inner.shared;
         let found = shared.look_up(topic, None, Instant::now()).await?;

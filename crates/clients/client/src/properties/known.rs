@@ -1,6 +1,8 @@
-//! Every key of the Java clients 4.4: producer, consumer, share consumer and admin.
+//! The keys of the Java clients 4.4: producer, consumer, share consumer and admin. Two are left out, since they tune what this
+//! client does not do: `partitioner.availability.timeout.ms`, and `metadata.recovery.rebootstrap.trigger.ms`, as it tries the
+//! bootstrap addresses as soon as no known node can be reached.
 
-/// Whether one of the clients has this key.
+/// Whether it is one of them.
 pub(super) fn is_known(key: &str) -> bool {
     KEYS.binary_search(&key).is_ok()
 }
@@ -56,7 +58,6 @@ const KEYS: &[&str] = &[
     "metadata.cluster.check.enable",
     "metadata.max.age.ms",
     "metadata.max.idle.ms",
-    "metadata.recovery.rebootstrap.trigger.ms",
     "metadata.recovery.strategy",
     "metric.reporters",
     "metrics.num.samples",
@@ -64,7 +65,6 @@ const KEYS: &[&str] = &[
     "metrics.sample.window.ms",
     "partition.assignment.strategy",
     "partitioner.adaptive.partitioning.enable",
-    "partitioner.availability.timeout.ms",
     "partitioner.class",
     "partitioner.ignore.keys",
     "partitioner.rack.aware",
@@ -172,6 +172,12 @@ mod tests {
         ] {
             assert!(is_known(key), "{key}");
         }
-        assert!(!is_known("linger"));
+        for key in [
+            "linger",
+            "metadata.recovery.rebootstrap.trigger.ms",
+            "partitioner.availability.timeout.ms",
+        ] {
+            assert!(!is_known(key), "{key}");
+        }
     }
 }
