@@ -102,6 +102,19 @@ impl ConsumerError {
             _ => None,
         }
     }
+
+    /// The partition that is in the way, if it is a single one.
+    pub(super) fn partition(&self) -> Option<&TopicPartition> {
+        match self {
+            ConsumerError::NoOffset { partition }
+            | ConsumerError::OutOfRange { partition, .. }
+            | ConsumerError::Truncated { partition, .. }
+            | ConsumerError::Corrupt { partition, .. }
+            | ConsumerError::Refused { partition, .. }
+            | ConsumerError::NotAssigned { partition } => Some(partition),
+            _ => None,
+        }
+    }
 }
 
 /// Why offsets were not committed.

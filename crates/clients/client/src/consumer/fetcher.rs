@@ -221,7 +221,7 @@ impl Fetcher {
         }
         self.hold_back(&mut plan, state, now);
         if !errors.is_empty() {
-            state.errors.extend(errors);
+            errors.into_iter().for_each(|error| state.report(error));
             self.shared.arrived.notify_waiters();
         }
         if !plan.unknown.is_empty() && !self.is_refreshing {

@@ -150,7 +150,7 @@ impl Consumer {
                 if known.is_ready() {
                     return Ok(known.position.offset);
                 }
-                if let Some(error) = state.errors.pop_front() {
+                if let Some(error) = state.errors.remove(partition) {
                     return Err(error);
                 }
             }

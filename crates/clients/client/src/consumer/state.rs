@@ -18,8 +18,10 @@ pub(super) struct State {
     pub(super) subscription: Subscription,
     pub(super) partitions: BTreeMap<TopicPartition, Partition>,
     pub(super) membership: Membership,
-    /// What the next polls report, before any records.
-    pub(super) errors: VecDeque<ConsumerError>,
+    /// What the next polls report, before any records: the latest of each partition, until it is read again.
+    pub(super) errors: BTreeMap<TopicPartition, ConsumerError>,
+    /// Likewise, of the whole consumer.
+    pub(super) error: Option<ConsumerError>,
     /// Whether partitions are changing hands: nothing is given out meanwhile.
     pub(super) is_gated: bool,
     /// Whether the user has records of the last poll that it may still be working on.
@@ -44,7 +46,8 @@ impl State {
             subscription: Subscription::None,
             partitions: BTreeMap::new(),
             membership: Membership::default(),
-            errors: VecDeque::new(),
+            errors: BTreeMap::new(),
+            error: None,
             is_gated: false,
             is_outstanding: false,
             polled_at: now,
@@ -77,6 +80,7 @@ impl State {
     pub(super) fn retain(&mut self, keep: impl Fn(&TopicPartition) -> bool) {
         self.partitions.retain(|partition, _| keep(partition));
         self.delivered.retain(|partition| keep(partition));
+        self.errors.retain(|partition, _| keep(partition));
         self.discard_stale();
     }
 
@@ -98,6 +102,7 @@ impl State {
         let state = self.partition(partition)?;
         state.restart(stamp, Phase::Ready);
         state.locate(position);
+        self.errors.remove(partition);
         self.discard_stale();
         Ok(())
     }
@@ -107,6 +112,7 @@ impl State {
         let stamp = self.stamp();
         self.partition(partition)?
             .restart(stamp, Phase::Resetting { timestamp });
+        self.errors.remove(partition);
         self.discard_stale();
         Ok(())
     }
@@ -169,9 +175,20 @@ impl State {
         }
     }
 
+    /// Lets the next poll report an error.
+    pub(super) fn report(&mut self, error: ConsumerError) {
+        match error.partition() {
+            Some(partition) => {
+                self.errors.insert(partition.clone(), error);
+            }
+            None => self.error = Some(error),
+        }
+    }
+
     /// Up to `limit` records, and whether a node has run low.
     pub(super) fn take(&mut self, limit: usize) -> Result<(Vec<ConsumerRecord>, bool), ConsumerError> {
-        if let Some(error) = self.errors.pop_front() {
+        let error = self.error.take();
+        if let Some(error) = error.or_else(|| Some(self.errors.pop_first()?.1)) {
             return Err(error);
         }
         let mut out = Vec::new();

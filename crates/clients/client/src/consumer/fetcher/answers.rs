@@ -45,7 +45,12 @@ impl Fetcher {
             Err(error) => {
                 put_off(&mut state, &stamps);
                 if !error.is_retriable() {
-                    state.errors.push_back(error.into());
+                    let keys = stamps
+                        .iter()
+                        .filter(|(key, stamp)| state.current(key, **stamp).is_some());
+                    let keys: Vec<TopicPartition> = keys.map(|(key, _)| key.clone()).collect();
+                    let errors = keys.into_iter().map(|key| (key, error.clone().into()));
+                    state.errors.extend(errors);
                 }
                 return;
             }
@@ -60,6 +65,7 @@ impl Fetcher {
                 Some(found) => {
                     partition.locate(committed_position(found.offset, found.leader_epoch.unwrap_or(-1)));
                     partition.committed = Some(found.offset);
+                    state.errors.remove(&key);
                 }
                 None => {
                     let error = ConsumerError::NoOffset { partition: key.clone() };
@@ -67,7 +73,7 @@ impl Fetcher {
                 }
             }
         }
-        state.errors.extend(errors);
+        errors.into_iter().for_each(|error| state.report(error));
     }
 
     fn listed(
@@ -92,6 +98,7 @@ impl Fetcher {
             match found.remove(key) {
                 Some(Ok(Some(offset))) => {
                     partition.locate(committed_position(offset.offset, offset.leader_epoch.unwrap_or(-1)));
+                    state.errors.remove(key);
                 }
                 // No record is that young: the end it is.
                 Some(Ok(None)) => {
@@ -99,8 +106,10 @@ impl Fetcher {
                     partition.is_sought = false;
                 }
                 Some(Err(code)) if !code.is_retriable() => {
+                    partition.is_sought = false;
+                    partition.not_before = Some(Instant::now() + RETRY);
                     let partition = key.clone();
-                    state.errors.push_back(ConsumerError::Refused { partition, code });
+                    state.report(ConsumerError::Refused { partition, code });
                 }
                 Some(Err(_)) | None => {
                     stale.insert(key.topic.to_string());
@@ -156,7 +165,7 @@ impl Fetcher {
             tracing::warn!(partition = %key, offset = at.offset, "the log was truncated: going back");
             state.seek(&key, at).expect("it is assigned");
         }
-        state.errors.extend(errors);
+        errors.into_iter().for_each(|error| state.report(error));
         drop(state);
         self.leaders_moved(stale);
     }
@@ -272,7 +281,8 @@ impl Intake {
         data: PartitionData,
     ) -> bool {
         let now = Instant::now();
-        let Some(partition) = state.current(&key, stamp) else {
+        let State { partitions, errors, .. } = &mut *state;
+        let Some(partition) = partitions.get_mut(&key).filter(|known| known.stamp == stamp) else {
             return true;
         };
         // An earlier leader's answer can come after the present one's.
@@ -280,7 +290,7 @@ impl Intake {
             return true;
         }
         match data.error_code {
-            ErrorCode::NONE => {}
+            ErrorCode::NONE => drop(errors.remove(&key)),
             ErrorCode::OFFSET_OUT_OF_RANGE if partition.preferred.take().is_some() => return true,
             ErrorCode::OFFSET_OUT_OF_RANGE => {
                 partition.out_of_range = true;
@@ -289,7 +299,7 @@ impl Intake {
             ErrorCode::TOPIC_AUTHORIZATION_FAILED | ErrorCode::CORRUPT_MESSAGE | ErrorCode::INVALID_TOPIC_EXCEPTION => {
                 partition.not_before = Some(now + RETRY);
                 let code = data.error_code;
-                state.errors.push_back(ConsumerError::Refused { partition: key, code });
+                state.report(ConsumerError::Refused { partition: key, code });
                 return true;
             }
             code => {
@@ -318,7 +328,7 @@ impl Intake {
             Err(Unreadable { offset, reason }) => {
                 partition.not_before = Some(now + Duration::from_secs(1));
                 let partition = key;
-                state.errors.push_back(ConsumerError::Corrupt {
+                state.report(ConsumerError::Corrupt {
                     partition,
                     offset,
                     reason,

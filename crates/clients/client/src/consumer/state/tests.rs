@@ -1,5 +1,6 @@
 use super::*;
 use bytes::Bytes;
+use klamm_protocol::ErrorCode;
 use klamm_records::{BatchBuilder, Codec, Compression};
 
 use crate::consumer::fetched::Reading;
@@ -150,7 +151,7 @@ fn errors_come_before_records_and_one_at_a_time() {
     let mut state = filled();
     for index in [0, 1] {
         let partition = partition(index);
-        state.errors.push_back(ConsumerError::NoOffset { partition });
+        state.report(ConsumerError::NoOffset { partition });
     }
     assert!(state.take(1).is_err() && state.take(1).is_err());
     assert_eq!(take(&mut state, 1), [(0, 0)]);
@@ -192,4 +193,30 @@ fn what_is_paused_does_not_keep_a_node_from_running_low() {
     state.watch(NODE, half);
     assert!(state.take(1).unwrap().1, "one of the other partition's records is gone");
     assert!(!state.take(1).unwrap().1);
+}
+
+#[test]
+fn of_the_errors_of_a_partition_the_latest_is_told_and_none_after_a_seek() {
+    let mut state = filled();
+    let refused = |index, code| ConsumerError::Refused {
+        partition: partition(index),
+        code,
+    };
+    for code in [ErrorCode::TOPIC_AUTHORIZATION_FAILED, ErrorCode::CORRUPT_MESSAGE] {
+        state.report(refused(0, code));
+        state.report(refused(1, code));
+    }
+    assert_eq!(state.take(1).unwrap_err().code(), Some(ErrorCode::CORRUPT_MESSAGE));
+    state.seek(&partition(1), Position::at(0)).unwrap();
+    assert_eq!(take(&mut state, 1), [(0, 0)]);
+    state.report(refused(0, ErrorCode::CORRUPT_MESSAGE));
+    state.report(refused(1, ErrorCode::CORRUPT_MESSAGE));
+    state.retain(|key| key.partition == 1);
+    state.seek_to(&partition(1), -1).unwrap();
+    for _ in 0..2 {
+        let to = "commit";
+        state.report(ConsumerError::NoGroup { to });
+    }
+    assert!(state.take(1).is_err());
+    assert!(take(&mut state, 1).is_empty());
 }

@@ -71,3 +71,20 @@ fn an_answer_from_before_a_look_up_is_dropped() {
     state.partition(&key()).unwrap().locate(Position::at(5));
     assert!(take(&mut state).is_empty());
 }
+
+#[test]
+fn a_refusal_is_forgotten_once_the_partition_is_served() {
+    let (mut state, asked) = at(0);
+    for _ in 0..2 {
+        INTAKE.take_in(
+            &mut state,
+            1,
+            key(),
+            asked,
+            refusal(ErrorCode::TOPIC_AUTHORIZATION_FAILED),
+        );
+    }
+    assert_eq!(state.errors.len(), 1);
+    INTAKE.take_in(&mut state, 1, key(), asked, answer(0, 2));
+    assert_eq!(take(&mut state), [0, 1]);
+}
