@@ -80,7 +80,7 @@ impl Shared {
     /// Lets the next poll report an error.
     pub(super) fn report(&self, error: ConsumerError) {
         tracing::warn!(%error, "consumer");
-        self.state().errors.push_back(error);
+        self.state().report(error);
         self.arrived.notify_waiters();
     }
 
