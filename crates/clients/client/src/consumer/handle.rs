@@ -187,13 +187,16 @@ impl Consumer {
     }
 
     /// Gives up everything, after telling the listener, and leaves the group. Commits nothing.
+    ///
+    /// # Cancel safety
+    /// Dropped while the listener is told, it gives nothing up: the subscription stays as it was.
     pub async fn unsubscribe(&self) {
         let (owned, is_of_group) = {
             let state = self.shared.state();
             (state.owned(), state.subscription.is_of_group())
         };
-        if is_of_group && !owned.is_empty() {
-            self.shared.tell(Change::Revoked, &owned).await;
+        if is_of_group {
+            self.shared.give_up(Change::Revoked, &owned).await;
         }
         let mut state = self.shared.state();
         state.subscription = Subscription::None;
@@ -208,7 +211,14 @@ impl Consumer {
     /// returned counts as done with, and is committed if `enable.auto.commit` is on.
     ///
     /// # Errors
-    /// What keeps records from coming: see [`ConsumerError`]. Most errors of connections are none, they pass.
+    /// [`ConsumerError::NotSubscribed`]; [`ConsumerError::Closed`]; what keeps records of a partition from coming:
+    /// [`ConsumerError::NoOffset`], [`ConsumerError::OutOfRange`], [`ConsumerError::Truncated`], [`ConsumerError::Corrupt`],
+    /// [`ConsumerError::Refused`]; of a group: [`ConsumerError::Group`], [`ConsumerError::Fenced`]; of the cluster:
+    /// [`ConsumerError::Client`]. Most errors of connections are none, they pass.
+    ///
+    /// # Cancel safety
+    /// Dropped, it loses no record: the next poll returns what this one would have. What the poll before returned counts
+    /// as done with all the same.
     pub async fn poll(&self, timeout: Duration) -> Result<Records, ConsumerError> {
         let deadline = Instant::now() + timeout.min(Duration::from_secs(86_400 * 365));
         self.acknowledge()?;
@@ -258,7 +268,11 @@ impl Consumer {
     /// Commits the positions: everything that polls have returned counts as done with. Waits for the answer.
     ///
     /// # Errors
-    /// See [`CommitError`].
+    /// [`CommitError::NoGroup`]; [`CommitError::Rebalancing`] and [`CommitError::KickedOut`] when the partitions may be
+    /// another's; [`CommitError::Fenced`]; [`CommitError::Refused`]; [`CommitError::Client`].
+    ///
+    /// # Cancel safety
+    /// Dropped before its turn has come, it commits nothing. Dropped later, the offsets may be committed or not.
     pub async fn commit(&self) -> Result<(), CommitError> {
         if self.shared.config.group.is_none() {
             return Err(CommitError::NoGroup);
@@ -271,7 +285,10 @@ impl Consumer {
     /// Commits these offsets: of each partition that of the next record to read. Waits for the answer.
     ///
     /// # Errors
-    /// See [`CommitError`].
+    /// Those of [`Consumer::commit`], such as [`CommitError::Rebalancing`].
+    ///
+    /// # Cancel safety
+    /// As [`Consumer::commit`].
     pub async fn commit_offsets(
         &self,
         offsets: BTreeMap<TopicPartition, OffsetAndMetadata>,
@@ -309,7 +326,13 @@ impl Consumer {
     /// Commits if `enable.auto.commit` is on, tells the listener, leaves the group and ends, within half a minute.
     ///
     /// # Errors
-    /// What the last commit failed of. The consumer is closed all the same.
+    /// What the last commit failed of, such as [`CommitError::Rebalancing`] or [`CommitError::Client`]. The consumer is
+    /// closed all the same.
+    ///
+    /// # Cancel safety
+    /// Dropped before the commit is through, it may be committed or not, and it is as if this clone had been dropped:
+    /// with the last one, the consumer leaves the group in the background, without telling the listener. Dropped later, the
+    /// consumer ends in the background.
     pub async fn close(self) -> Result<(), CommitError> {
         self.close_within(CLOSE_TIMEOUT).await
     }
@@ -317,6 +340,9 @@ impl Consumer {
     /// As [`Consumer::close`], within another time: what is not done by then goes on in the background or is left out.
     ///
     /// # Errors
+    /// What the last commit failed of; [`CommitError::Client`] with [`crate::Error::TimedOut`] when it took too long.
+    ///
+    /// # Cancel safety
     /// As [`Consumer::close`].
     pub async fn close_within(self, limit: Duration) -> Result<(), CommitError> {
         let deadline = Instant::now() + limit;

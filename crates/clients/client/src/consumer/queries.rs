@@ -136,7 +136,11 @@ impl Consumer {
     /// The offset of the next record, waiting until it is found out for at most `default.api.timeout.ms`.
     ///
     /// # Errors
-    /// [`ConsumerError::NotAssigned`]; what finding it out failed of, such as [`ConsumerError::NoOffset`].
+    /// [`ConsumerError::NotAssigned`]; what finding it out failed of, such as [`ConsumerError::NoOffset`];
+    /// [`ConsumerError::Client`] with [`Error::TimedOut`].
+    ///
+    /// # Cancel safety
+    /// Dropped, it stops waiting; the position is found out all the same.
     pub async fn position(&self, partition: &TopicPartition) -> Result<i64, ConsumerError> {
         let limit = self.shared.client.api_timeout();
         let deadline = Instant::now() + limit;
@@ -173,6 +177,9 @@ impl Consumer {
     ///
     /// # Errors
     /// [`ConsumerError::NoGroup`]; [`ConsumerError::Client`].
+    ///
+    /// # Cancel safety
+    /// Dropped, it stops asking.
     pub async fn committed(
         &self,
         partitions: impl IntoIterator<Item = &TopicPartition>,
@@ -189,7 +196,10 @@ impl Consumer {
     /// `None` where all are.
     ///
     /// # Errors
-    /// What the leaders answered, or that they did not within `default.api.timeout.ms`.
+    /// [`Error::Broker`] with what a leader answered; [`Error::TimedOut`] when `default.api.timeout.ms` is over.
+    ///
+    /// # Cancel safety
+    /// Dropped, it stops asking.
     pub async fn offsets_for_times(
         &self,
         times: BTreeMap<TopicPartition, i64>,
@@ -201,7 +211,10 @@ impl Consumer {
     /// The first offset in each log.
     ///
     /// # Errors
-    /// As [`Consumer::offsets_for_times`].
+    /// [`Error::Broker`] and [`Error::TimedOut`], as [`Consumer::offsets_for_times`].
+    ///
+    /// # Cancel safety
+    /// Dropped, it stops asking.
     pub async fn beginning_offsets(
         &self,
         partitions: impl IntoIterator<Item = &TopicPartition>,
@@ -212,7 +225,10 @@ impl Consumer {
     /// The offset after the last record that can be read now, for each log.
     ///
     /// # Errors
-    /// As [`Consumer::offsets_for_times`].
+    /// [`Error::Broker`] and [`Error::TimedOut`], as [`Consumer::offsets_for_times`].
+    ///
+    /// # Cancel safety
+    /// Dropped, it stops asking.
     pub async fn end_offsets(
         &self,
         partitions: impl IntoIterator<Item = &TopicPartition>,

@@ -56,7 +56,10 @@ impl RecordStream {
     /// The next record. As [`Stream::poll_next`], without the trait.
     ///
     /// # Errors
-    /// As [`Consumer::poll`].
+    /// Those of [`Consumer::poll`], but the end of the stream instead of [`ConsumerError::Closed`].
+    ///
+    /// # Cancel safety
+    /// Dropped, it loses no record: the next call goes on where it was. The record before counts as done with all the same.
     pub async fn next(&mut self) -> Option<Result<ConsumerRecord, ConsumerError>> {
         std::future::poll_fn(|context| Pin::new(&mut *self).poll_next(context)).await
     }
