@@ -1,6 +1,6 @@
 //! AlterReplicaLogDirs (key 34), v1-2, flexible from v2. KIP-113.
-//! Nothing moves between directories yet: a replica that lies where it is wanted is answered NONE, one that would have to move
-//! KAFKA_STORAGE_ERROR.
+//! Has replicas copied into other log directories; the reply does not wait for it (DescribeLogDirs tells how far it is). One that
+//! is wanted where it lies stays, and a move that was under way ends.
 //! Errors per partition: LOG_DIR_NOT_FOUND, KAFKA_STORAGE_ERROR, INVALID_TOPIC_EXCEPTION, UNKNOWN_TOPIC_OR_PARTITION,
 //! REPLICA_NOT_AVAILABLE.
 
@@ -79,8 +79,8 @@ fn alter(
         ErrorCode::NOT_LEADER_OR_FOLLOWER => ErrorCode::REPLICA_NOT_AVAILABLE,
         other => other,
     })?;
-    match replica.log().log_dir() == Path::new(path) {
-        true => Ok(()),
-        false => Err(ErrorCode::KAFKA_STORAGE_ERROR),
-    }
+    cx.node
+        .partitions
+        .move_replica(replica.topic(), replica.index(), Path::new(path));
+    Ok(())
 }

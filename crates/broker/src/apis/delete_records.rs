@@ -73,7 +73,7 @@ fn delete(cx: &RequestContext<'_>, topic: &str, partition: i32, offset: i64) -> 
     if offset < 0 {
         return Err(ErrorCode::OFFSET_OUT_OF_RANGE);
     }
-    log.delete_records(offset).map_err(|error| code(&error))
+    partition.delete_records(offset).map_err(|error| code(&error))
 }
 
 fn code(error: &DeleteRecordsError) -> ErrorCode {

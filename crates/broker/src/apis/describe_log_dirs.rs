@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use klamm_log::LogDirInfo;
+use klamm_log::{FutureLog, LogDirInfo};
 use klamm_protocol::ErrorCode;
 use klamm_protocol::messages::describe_log_dirs_response::{
     DescribeLogDirsPartition, DescribeLogDirsResult, DescribeLogDirsTopic,
@@ -43,6 +43,17 @@ pub(crate) async fn handle(cx: &RequestContext<'_>, request: DescribeLogDirsRequ
                 });
         }
     }
+    for future in cx.node.partitions.logs().future_logs() {
+        let name = &future.partition;
+        if asked
+            .as_ref()
+            .is_none_or(|asked| asked.contains(&(&*name.topic, name.partition)))
+        {
+            let of_dir = replicas.entry(future.dir.as_path().into()).or_default();
+            let of_topic = of_dir.entry(name.topic.to_string()).or_default();
+            of_topic.push(future_replica(cx, &future));
+        }
+    }
     let partitions = Arc::clone(&cx.node.partitions);
     // The disks are asked how full they are, which one that hangs may never answer. Nothing is told while the node stops.
     let dirs = spawn_blocking(move || partitions.logs().log_dirs()).await;
@@ -52,6 +63,19 @@ pub(crate) async fn handle(cx: &RequestContext<'_>, request: DescribeLogDirsRequ
     });
     DescribeLogDirsResponse {
         results: results.collect(),
+        ..Default::default()
+    }
+}
+
+/// A copy that is on its way here (KIP-113), and how far it is behind.
+fn future_replica(cx: &RequestContext<'_>, future: &FutureLog) -> DescribeLogDirsPartition {
+    let source = cx.node.partitions.logs().get(&future.partition);
+    let behind = source.map_or(0, |source| source.log_end_offset() - future.log_end_offset);
+    DescribeLogDirsPartition {
+        partition_index: future.partition.partition,
+        partition_size: i64::try_from(future.size).unwrap_or(i64::MAX),
+        offset_lag: behind.max(0),
+        is_future_key: true,
         ..Default::default()
     }
 }

@@ -123,8 +123,8 @@ fn look_up(
         EARLIEST => Some(at(offsets.log_start_offset)),
         EARLIEST_LOCAL => Some(at(offsets.local_log_start_offset)),
         LATEST_TIERED | EARLIEST_PENDING_UPLOAD => None,
-        MAX_TIMESTAMP => visible(log.offset_of_max_timestamp(), limit, log)?,
-        timestamp => visible(log.offset_for_timestamp(timestamp), limit, log)?,
+        MAX_TIMESTAMP => visible(log.offset_of_max_timestamp(), limit, &log)?,
+        timestamp => visible(log.offset_for_timestamp(timestamp), limit, &log)?,
     };
     Ok(found)
 }

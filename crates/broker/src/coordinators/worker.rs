@@ -162,7 +162,7 @@ impl Worker {
                 continue;
             };
             let partition = Arc::clone(&slot.partition);
-            let log = Arc::clone(partition.log());
+            let log = partition.log();
             let (epoch, load_bytes, stopped) = (slot.epoch, self.settings.load_bytes, Arc::clone(&self.stopped));
             if log.log_start_offset() == log.log_end_offset() {
                 let result = Ok(log.log_end_offset());

@@ -2,13 +2,13 @@
 //!
 //! A request finds its partition without a lock: the table is replaced whole when metadata changes, and shares what did not.
 
+mod moves;
 mod partition;
 #[cfg(test)]
 mod tests;
 mod topic_settings;
 mod waiters;
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -50,7 +50,7 @@ pub struct Partitions {
     table: ArcSwap<Table>,
     /// Held by whoever replaces the table.
     updating: Mutex<()>,
-    moves: AtomicU64,
+    moves: moves::Moves,
 }
 
 impl Partitions {
@@ -62,7 +62,7 @@ impl Partitions {
             logs,
             table: ArcSwap::default(),
             updating: Mutex::new(()),
-            moves: AtomicU64::new(0),
+            moves: moves::Moves::default(),
         }
     }
 
@@ -84,41 +84,24 @@ impl Partitions {
 
     /// Takes the replicas out of service whose log directory has failed; how many.
     pub(crate) fn take_failed_offline(&self) -> usize {
-        let has_failed = |hosted: &Hosted| match hosted {
-            Hosted::Online(partition) => partition.log().check_online().is_err(),
-            Hosted::Offline => false,
-        };
         if self.logs.offline_directories().is_empty() {
             return 0;
         }
+        self.take_offline(|partition| partition.log().check_online().is_err())
+    }
+
+    fn take_offline(&self, has_failed: impl Fn(&Arc<Partition>) -> bool) -> usize {
         let _updating = self.updating.lock().unwrap_or_else(PoisonError::into_inner);
         let mut table = Table::clone(&self.table.load());
-        let mut failed = Vec::new();
-        for topic in self.table.load().keys() {
-            let mut hosted = table[topic].clone();
-            let of_topic: Vec<i32> = hosted
-                .partitions
-                .iter()
-                .filter(|(_, hosted)| has_failed(hosted))
-                .map(|(partition, _)| *partition)
-                .collect();
-            for partition in of_topic {
-                failed.extend(hosted.partitions.insert(partition, Hosted::Offline));
-                table.insert(Arc::clone(topic), hosted.clone());
+        let failed: Vec<_> = self.online().into_iter().filter(has_failed).collect();
+        for partition in &failed {
+            if let Some(topic) = table.get_mut(partition.topic()) {
+                topic.partitions.insert(partition.index(), Hosted::Offline);
             }
         }
         self.table.store(Arc::new(table));
-        for hosted in &failed {
-            if let Hosted::Online(partition) = hosted {
-                partition.close();
-            }
-        }
+        failed.iter().for_each(|partition| partition.close());
         failed.len()
-    }
-
-    /// How many replicas have moved between log directories.
-    pub(crate) fn moves(&self) -> u64 {
-        self.moves.load(Ordering::Relaxed)
     }
 
     /// The logs beneath.
@@ -178,6 +161,7 @@ impl Partitions {
         if let Some(Hosted::Online(removed)) = removed {
             removed.close();
         }
+        self.moves.cancel(&TopicPartition::new(Arc::clone(topic), partition));
         if let Err(error) = self
             .logs
             .delete(&TopicPartition::new(Arc::clone(topic), partition), now_ms)

@@ -4,8 +4,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
-use klamm_log::{AppendError, AppendInfo, AppendOrigin, FetchData, Isolation, Log, ReadError};
+use klamm_log::{AppendError, AppendInfo, AppendOrigin, DeleteRecordsError, FetchData, Isolation, Log, ReadError};
 use klamm_metadata::{LocalPartition, PartitionRegistration};
 use klamm_protocol::Uuid;
 use klamm_replication::{Assignment, LeaderEpochError, NotEnoughReplicas, NotLeader, PartitionState};
@@ -68,7 +69,8 @@ pub struct Partition {
     topic: Arc<str>,
     topic_id: Uuid,
     index: i32,
-    log: Arc<Log>,
+    /// Another one when it has moved to another log directory.
+    log: ArcSwap<Log>,
     state: Mutex<PartitionState>,
     /// Shared by appends, exclusive to whoever changes who leads: no append begins under one leader and ends under another.
     /// Taken before `state`.
@@ -103,7 +105,7 @@ impl Partition {
             topic,
             topic_id: local.topic_id,
             index,
-            log,
+            log: ArcSwap::new(log),
             state: Mutex::new(state),
             office: RwLock::default(),
             closed: AtomicBool::new(false),
@@ -137,15 +139,23 @@ impl Partition {
     }
 
     /// The records.
-    pub fn log(&self) -> &Arc<Log> {
-        &self.log
+    pub fn log(&self) -> Arc<Log> {
+        self.log.load_full()
+    }
+
+    /// Puts another log, with the same records, in the place of the one that is there. Nothing is appended while `exchange`
+    /// runs, which makes it.
+    pub(super) fn exchange_log<E>(&self, exchange: impl FnOnce() -> Result<Arc<Log>, E>) -> Result<(), E> {
+        let _office = self.office.write().unwrap_or_else(PoisonError::into_inner);
+        self.log.store(exchange()?);
+        Ok(())
     }
 
     /// Puts the topic's settings in force.
     pub(super) fn update_settings(&self, settings: &TopicSettings) {
         self.min_insync_replicas
             .store(settings.min_insync_replicas, Ordering::Relaxed);
-        self.log.update_config(settings.log.clone());
+        self.log().update_config(settings.log.clone());
     }
 
     /// Takes over what the metadata says now.
@@ -164,11 +174,11 @@ impl Partition {
     /// which for a lone replica is now.
     fn take_office(&self) {
         let mut state = self.state();
-        let end = self.log.log_end_offset();
-        self.log
+        let end = self.log().log_end_offset();
+        self.log()
             .maybe_assign_epoch_start_offset(state.assignment().leader_epoch, end);
         if let Some(high_watermark) = state.on_local_end(end) {
-            self.log.maybe_increment_high_watermark(high_watermark);
+            self.log().maybe_increment_high_watermark(high_watermark);
         }
     }
 
@@ -230,11 +240,12 @@ impl Partition {
             }
             leader_epoch
         };
-        let info = self.log.append_as_leader(records, leader_epoch, origin, now_ms)?;
+        let log = self.log.load();
+        let info = log.append_as_leader(records, leader_epoch, origin, now_ms)?;
         let is_visible = {
             let mut state = self.state();
-            if let Some(high_watermark) = state.on_local_end(self.log.log_end_offset()) {
-                self.log.maybe_increment_high_watermark(high_watermark);
+            if let Some(high_watermark) = state.on_local_end(log.log_end_offset()) {
+                log.maybe_increment_high_watermark(high_watermark);
             }
             // Another append may have raised it past these records already; they are told of here all the same.
             state.high_watermark() > info.last_offset
@@ -245,6 +256,12 @@ impl Partition {
                 .on_visible(i64::try_from(records.len()).unwrap_or(i64::MAX / 2));
         }
         Ok(info)
+    }
+
+    /// Moves the log start forward to `offset`; where it is then.
+    pub fn delete_records(&self, offset: i64) -> Result<i64, DeleteRecordsError> {
+        let _office = self.office.read().unwrap_or_else(PoisonError::into_inner);
+        self.log.load().delete_records(offset)
     }
 
     /// Waits until everything below `offset` is committed, while this broker leads in the epoch in which it was called.
@@ -286,7 +303,7 @@ impl Partition {
         min_one_message: bool,
     ) -> Result<FetchData, FetchError> {
         self.check_leader(current_leader_epoch)?;
-        Ok(self.log.read(offset, max_bytes, isolation, min_one_message)?)
+        Ok(self.log.load().read(offset, max_bytes, isolation, min_one_message)?)
     }
 
     /// Has a fetch told when records come.

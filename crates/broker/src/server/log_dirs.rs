@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use klamm_controller::{Controller, ControllerError};
+use klamm_metadata::ConfigResource;
 use klamm_protocol::messages::AssignReplicasToDirsRequest;
 use klamm_protocol::messages::assign_replicas_to_dirs_request::{DirectoryData, PartitionData, TopicData};
 use klamm_protocol::{ErrorCode, Uuid};
@@ -18,6 +19,8 @@ use crate::node::Node;
 const LOOK: Duration = Duration::from_millis(200);
 /// Replicas in one request, as in Kafka.
 const REPLICAS_PER_REQUEST: usize = 2_250;
+
+const RATE: &str = "replica.alter.log.dirs.io.max.bytes.per.second";
 
 /// A replica that lies in another directory than the metadata says: directory, topic, partition.
 type Misplaced = (Uuid, Uuid, i32);
@@ -43,11 +46,33 @@ pub(super) async fn follow(
             faulty.send_replace(Some("all log directories have failed".to_owned()));
         }
         // Replicas come, and directories are assigned, with new metadata; moves between directories are told of here.
-        let state = (node.image().offset(), node.partitions.moves());
+        let state = (node.image().offset(), node.partitions.moves().done());
         if told != Some(state) && assign(&node, &registration).await {
             told = Some(state);
         }
     }
+}
+
+/// Copies replicas into the directories that they are wanted in, one at a time; as many of these as directories run.
+pub(super) async fn move_replicas(node: Arc<Node>) {
+    loop {
+        let (name, dir) = node.partitions.moves().next().await;
+        let mover = node.clone();
+        let run = move || {
+            mover.partitions.run_move(&name, &dir, &mover.clock, &|| rate(&mover));
+        };
+        if let Err(panic) = tokio::task::spawn_blocking(run).await {
+            error!("a move between log directories ended badly: {panic}");
+        }
+    }
+}
+
+/// How many bytes a second the moves may copy, each by itself; this is only set while a cluster runs, for this broker or all.
+fn rate(node: &Node) -> u64 {
+    let image = node.image();
+    let of = |resource| image.configs().resource(&resource)?.get(RATE)?.parse().ok();
+    let rate = of(ConfigResource::broker(node.id)).or_else(|| of(ConfigResource::default_broker()));
+    rate.unwrap_or(u64::MAX)
 }
 
 /// Tells the controller where the replicas lie that it has elsewhere. Says whether it knows all now.

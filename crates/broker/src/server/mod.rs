@@ -82,6 +82,9 @@ impl Server {
         let registered = registration.clone();
         background.spawn(async move { registered.keep_alive().await });
         background.spawn(look_after_logs(node.clone()));
+        for _ in 0..movers(&node) {
+            background.spawn(log_dirs::move_replicas(node.clone()));
+        }
         background.spawn(log_dirs::follow(node.clone(), registration.clone(), opened.faulty));
         let cleaner = Arc::new(CleanerThreads::new(node.clone()));
         background.spawn(cleaner::keep_running(cleaner.clone()));
@@ -125,6 +128,7 @@ impl Server {
         self.listeners.shutdown(Duration::ZERO).await;
         self.background.shutdown().await;
         self.stop_cleaner().await;
+        self.node.partitions.moves().stop();
         self.node.groups.stop().await;
     }
 
@@ -145,6 +149,7 @@ impl Server {
         self.listeners.shutdown(DRAIN).await;
         self.background.shutdown().await;
         self.stop_cleaner().await;
+        self.node.partitions.moves().stop();
         self.node.groups.stop().await;
         if self.node.config.server.config.boolean("controlled.shutdown.enable") {
             self.registration.leave().await;
@@ -191,6 +196,17 @@ async fn join_cluster(
     quorum.subscribe(publishers).await?;
     registration.unfence().await?;
     Ok(registration)
+}
+
+/// `num.replica.alter.log.dirs.threads`, or as many as there are directories.
+fn movers(node: &Node) -> usize {
+    let configured = node
+        .config
+        .server
+        .config
+        .int_or_none("num.replica.alter.log.dirs.threads");
+    let configured = configured.and_then(|threads| usize::try_from(threads).ok());
+    configured.unwrap_or(node.config.server.log_dirs.len()).max(1)
 }
 
 async fn quorum_failed(mut fault: watch::Receiver<Option<String>>) -> String {

@@ -83,6 +83,7 @@ pub(super) fn open(
     config.update(&quorum.image().load());
     let quotas = Quotas::new(&config);
     let partitions = Arc::new(Partitions::new(server.node_id, config.clone(), logs.clone()));
+    partitions.resume_moves(report.unfinished_moves.clone());
     partitions.set_strays_aside(&quorum.image().load());
     let groups = Arc::new(GroupCoordinators::start(
         server.node_id,

@@ -228,3 +228,59 @@ async fn a_directory_that_fails_takes_only_its_replicas_with_it_and_the_last_one
     assert!(!reason.is_empty());
     server.kill().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replica_moves_into_another_directory_while_it_is_written_to() {
+    let root = tempfile::tempdir().expect("a directory");
+    let (server, dirs) = two_directories(root.path()).await;
+    let partitions = server.node().partitions.clone();
+    soon("four replicas", || partitions.online().len() == 4).await;
+    let partition = partitions
+        .online()
+        .into_iter()
+        .find(|partition| partition.log().log_dir() == dirs[0])
+        .expect("two lie there");
+    let append = |value: &[u8]| {
+        let mut batch = klamm_records::BatchBuilder::new(klamm_records::Compression::None);
+        batch.push(1, None, Some(value), &[]).expect("it fits");
+        let now_ms = server.node().clock.now_ms();
+        let appended = partition.append(&batch.build(), true, klamm_log::AppendOrigin::Client, now_ms);
+        appended.expect("it is appended").last_offset
+    };
+    (0..100).for_each(|i| assert_eq!(append(&[7; 2_000]), i));
+    partitions.move_replica("t", partition.index(), &dirs[1]);
+    let mut end = 100;
+    soon("it has moved", || {
+        assert_eq!(append(b"meanwhile"), end);
+        end += 1;
+        partition.log().log_dir() == dirs[1]
+    })
+    .await;
+    assert_eq!(append(b"later"), end);
+    let log = partition.log();
+    assert_eq!((log.log_start_offset(), log.high_watermark()), (0, end + 1));
+    let read = partition.fetch(0, 1 << 20, None, klamm_log::Isolation::HighWatermark, true);
+    let bytes = read
+        .expect("it is read")
+        .region
+        .expect("records")
+        .read()
+        .expect("bytes");
+    let records: i32 = klamm_records::batches(&bytes)
+        .map(|batch| batch.expect("whole").header.records_count)
+        .sum();
+    assert_eq!(i64::from(records), end + 1);
+    let id = partitions
+        .logs()
+        .directory_ids()
+        .into_iter()
+        .find(|(dir, _)| *dir == dirs[1]);
+    soon("the controller knows", || {
+        registered(&server, partition.index()).directory(1) == id.as_ref().map(|(_, id)| *id)
+    })
+    .await;
+    // Wanted where it is: nothing happens.
+    partitions.move_replica("t", partition.index(), &dirs[1]);
+    assert!(partitions.logs().future_logs().is_empty());
+    server.shutdown().await.expect("a clean end");
+}

@@ -134,6 +134,7 @@ pub(super) const KEYS: &[ConfigKey] = &[
         .effective()
         .doc("Level of zstd when the broker itself compresses."),
     int("num.replica.alter.log.dirs.threads", High)
+        .effective()
         .doc("Threads that move replicas between log directories; unset means one for each directory."),
     list("early.start.listeners", High).distinct().doc(
         "Listeners that take connections before the authorizer is ready; unset means the controller \

@@ -18,5 +18,6 @@ pub(super) const KEYS: &[ConfigKey] = &[
         .default("9223372036854775807")
         .at_least(0)
         .cluster_wide()
+        .effective()
         .doc("Bytes a second for moving replicas between log directories."),
 ];
