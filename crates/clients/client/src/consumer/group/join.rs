@@ -86,11 +86,14 @@ impl Member {
         let (owned, is_expelled) = {
             let mut state = self.shared.state();
             let is_expelled = std::mem::take(&mut state.membership.is_expelled);
-            (state.owned(), is_expelled)
+            let owned = state.owned();
+            if is_expelled && !owned.is_empty() {
+                state.is_gated = true;
+                state.retain(|_| false);
+            }
+            (owned, is_expelled)
         };
         if is_expelled && !owned.is_empty() {
-            self.shared.state().is_gated = true;
-            self.shared.state().retain(|_| false);
             self.shared.tell(Change::Lost, &owned).await;
             self.shared.ungate();
             return;
@@ -120,8 +123,7 @@ impl Member {
             if let Err(error) = shared.auto_commit(|partition| given.contains(partition)).await {
                 tracing::warn!(%error, "auto-commit before giving up partitions");
             }
-            shared.tell(Change::Revoked, &partitions).await;
-            shared.state().retain(|partition| !given.contains(partition));
+            shared.give_up(Change::Revoked, &partitions).await;
         };
         self.with_heartbeats(work).await;
         self.shared.ungate();

@@ -17,6 +17,7 @@ use super::ConsumerError;
 use super::config::GroupConfig;
 use super::listener::Change;
 use super::shared::{Life, Shared};
+use super::subscription::Subscription;
 use crate::client::RequestOptions;
 use crate::{CoordinatorKind, Error, Lane, Target};
 
@@ -37,6 +38,8 @@ pub(super) struct Membership {
     is_expelled: bool,
     /// From JoinGroup to the answer to SyncGroup: there is no generation to commit in.
     pub(super) is_joining: bool,
+    /// Partitions of which the listener is being told that they go.
+    going: BTreeSet<TopicPartition>,
 }
 
 impl Default for Membership {
@@ -49,6 +52,7 @@ impl Default for Membership {
             is_away: false,
             is_expelled: false,
             is_joining: false,
+            going: BTreeSet::new(),
         }
     }
 }
@@ -77,6 +81,47 @@ impl Membership {
         self.generation = -1;
         self.is_expelled = true;
         self.rejoin("not a member any more");
+    }
+}
+
+impl Shared {
+    /// Tells the listener that partitions go and lets go of them: of those that are still here, and that nobody else is
+    /// telling it of.
+    pub(super) async fn give_up(self: &Arc<Self>, change: Change, partitions: &[TopicPartition]) {
+        let going = Going::new(self, partitions);
+        if !going.partitions.is_empty() {
+            self.tell(change, &going.partitions).await;
+            self.state().retain(|partition| !going.partitions.contains(partition));
+        }
+    }
+}
+
+/// Partitions of which the listener is being told, until that is over or is dropped.
+struct Going<'a> {
+    shared: &'a Shared,
+    partitions: Vec<TopicPartition>,
+}
+
+impl<'a> Going<'a> {
+    fn new(shared: &'a Shared, partitions: &[TopicPartition]) -> Self {
+        let mut guard = shared.state();
+        let state = &mut *guard;
+        let (owned, going) = (&state.partitions, &mut state.membership.going);
+        let partitions = partitions
+            .iter()
+            .filter(|partition| owned.contains_key(*partition) && going.insert((*partition).clone()))
+            .cloned()
+            .collect();
+        Self { shared, partitions }
+    }
+}
+
+impl Drop for Going<'_> {
+    fn drop(&mut self) {
+        let going = &mut self.shared.state().membership.going;
+        for partition in &self.partitions {
+            going.remove(partition);
+        }
     }
 }
 
@@ -172,6 +217,12 @@ impl Member {
 
     /// Leaves, if it was a member, and waits for a reason to come back.
     async fn stay_out(&mut self) {
+        let left_over = {
+            let state = self.shared.state();
+            let wants_nothing = matches!(state.subscription, Subscription::None);
+            if wants_nothing { state.owned() } else { Vec::new() }
+        };
+        self.shared.give_up(Change::Revoked, &left_over).await;
         let was_member = !self.shared.state().membership.member_id.is_empty();
         if was_member {
             let is_away = self.shared.state().membership.is_away;
@@ -198,7 +249,7 @@ impl Member {
         };
         if orderly && !owned.is_empty() && self.shared.state().subscription.is_of_group() {
             let change = if is_member { Change::Revoked } else { Change::Lost };
-            self.shared.tell(change, &owned).await;
+            self.shared.give_up(change, &owned).await;
         }
         // The coordinator may wait for a member that was about to join for the first time.
         if is_known {

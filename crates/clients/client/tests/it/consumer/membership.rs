@@ -161,3 +161,39 @@ async fn a_subscription_in_the_middle_of_a_rebalance_counts() {
     let partitions = [0, 1].map(|index| TopicPartition::new(other.as_str(), index));
     assert_eq!(consumer.assignment(), partitions.into());
 }
+
+#[tokio::test]
+async fn who_unsubscribes_in_the_middle_of_a_rebalance_gets_nothing_back() {
+    let mut bed = Bed::start().await;
+    let topic = topic(&bed, "gone", 1).await;
+    fill(&bed, &topic, 1, 0, 10).await;
+    let Some(cluster) = bed.embedded() else { return };
+    let proxy = cluster.proxy().unwrap();
+    let leaves = proxy.on::<LeaveGroupRequest>().delay(Duration::ZERO);
+    for waits_for_user in [true, false] {
+        let told = Arc::new(Told::default());
+        let consumer = Consumer::builder(proxy.bootstrap())
+            .group(fresh("group"))
+            .subscribe([&topic])
+            .property("auto.offset.reset", "earliest")
+            .property("enable.auto.commit", "false")
+            .property("heartbeat.interval.ms", "100")
+            .listener(Listener(told.clone()))
+            .build()
+            .await
+            .unwrap();
+        read(&consumer, 10).await;
+        let joins = proxy.on::<JoinGroupRequest>().hold_reply();
+        let left = leaves.hits();
+        consumer.enforce_rebalance();
+        if !waits_for_user {
+            consumer.poll(Duration::from_millis(100)).await.unwrap();
+            joins.wait_for_hits(1).await;
+        }
+        consumer.unsubscribe().await;
+        joins.lift();
+        leaves.wait_for_hits(left + 1).await;
+        assert!(consumer.assignment().is_empty());
+        assert_eq!(*told.events.lock().unwrap(), [("assigned", 1), ("revoked", 1)]);
+    }
+}
