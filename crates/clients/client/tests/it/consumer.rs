@@ -1,6 +1,7 @@
 //! The consumer, alone and in groups.
 
 mod membership;
+mod refusals;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -20,6 +20,8 @@ pub(crate) struct Asked {
     pub(crate) key: ApiKey,
     pub(crate) version: i16,
     pub(crate) id: i32,
+    /// Of the fake.
+    pub(crate) address: SocketAddr,
 }
 
 /// What to do about it.
@@ -150,8 +152,9 @@ async fn serve(mut stream: TcpStream, connection: usize, state: &State) {
             key,
             version: header.request_api_version,
             id: header.correlation_id,
+            address: state.address,
         };
-        let doing = (state.answer)(&asked).unwrap_or_else(|| usual(&asked, state.address));
+        let doing = (state.answer)(&asked).unwrap_or_else(|| usual(&asked));
         match doing {
             Doing::Write(bytes) => {
                 if stream.write_all(&bytes).await.is_err() {
@@ -167,10 +170,10 @@ async fn serve(mut stream: TcpStream, connection: usize, state: &State) {
     }
 }
 
-fn usual(asked: &Asked, address: SocketAddr) -> Doing {
+fn usual(asked: &Asked) -> Doing {
     match asked.key {
         ApiKey::ApiVersions => asked.reply(&offers()),
-        ApiKey::Metadata => asked.reply(&metadata(&[(1, address)])),
+        ApiKey::Metadata => asked.reply(&metadata(&[(1, asked.address)])),
         key => panic!("the test does not say what to do about {key}"),
     }
 }
