@@ -195,8 +195,8 @@ impl Consumer {
             let state = self.shared.state();
             (state.owned(), state.subscription.is_of_group())
         };
-        if is_of_group && !owned.is_empty() {
-            self.shared.tell(Change::Revoked, &owned).await;
+        if is_of_group {
+            self.shared.give_up(Change::Revoked, &owned).await;
         }
         let mut state = self.shared.state();
         state.subscription = Subscription::None;
