@@ -26,6 +26,7 @@ import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.Producer;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.TopicPartitionReplica;
 import org.apache.kafka.common.config.ConfigResource;
 import org.apache.kafka.common.quota.ClientQuotaAlteration;
 import org.apache.kafka.common.quota.ClientQuotaEntity;
@@ -62,6 +63,7 @@ final class Fill {
             appendTime();
             compacted(transactions);
             deletedTopics();
+            moves();
             groups();
             configs();
             if (transactions) {
@@ -182,8 +184,8 @@ final class Fill {
         }
     }
 
-    /** Keys that come again, tombstones; waits until the broker has cleaned what it can, if it cleans. */
-    private void compacted(boolean cleans) throws Exception {
+    /** Keys that come again, tombstones; waits until the broker has cleaned what it can. */
+    private void compacted(boolean transactions) throws Exception {
         try (var producer = producer(Map.of())) {
             for (int i = 0; i < 90; i++) {
                 String value = i % 11 == 0 ? null : "round " + round + " record " + i;
@@ -192,7 +194,7 @@ final class Fill {
             // Ends the segment; what is before it can be cleaned.
             producer.send(record("compacted", 0, recently + round * 100_000L + 50_000, "end-" + round, "")).get();
         }
-        if (cleans) {
+        if (transactions) {
             try (var producer = producer(Map.of("transactional.id", "compacting"))) {
                 producer.initTransactions();
                 for (int i = 0; i < 12; i++) {
@@ -205,9 +207,9 @@ final class Fill {
                     finish(producer, i % 3 == 1);
                 }
             }
-            new Cleaned(bootstrap).await("compacted");
-            new Cleaned(bootstrap).await("compacted-transactions");
         }
+        new Cleaned(bootstrap).await("compacted");
+        new Cleaned(bootstrap).await("compacted-transactions");
     }
 
     private static void finish(Producer<byte[], byte[]> producer, boolean abort) {
@@ -256,6 +258,34 @@ final class Fill {
             }
         }
         admin.deleteTopics(Set.of(gone)).all().get(30, TimeUnit.SECONDS);
+    }
+
+    /** A replica goes to the other log directory. */
+    private void moves() throws Exception {
+        var replica = new TopicPartitionReplica("segments", round % 2, 1);
+        var partition = new TopicPartition(replica.topic(), replica.partition());
+        String from = directories(partition).get(0);
+        String to = admin.describeLogDirs(List.of(1)).allDescriptions().get(30, TimeUnit.SECONDS).get(1).keySet().stream()
+                .filter(dir -> !dir.equals(from))
+                .findFirst()
+                .orElseThrow();
+        admin.alterReplicaLogDirs(Map.of(replica, to)).all().get(30, TimeUnit.SECONDS);
+        for (long end = System.nanoTime() + 30_000_000_000L; !directories(partition).equals(List.of(to)); Thread.sleep(50)) {
+            if (System.nanoTime() > end) {
+                throw new IllegalStateException(replica + " does not move from " + from + " to " + to);
+            }
+        }
+    }
+
+    /** Where a replica lies; while it moves, both. */
+    private List<String> directories(TopicPartition partition) throws Exception {
+        List<String> found = new ArrayList<>();
+        admin.describeLogDirs(List.of(1)).allDescriptions().get(30, TimeUnit.SECONDS).get(1).forEach((path, dir) -> {
+            if (dir.replicaInfos().containsKey(partition)) {
+                found.add(path);
+            }
+        });
+        return found;
     }
 
     private KafkaConsumer<byte[], byte[]> consumer(String group) {
