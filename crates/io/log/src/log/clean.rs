@@ -118,7 +118,7 @@ impl Log {
         self.log_dir.watch(self.keep_producers_at(offset))
     }
 
-    fn keep_producers_at(&self, offset: i64) -> Result<()> {
+    pub(super) fn keep_producers_at(&self, offset: i64) -> Result<()> {
         let (disk, dir) = (self.log_dir.disk(), self.dir());
         let path = self.file_path(FileKind::Snapshot, offset);
         {

@@ -232,6 +232,11 @@ impl Log {
             self.log_dir
                 .watch(self.roll_at(&mut writer, &config, facts.log_end_offset, now_ms))?;
         }
+        drop(writer);
+        // What goes can't tell any more which transactions it began.
+        let first_kept = self.segments()[plan.segments].base_offset;
+        self.log_dir.watch(self.keep_producers_at(first_kept))?;
+        let mut writer = self.open_writer()?;
         let segments = self.segments();
         let (gone, kept) = segments.split_at(plan.segments);
         tracing::info!(partition = %self.topic_partition, reason = ?plan.reason, segments = gone.len(), "deleting segments");

@@ -159,8 +159,15 @@ fn a_change_whose_reply_is_held_is_one_that_may_have_been_made() {
         format!("{{\"error\":\"interrupted\",\"hint\":\"{MAY}\"}}\n")
     );
     drop(held);
-    let listed = ended(bed.spawn("topics --bootstrap-server BROKER --list"));
-    assert_eq!(listed.out, "made\n");
+    // The broker may hear of it later than the controller answers.
+    let give_up = Instant::now() + Duration::from_secs(20);
+    loop {
+        let listed = ended(bed.spawn("topics --bootstrap-server BROKER --list"));
+        if listed.out == "made\n" {
+            break;
+        }
+        assert!(Instant::now() < give_up, "{}{}", listed.out, listed.err);
+    }
 }
 
 #[test]
