@@ -377,6 +377,52 @@ impl Segment {
         Ok(None)
     }
 
+    /// The largest timestamp of the records at and above `start_offset`, -1 if none has one. Reads the headers behind it.
+    pub(crate) fn max_timestamp_from(&self, start_offset: i64) -> Result<i64> {
+        let Some(first) = self.locate(start_offset)? else {
+            return Ok(-1);
+        };
+        let mut max = -1;
+        for located in self.headers(first.position) {
+            let located = located?;
+            let header = &located.header;
+            if header.max_timestamp > max && header.base_offset < start_offset {
+                let mut scratch = Scratch::new();
+                self.find_record(&located, &mut scratch, |offset, timestamp| {
+                    if offset >= start_offset {
+                        max = max.max(timestamp);
+                    }
+                    false // all are looked at
+                })?;
+            } else {
+                max = max.max(header.max_timestamp);
+            }
+        }
+        Ok(max)
+    }
+
+    /// Timestamp and offset of the first record of a batch that `is_it`, told offset and timestamp, says is it.
+    fn find_record(
+        &self,
+        located: &Located,
+        scratch: &mut Scratch,
+        mut is_it: impl FnMut(i64, i64) -> bool,
+    ) -> Result<Option<(i64, i64)>> {
+        let bytes = self.read(located.position, located.size())?;
+        let unreadable = |problem: String| self.corrupt(located.position, &problem);
+        let batch = Batch::parse(&bytes).map_err(|e| unreadable(e.to_string()))?;
+        let records = batch
+            .positions(scratch, i32::MAX as usize)
+            .map_err(|e| unreadable(e.to_string()))?;
+        for record in records {
+            let record = record.map_err(|e| unreadable(e.to_string()))?;
+            if is_it(record.offset, record.timestamp) {
+                return Ok(Some((record.timestamp, record.offset)));
+            }
+        }
+        Ok(None)
+    }
+
     /// The first record at or after `start_offset` whose timestamp is not below `target`: timestamp, offset, and its batch's
     /// leader epoch.
     pub(crate) fn locate_timestamp(&self, target: i64, start_offset: i64) -> Result<Option<(i64, i64, i32)>> {
@@ -391,21 +437,9 @@ impl Segment {
             if located.header.max_timestamp < target || located.header.last_offset() < start_offset {
                 continue;
             }
-            let bytes = self.read(located.position, located.size())?;
-            let unreadable = |problem: String| self.corrupt(located.position, &problem);
-            let batch = Batch::parse(&bytes).map_err(|e| unreadable(e.to_string()))?;
-            let records = batch
-                .positions(&mut scratch, i32::MAX as usize)
-                .map_err(|e| unreadable(e.to_string()))?;
-            for record in records {
-                let record = record.map_err(|e| unreadable(e.to_string()))?;
-                if record.timestamp >= target && record.offset >= start_offset {
-                    return Ok(Some((
-                        record.timestamp,
-                        record.offset,
-                        located.header.partition_leader_epoch,
-                    )));
-                }
+            let is_it = |offset, timestamp| timestamp >= target && offset >= start_offset;
+            if let Some((timestamp, offset)) = self.find_record(&located, &mut scratch, is_it)? {
+                return Ok(Some((timestamp, offset, located.header.partition_leader_epoch)));
             }
         }
         Ok(None)

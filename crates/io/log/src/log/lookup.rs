@@ -68,9 +68,13 @@ fn search_timestamp(
 fn search_max_timestamp(segments: &[Arc<Segment>], start_offset: i64) -> Result<Option<TimestampAndOffset>> {
     let mut newest = None;
     for segment in &segments[floor(segments, start_offset)..] {
-        let max = segment.max_timestamp()?;
-        if max.timestamp >= 0 && newest.as_ref().is_none_or(|(_, newest)| max.timestamp > *newest) {
-            newest = Some((segment, max.timestamp));
+        // Of the records in front of the log start, which may be newer, nobody is told.
+        let max = match segment.base_offset < start_offset {
+            true => segment.max_timestamp_from(start_offset)?,
+            false => segment.max_timestamp()?.timestamp,
+        };
+        if max >= 0 && newest.as_ref().is_none_or(|(_, newest)| max > *newest) {
+            newest = Some((segment, max));
         }
     }
     let Some((segment, timestamp)) = newest else {

@@ -182,3 +182,37 @@ fn readers_go_on_while_the_writer_appends() {
         writer.join().unwrap();
     });
 }
+
+#[test]
+fn the_largest_timestamp_is_that_of_a_record_which_is_served() {
+    let f = fixture(LogConfig::default());
+    let of = |timestamps: &[i64]| {
+        let mut builder = klamm_records::BatchBuilder::new(klamm_records::Compression::Gzip);
+        for timestamp in timestamps {
+            builder.push(NOW + timestamp, None, Some(b"v"), &[]).unwrap();
+        }
+        builder.build()
+    };
+    append(&f.log, &of(&[5, 9, 3])).unwrap();
+    append(&f.log, &of(&[4, 2])).unwrap();
+    f.log.update_high_watermark(5);
+    let mut found = Vec::new();
+    for start in 0..=5 {
+        f.log.delete_records(start).unwrap();
+        found.push(
+            f.log
+                .offset_of_max_timestamp()
+                .unwrap()
+                .map(|found| (found.offset, found.timestamp - NOW)),
+        );
+    }
+    let expected = [
+        Some((1, 9)),
+        Some((1, 9)),
+        Some((3, 4)),
+        Some((3, 4)),
+        Some((4, 2)),
+        None,
+    ];
+    assert_eq!(found, expected);
+}
