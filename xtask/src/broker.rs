@@ -122,6 +122,14 @@ impl Home {
         crate::succeed(format.stdout(Stdio::null()))
     }
 
+    /// What `klamm log verify` says of a log directory of a broker that has ended.
+    pub(crate) fn verify(&self, log_dir: &Path) -> Result<String, String> {
+        let mut verify = Command::new(&self.klamm);
+        verify.args(["log", "verify"]).arg(log_dir);
+        let said = verify.output().map_err(|error| format!("{verify:?}: {error}"))?;
+        Ok(String::from_utf8_lossy(&said.stdout).into_owned() + &String::from_utf8_lossy(&said.stderr))
+    }
+
     /// Starts a broker and waits until it serves. What it logs goes to `log`, a file of the home.
     pub(crate) fn start(&self, side: Side, log: &str) -> Result<Broker, String> {
         let mut start = self.command(side, "kafka.Kafka", "start");

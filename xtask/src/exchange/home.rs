@@ -109,6 +109,7 @@ impl Turns {
                 broker.kill()?;
             }
         }
+        self.verify(side)?;
         println!(
             "{}: turn {round} of {side}: {} s",
             self.home.dir.display(),
@@ -139,6 +140,24 @@ impl Turns {
         let (lost, new) = (files::missing(&before, &now), files::missing(&now, &before));
         self.complain(lost, &format!("{side} does not show what {of} showed"));
         self.complain(new, &format!("{side} shows what {of} did not"));
+    }
+
+    /// Has `klamm log verify` read what a broker left.
+    fn verify(&mut self, side: Side) -> Result<(), String> {
+        for (at, dir) in self.home.log_dirs.clone().iter().enumerate() {
+            let report = self.home.verify(dir)?;
+            let file = self.home.dir.join(format!("{}-{side}-verify-{at}.txt", self.round));
+            std::fs::write(&file, &report).map_err(|error| format!("{}: {error}", file.display()))?;
+            let wrong = report.lines().filter(|line| !line.starts_with("note "));
+            // Whose it is, how much there is, and what a start does.
+            let wrong: Vec<String> = wrong.skip(2).map(str::to_owned).collect();
+            let (start, wrong) = wrong.split_last().ok_or("`klamm log verify` says nothing")?;
+            self.complain(wrong.to_vec(), &format!("`klamm log verify` finds that {side} left"));
+            if !start.starts_with("a start opens ") {
+                self.complain(vec![start.clone()], &format!("after {side}"));
+            }
+        }
+        Ok(())
     }
 
     /// Has Apache Kafka's dump tool read what a broker left.

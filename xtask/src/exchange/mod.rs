@@ -1,7 +1,7 @@
 //! `cargo xtask exchange`: Apache Kafka and a node of ours take turns on the same log directories.
 //!
 //! One begins, fills the directories with everything that they can hold, and stops or is killed. The other opens them in place:
-//! clients have to see there what they saw before, Apache Kafka's dump tool has to read every file, and neither broker may find
+//! clients have to see there what they saw before, Apache Kafka's dump tool and `klamm log verify` have nothing to complain of, and neither broker may find
 //! anything to repair after a clean stop. Then it adds its own, and so on. Two such sequences, one begun by each side, run side
 //! by side; what clients see, and what both log, stays in the target directory.
 //! `KLAMM_BINARY` names a binary that is there already; without it one is built.

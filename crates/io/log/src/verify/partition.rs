@@ -203,7 +203,7 @@ impl Log<'_> {
         }
         check.looked.bytes += window.len - at;
         if !self.ended {
-            beside.at_end(check, self.dir, base_offset);
+            beside.at_end(check, self.dir, base_offset, self.cleaned);
         }
         (check.progress)(&check.looked);
         Ok(())
@@ -237,18 +237,21 @@ impl Log<'_> {
         }
     }
 
-    /// Compares a batch's epoch with the checkpoint, as far as that is known to be on disk.
+    /// Compares a batch's epoch with the checkpoint, as far as that is known to be on disk. It knows nothing of what lies in
+    /// front of the log start.
     fn epoch(&mut self, check: &mut Check<'_>, header: &BatchHeader) {
         let (Some(epochs), true) = (&self.epochs, header.partition_leader_epoch >= 0) else {
             return;
         };
         let at = epochs.partition_point(|entry| entry.start_offset <= header.base_offset);
-        let known = at.checked_sub(1).map(|at| epochs[at].epoch);
-        if known != Some(header.partition_leader_epoch) && header.base_offset < self.synced {
+        let Some(known) = at.checked_sub(1).map(|at| epochs[at].epoch) else {
+            return;
+        };
+        if known != header.partition_leader_epoch && header.base_offset < self.synced {
             self.epoch_faults += 1;
             if self.epoch_faults == 1 {
                 let what = format!(
-                    "the batch at offset {} is of epoch {}, here it is {known:?}",
+                    "the batch at offset {} is of epoch {}, here it is {known}",
                     header.base_offset, header.partition_leader_epoch
                 );
                 check.find(Severity::Repair, &self.dir.join("leader-epoch-checkpoint"), None, what);
@@ -410,7 +413,8 @@ impl Beside {
         }
     }
 
-    fn at_end(mut self, check: &mut Check<'_>, dir: &Path, base_offset: i64) {
+    /// Below `cleaned` compaction may have taken the records of transactions whose markers are still there.
+    fn at_end(mut self, check: &mut Check<'_>, dir: &Path, base_offset: i64, cleaned: i64) {
         let left = self.offsets.len() - self.offsets_at;
         if left > 0 {
             self.offset_faults
@@ -442,7 +446,7 @@ impl Beside {
                 .aborted_expected
                 .iter()
                 .any(|known| known.last_offset == entry.last_offset);
-            !is_known && entry.first_offset >= base_offset
+            !is_known && entry.first_offset >= base_offset.max(cleaned)
         });
         let path = FileKind::TxnIndex.path(dir, base_offset);
         // Below the recovery point no start looks for it.
