@@ -191,6 +191,13 @@ fn open_logs(config: &NodeConfig, clock: &Clock) -> Result<(LogManager, OpenRepo
         warn!(partition = %failed.partition, error = %failed.error, "a log does not open");
     }
     info!(logs = report.logs, recovered = report.recovered.len(), took = ?report.duration, "opened the logs");
+    let (records, bytes) = logs.recovery_progress().lost();
+    if records > 0 {
+        warn!(
+            records,
+            bytes, "records were lost behind damage in what was not flushed; the lines above tell where"
+        );
+    }
     Ok((logs, report))
 }
 

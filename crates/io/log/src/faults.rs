@@ -20,6 +20,8 @@ pub enum Fault {
     KeepTornWrite,
     /// Producers' snapshots from above the recovery point are believed.
     KeepSnapshots,
+    /// After a crash the index of aborted transactions is taken as it stands.
+    TrustTxnIndex,
     /// A partition begins with what the checkpoints say of an earlier one of its name.
     InheritCheckpoints,
 }

@@ -50,6 +50,7 @@ fn each_fault_of_the_log_is_found() {
         Fault::KeepRecoveryPoint,
         Fault::KeepTornWrite,
         Fault::KeepSnapshots,
+        Fault::TrustTxnIndex,
         Fault::InheritCheckpoints,
     ] {
         let options = Options {
