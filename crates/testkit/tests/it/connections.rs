@@ -108,8 +108,20 @@ async fn software_names_that_are_none_and_other_nodes_are_refused() {
         client_software_version: "1".to_owned(),
         ..Default::default()
     };
+    let cluster_id = Some(cluster.node().unwrap().cluster_id.clone());
+    let half = ApiVersionsRequest {
+        cluster_id: cluster_id.clone(),
+        ..named.clone()
+    };
+    let response = client.call(&half, 5).await.unwrap();
+    assert_eq!(
+        response.error_code,
+        ErrorCode::INVALID_REQUEST,
+        "a cluster without a node"
+    );
     let other_cluster = ApiVersionsRequest {
         cluster_id: Some("elsewhere".to_owned()),
+        node_id: 1,
         ..named.clone()
     };
     assert_eq!(
@@ -117,6 +129,7 @@ async fn software_names_that_are_none_and_other_nodes_are_refused() {
         ErrorCode::REBOOTSTRAP_REQUIRED
     );
     let other_node = ApiVersionsRequest {
+        cluster_id: cluster_id.clone(),
         node_id: 77,
         ..named.clone()
     };
@@ -124,7 +137,6 @@ async fn software_names_that_are_none_and_other_nodes_are_refused() {
         client.call(&other_node, 5).await.unwrap().error_code,
         ErrorCode::REBOOTSTRAP_REQUIRED
     );
-    let cluster_id = Some(cluster.node().unwrap().cluster_id.clone());
     let this = ApiVersionsRequest {
         cluster_id,
         node_id: 1,
