@@ -27,7 +27,7 @@ const USAGE: &str = "usage: cargo xtask <task>
   docs [PAGE]…       write the pages of docs/ that are rendered from the code
   exchange           have Apache Kafka and a node of ours take turns on the same log directories
   peer               compare a node's answers with Apache Kafka's, API by API
-  sim [FLAG]…        simulate the log on a disk that loses what was not synced: log --seed N --seeds COUNT
+  sim log|clean …    simulate the log, or its cleaner, on a disk that loses what was not synced: --seed N --seeds COUNT
   test               everything that has to hold: tidy, format, lints, docs, tests, real clients
   tidy               check the edges between crates, file sizes and other rules
   tools [FILE]…      compare our command line tools with Apache Kafka's, against both brokers
