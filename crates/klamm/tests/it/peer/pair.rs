@@ -62,6 +62,18 @@ impl Row {
     fn is_allowed(&self) -> bool {
         ALLOWED.iter().any(|allowed| allowed.covers(self))
     }
+
+    /// The row for a reader; random requests are not written down elsewhere.
+    fn told(&self, versions: &BTreeSet<i16>, request: &str) -> String {
+        let versions: Vec<String> = versions.iter().map(i16::to_string).collect();
+        let mut told = format!("{} | {} | {}\n", self.api, self.case, self.path);
+        told += &format!("    versions: {}\n", versions.join(","));
+        told += &format!("    theirs: {}\n    ours:   {}\n", self.theirs, self.ours);
+        if self.case.starts_with("random") {
+            told += &format!("    request: {}\n", request.chars().take(1500).collect::<String>());
+        }
+        told
+    }
 }
 
 /// What changes nothing, however often it is asked, and shows what other requests have changed.
@@ -397,58 +409,38 @@ impl Pair {
         self.compare(api, case, version, [ours, theirs], &frame);
     }
 
-    /// What was asked, in numbers; panics with the rows that are not allowed and, against Apache Kafka, with allowances
-    /// that nothing needs.
+    /// What was asked, in numbers, and the rows that are not allowed; against Apache Kafka also the allowances that nothing
+    /// needs. Panics when there are any, after writing them to the file that `KLAMM_PEER_REPORT` names: each with what it is
+    /// in its first line, and an empty line behind it.
     pub(super) fn done(self, against_kafka: bool) {
         let mut used = vec![false; ALLOWED.len()];
-        let mut report = String::new();
-        let mut wrong = 0;
+        let mut wrong = Vec::new();
         for (row, (versions, request)) in &self.rows {
             let allowing: Vec<usize> = (0..ALLOWED.len()).filter(|n| ALLOWED[*n].covers(row)).collect();
             allowing.iter().for_each(|n| used[*n] = true);
             if allowing.is_empty() || !against_kafka {
-                wrong += 1;
-                let versions: Vec<String> = versions.iter().map(i16::to_string).collect();
-                report += &format!(
-                    "{} v{} | {} | {}\n    theirs: {}\n    ours:   {}\n",
-                    row.api,
-                    versions.join(","),
-                    row.case,
-                    row.path,
-                    row.theirs,
-                    row.ours
-                );
-                if row.case.starts_with("random") {
-                    report += &format!("    request: {}\n", request.chars().take(1500).collect::<String>());
-                }
+                wrong.push(row.told(versions, request));
             }
         }
-        let unused: Vec<&Allowed> = ALLOWED
-            .iter()
-            .zip(&used)
-            .filter(|(_, used)| !**used)
-            .map(|(row, _)| row)
-            .collect();
         let apis: BTreeSet<_> = self.versions.iter().map(|(listener, key, _)| (listener, key)).collect();
         println!(
-            "{} requests, {} cases, {} versions of {} APIs; {} rows differ, {wrong} of them are not allowed",
+            "{} requests, {} cases, {} versions of {} APIs; {} rows differ, {} of them are not allowed",
             self.asked,
             self.cases.len(),
             self.versions.len(),
             apis.len(),
-            self.rows.len()
+            self.rows.len(),
+            wrong.len()
         );
-        if wrong > 0 {
-            println!("{report}");
-        }
         if against_kafka {
-            unused.iter().for_each(|row| println!("not seen any more: {row:?}"));
+            let unused = ALLOWED.iter().zip(&used).filter(|(_, used)| !**used);
+            wrong.extend(unused.map(|(row, _)| format!("not seen any more: {row:?}\n")));
         }
-        assert!(wrong == 0, "{wrong} answers differ, see above");
-        assert!(
-            unused.is_empty() || !against_kafka,
-            "allowed differences that are not there"
-        );
+        let report = wrong.join("\n");
+        if let Some(path) = std::env::var_os("KLAMM_PEER_REPORT") {
+            std::fs::write(path, &report).unwrap();
+        }
+        assert!(wrong.is_empty(), "{} answers differ:\n{report}", wrong.len());
         self.everything_was_asked();
     }
 
