@@ -8,7 +8,7 @@ use bytes::{Bytes, BytesMut};
 use klamm_protocol::messages::*;
 use klamm_protocol::{ApiKey, Listener, Request, Uuid, VersionRange};
 
-use super::allowed::{ALLOWED, Allowed};
+use super::allowed::ALLOWED;
 use super::broken;
 use super::value::{Own, differences, flatten};
 use crate::client::*;
