@@ -94,6 +94,8 @@ const ALLOWED_EDGES: &[(&str, &[&str])] = &[
     ),
     // the load program knows what any user of the client knows
     ("klamm-bench-client", &["klamm-client"]),
+    // and the other one speaks the protocol itself where a client would cost too much
+    ("klamm-load", &["klamm-client", "klamm-protocol", "klamm-records"]),
     ("xtask", &["klamm-broker", "klamm-config", "klamm-protocol"]),
 ];
 
