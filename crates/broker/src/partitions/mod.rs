@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arc_swap::ArcSwap;
 use klamm_config::Overrides;
 use klamm_log::{LogManager, StorageError, TopicPartition};
-use klamm_metadata::{ConfigResource, ConfigResourceType, LocalPartition, MetadataDelta, MetadataImage};
+use klamm_metadata::{ConfigResource, ConfigResourceType, DirectoryId, LocalPartition, MetadataDelta, MetadataImage};
 use klamm_protocol::Uuid;
 use klamm_timeline::OrdMap;
 use tracing::{error, info, warn};
@@ -215,6 +215,7 @@ impl Partitions {
     ) -> Result<Arc<klamm_log::Log>, StorageError> {
         let topic_id = local.topic_id;
         let directory = local.registration.directory(self.broker);
+        let directory = directory.filter(|id| *id != DirectoryId::UNASSIGNED);
         let name = TopicPartition::new(topic, partition);
         if let Some(log) = self.logs.get(&name)
             && log.topic_id().is_some_and(|found| found != topic_id)

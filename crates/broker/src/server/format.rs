@@ -20,13 +20,17 @@ use crate::storage::Formatter;
 /// [`StartError::Foreign`] when a directory has something in it that is not ours; nothing is written then.
 pub(super) fn format_if_new(server: &ServerConfig, endpoints: &[Endpoint], now_ms: i64) -> Result<(), StartError> {
     let formatter = Formatter::of(server, entropy::random_uuid().to_string());
+    let mut unreadable = None;
     for dir in &formatter.directories {
-        if MetaProperties::read(Path::new(dir))
-            .map_err(OpenError::Storage)?
-            .is_some()
-        {
-            return Ok(());
+        match MetaProperties::read(Path::new(dir)) {
+            // Whether the others can be read is for those who open them to see: a failed disk stops no node that has another.
+            Ok(Some(_)) => return Ok(()),
+            Ok(None) => {}
+            Err(error) => unreadable = Some(error),
         }
+    }
+    if let Some(error) = unreadable {
+        return Err(OpenError::Storage(error).into());
     }
     for dir in &formatter.directories {
         if !is_vacant(Path::new(dir)).map_err(|source| StartError::Directory {

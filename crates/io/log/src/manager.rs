@@ -109,7 +109,8 @@ impl LogManager {
     }
 
     /// The log of a partition; creates it when missing, in the directory with this id or else in the one with the fewest
-    /// logs. A log that is there keeps its settings and its id.
+    /// logs. A log that is there keeps its settings and its id. With an id that is not known here nothing is created while a
+    /// directory is offline.
     pub fn get_or_create(
         &self,
         partition: &TopicPartition,
@@ -307,8 +308,14 @@ impl Inner {
         z ^ z >> 31
     }
 
+    /// A directory that nobody here knows may be one that could not be read, with the log in it: as long as there is one, no
+    /// second log is begun elsewhere.
     fn directory_for_new_log(&self, wanted: Option<Uuid>) -> Result<&Dir> {
-        let wanted = wanted.filter(|id| self.dirs.iter().any(|dir| dir.directory_id == Some(*id)));
+        let is_known = |id: &Uuid| self.dirs.iter().any(|dir| dir.directory_id == Some(*id));
+        if wanted.is_some_and(|id| !is_known(&id)) {
+            self.dirs.iter().try_for_each(|dir| dir.dir.check())?;
+        }
+        let wanted = wanted.filter(is_known);
         let candidates = self
             .dirs
             .iter()

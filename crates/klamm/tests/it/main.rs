@@ -9,6 +9,7 @@ mod answers;
 mod client;
 mod command;
 mod crash;
+mod disks;
 mod hostile;
 mod limits;
 mod node;

@@ -1,59 +1,18 @@
-//! A disk that fills up under a node, and what is there when there is room again.
+//! A disk that fills up under a node, and one that turns read-only: what is refused, and what is there afterwards.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader};
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use klamm_protocol::ErrorCode;
+use klamm_protocol::messages::*;
+use tokio::task::JoinHandle;
 
 use crate::client::*;
+use crate::disks::{FailingDisk, SmallDisk};
 use crate::node::Node;
-
-/// A small file system of its own, which nobody sees but by [`SmallDisk::path`]. It is gone with the value.
-struct SmallDisk {
-    /// Keeps the mount's namespace alive until its input ends.
-    holder: Child,
-    directory: tempfile::TempDir,
-}
-
-impl SmallDisk {
-    /// A tmpfs of `mebibytes`; `None` where this user may not mount anything.
-    fn new(mebibytes: u32) -> Option<SmallDisk> {
-        let directory = tempfile::tempdir().unwrap();
-        let script = format!(
-            "mount -t tmpfs -o size={mebibytes}m none '{}' && echo mounted && cat",
-            directory.path().display()
-        );
-        let mut holder = Command::new("unshare")
-            .args(["--user", "--map-root-user", "--mount", "sh", "-c", &script])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .ok()?;
-        let mut line = String::new();
-        BufReader::new(holder.stdout.take()?).read_line(&mut line).ok()?;
-        if line != "mounted\n" {
-            holder.wait().ok()?;
-            return None;
-        }
-        Some(SmallDisk { holder, directory })
-    }
-
-    /// The mount as it is seen from here.
-    fn path(&self) -> PathBuf {
-        let root = format!("/proc/{}/root", self.holder.id());
-        PathBuf::from(root).join(self.directory.path().strip_prefix("/").unwrap())
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        drop(self.holder.stdin.take());
-        let _ended = self.holder.wait();
-    }
-}
 
 #[tokio::test]
 async fn a_full_disk_refuses_records_and_loses_none_that_it_took() {
@@ -110,6 +69,155 @@ async fn a_full_disk_refuses_records_and_loses_none_that_it_took() {
         assert_eq!(all.len() as i64, taken, "{end}");
         for (offset, found) in all {
             assert!(found == value(offset), "{end}: the record at {offset}");
+        }
+    }
+}
+
+/// Where a writer of one partition has got.
+#[derive(Default)]
+struct Progress {
+    over: AtomicBool,
+    taken: AtomicUsize,
+    refused: AtomicUsize,
+}
+
+/// Appends to one partition until it is told to stop, and goes on after refusals, as clients do. Returns the offsets and numbers of
+/// the records that were acknowledged.
+async fn write(address: SocketAddr, partition: i32, mut next: u64, progress: Arc<Progress>) -> Vec<(i64, u64)> {
+    let mut connection = Connection::open(address).await;
+    let mut acknowledged = Vec::new();
+    while !progress.over.load(Ordering::Relaxed) {
+        let reply = connection.produce("t", partition, batch(&[numbered(next)])).await;
+        if reply.error_code == ErrorCode::NONE {
+            acknowledged.push((reply.base_offset, next));
+            progress.taken.fetch_add(1, Ordering::Relaxed);
+        } else {
+            let expected = [ErrorCode::KAFKA_STORAGE_ERROR, ErrorCode::NOT_LEADER_OR_FOLLOWER];
+            assert!(expected.contains(&reply.error_code), "{}", reply.error_code.name());
+            progress.refused.fetch_add(1, Ordering::Relaxed);
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        next += 1;
+    }
+    acknowledged
+}
+
+fn numbered(n: u64) -> Vec<u8> {
+    format!("{n:08}").repeat(100).into_bytes()
+}
+
+/// Waits for what has to come true before long.
+async fn soon(what: &str, mut is_true: impl AsyncFnMut() -> bool) {
+    for _ in 0..3_000 {
+        if is_true().await {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("not within half a minute: {what}");
+}
+
+/// Directories of which DescribeLogDirs says that they have failed.
+async fn failed_directories(connection: &mut Connection) -> Vec<String> {
+    let reply = connection.call(&DescribeLogDirsRequest::default()).await;
+    let failed = reply.results.into_iter();
+    failed
+        .filter(|dir| dir.error_code == ErrorCode::KAFKA_STORAGE_ERROR)
+        .map(|dir| dir.log_dir)
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_directory_that_turns_read_only_goes_alone_and_has_all_that_was_acknowledged_when_it_comes_back() {
+    const PARTITIONS: i32 = 4;
+    let Some(mut disk) = FailingDisk::new(64) else {
+        eprintln!("not tested: this machine lets nobody make a file system fail");
+        return;
+    };
+    let home = tempfile::tempdir().unwrap();
+    let failing = disk.path().join("data");
+    let both = format!("log.dirs={},{}", home.path().join("data").display(), failing.display());
+    let mut node = Node::start_in(home, &[&both]).await;
+    let mut connection = node.connect().await;
+    // What is not synced a disk that fails takes with it, Kafka's too.
+    connection
+        .create_with("t", PARTITIONS, &[("flush.messages", "1")])
+        .await;
+    let partitions: Vec<i32> = (0..PARTITIONS).collect();
+    let (lost, kept): (Vec<i32>, Vec<i32>) = partitions.iter().partition(|n| failing.join(format!("t-{n}")).exists());
+    assert_eq!((lost.len(), kept.len()), (2, 2), "they are spread evenly");
+
+    let mut acknowledged: Vec<Vec<(i64, u64)>> = vec![Vec::new(); PARTITIONS as usize];
+    for (round, end) in ["clean", "kill"].into_iter().enumerate() {
+        let mut writers: Vec<(Arc<Progress>, JoinHandle<_>)> = Vec::new();
+        for partition in 0..PARTITIONS {
+            let progress = Arc::new(Progress::default());
+            let writer = write(node.address(), partition, round as u64 * 1_000_000, progress.clone());
+            writers.push((progress, tokio::spawn(writer)));
+        }
+        let taken = |n: i32| writers[n as usize].0.taken.load(Ordering::Relaxed);
+        let refused = |n: i32| writers[n as usize].0.refused.load(Ordering::Relaxed);
+        soon("all are written to", async || partitions.iter().all(|n| taken(*n) > 20)).await;
+        disk.fail();
+        let before: Vec<usize> = partitions.iter().map(|n| taken(*n)).collect();
+        soon("two are refused, two are written to as before", async || {
+            lost.iter().all(|n| refused(*n) > 0) && kept.iter().all(|n| taken(*n) > before[*n as usize] + 20)
+        })
+        .await;
+        soon("the lost ones have no leader", async || {
+            let known = connection.metadata("t").await.partitions;
+            let leaderless = |index: i32| known.iter().any(|p| p.partition_index == index && p.leader_id == -1);
+            partitions.iter().all(|n| leaderless(*n) == lost.contains(n))
+        })
+        .await;
+        assert_eq!(failed_directories(&mut connection).await, [failing.to_string_lossy()]);
+        connection.create(&format!("meanwhile-{round}"), 2).await;
+        connection.append(&format!("meanwhile-{round}"), 1, &["v"]).await;
+        for (progress, _) in &writers {
+            progress.over.store(true, Ordering::Relaxed);
+        }
+        for (partition, (progress, writer)) in writers.into_iter().enumerate() {
+            acknowledged[partition].extend(writer.await.unwrap());
+            let refused = progress.refused.load(Ordering::Relaxed);
+            assert_eq!(
+                refused > 0,
+                lost.contains(&(partition as i32)),
+                "{partition}: {refused}"
+            );
+        }
+        let stderr = node.process().stderr();
+        assert!(stderr.contains("log directory goes offline"), "{stderr}");
+
+        // As long as it is read-only a start does without it, too.
+        for mended in [false, true] {
+            match end {
+                "kill" => node.kill(),
+                // What had to be closed in the failed directory was not.
+                _ => drop(node.terminate()),
+            }
+            if mended {
+                disk.mend();
+            }
+            node.start_again().await;
+            connection = node.connect().await;
+            let expected: &[i32] = if mended { &partitions } else { &kept };
+            for partition in expected {
+                soon("it is led", async || {
+                    connection.offset_at("t", *partition, -1).await.error_code == ErrorCode::NONE
+                })
+                .await;
+                let there: std::collections::BTreeMap<_, _> =
+                    connection.fetch_all("t", *partition).await.into_iter().collect();
+                for (offset, n) in &acknowledged[*partition as usize] {
+                    assert!(
+                        there.get(offset) == Some(&numbered(*n)),
+                        "{end}: {partition}/{offset} is not what was sent"
+                    );
+                }
+                let offset = connection.append("t", *partition, &[numbered(7)]).await;
+                acknowledged[*partition as usize].push((offset, 7));
+            }
+            assert_eq!(failed_directories(&mut connection).await.is_empty(), mended);
         }
     }
 }

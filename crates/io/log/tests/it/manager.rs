@@ -361,6 +361,23 @@ fn a_failing_disk_takes_its_directory_offline_and_no_other() {
 }
 
 #[test]
+fn a_log_that_may_lie_in_a_directory_that_cannot_be_read_is_not_begun_anew_elsewhere() {
+    let root = tempfile::tempdir().unwrap();
+    let dirs = [root.path().join("a"), root.path().join("b")];
+    format(&dirs[0], 1, 1);
+    std::fs::create_dir_all(dirs[1].join("meta.properties")).unwrap();
+    let (manager, _) = start_with(config(&dirs)).unwrap();
+    assert!(manager.log_dirs()[0].offline.is_none() && manager.log_dirs()[1].offline.is_some());
+    let create = |id: Option<u128>| {
+        let directory = id.map(Uuid::from_u128);
+        manager.get_or_create(&tp("t", 0), None, directory, LogConfig::default(), NOW)
+    };
+    assert!(matches!(create(Some(2)), Err(StorageError::Offline { .. })));
+    assert!(manager.logs().is_empty() && !dirs[0].join("t-0").exists());
+    assert_eq!(create(None).unwrap().log_dir(), dirs[0]);
+}
+
+#[test]
 fn a_log_damaged_below_its_recovery_point_is_not_served_and_the_others_are() {
     let (_root, dir) = formatted();
     let (manager, _) = start(&dir);
