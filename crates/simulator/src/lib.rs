@@ -6,6 +6,7 @@
 pub mod clean;
 mod disk;
 pub mod log;
+mod machine;
 mod random;
 
 pub use disk::{Crash, Failure, Forgotten, SimDisk};

@@ -24,6 +24,24 @@ pub enum Fault {
     TrustTxnIndex,
     /// A partition begins with what the checkpoints say of an earlier one of its name.
     InheritCheckpoints,
+    /// A cleaned segment takes its place without having been synced.
+    SwapUnsynced,
+    /// The segments that were cleaned go before the name of what takes their place is synced.
+    DropBeforeSwap,
+    /// The cleaner's table misses a key now and then.
+    ForgetKey,
+    /// The cleaner's table takes keys that begin alike for one.
+    ConfuseKeys,
+    /// The cleaner's table takes keys of aborted transactions.
+    NoteAborted,
+    /// The cleaner goes on into transactions that have not ended.
+    CleanUnstable,
+    /// Tombstones and markers go in the round that finds them.
+    IgnoreDeleteHorizon,
+    /// The cleaner lets a batch go that is the last of its producer.
+    DropLastOfProducer,
+    /// The cleaner's checkpoint is written before the round.
+    CheckpointAhead,
 }
 
 #[cfg(feature = "faults")]

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::disk;
 use crate::error::Result;
-use crate::file_cache::{FileCache, Slot, with_suffix};
+use crate::file_cache::{FileCache, Slot, wherever_it_is, with_suffix};
 
 /// Version i16, then producer id, first, last and last stable offset as i64.
 pub(crate) const ENTRY: usize = 34;
@@ -107,7 +107,8 @@ impl TxnIndex {
         if let Some(state) = *self.lock() {
             return Ok(state);
         }
-        let state = match disk::inspect(self.slot.disk(), &self.current(path)) {
+        let inspected = wherever_it_is(|| self.current(path), |path| disk::inspect(self.slot.disk(), path));
+        let state = match inspected {
             Ok(file) => State {
                 exists: true,
                 count: u32::try_from(file.len / ENTRY as u64).unwrap_or(u32::MAX),
@@ -171,10 +172,13 @@ impl TxnIndex {
         Ok(())
     }
 
+    /// Cuts the file off behind so many entries, on disk too: nothing is left to flush in a log that ends here, and a power
+    /// cut would bring back transactions that were never aborted.
     fn set_count(&self, path: &impl Fn() -> PathBuf, count: u32) -> Result<()> {
         let file = self.slot.file(path)?;
         self.slot.writes();
         disk::set_len(&*file, &path(), u64::from(count) * ENTRY as u64)?;
+        self.slot.sync(path)?;
         self.torn.store(false, Ordering::Release);
         *self.lock() = Some(State { exists: true, count });
         Ok(())

@@ -50,6 +50,7 @@ pub fn run(seed: u64, options: Options) -> Result<Summary, Wrong> {
         (0..options.steps).try_for_each(|_| world.step())?;
         world.finish()
     }));
+    choose_fault(None);
     let problem = match outcome {
         Ok(Ok(())) => return Ok(world.summary()),
         Ok(Err(problem)) => problem,

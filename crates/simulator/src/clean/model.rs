@@ -1,6 +1,9 @@
 //! What a compacted partition was told: every record at its offset, and what became of its transaction.
 use std::collections::{BTreeMap, BTreeSet};
 
+/// How long tombstones and markers stay from the cleaning on that meets them first.
+pub(super) const DELETE_RETENTION_MS: i64 = 50_000;
+
 /// A record as it was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Record {
@@ -14,18 +17,20 @@ pub(super) struct Record {
 /// What is written at once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Entry {
-    Records(Vec<Record>),
-    /// The end of a producer's transaction, and whether it was committed.
-    End {
+    Records {
         producer: i64,
-        committed: bool,
+        /// Sequence number of the last record.
+        last_sequence: i32,
+        records: Vec<Record>,
     },
+    /// The end of a producer's transaction, and whether it was committed.
+    End { producer: i64, committed: bool },
 }
 
 impl Entry {
     pub(super) fn len(&self) -> i64 {
         match self {
-            Entry::Records(records) => records.len() as i64,
+            Entry::Records { records, .. } => records.len() as i64,
             Entry::End { .. } => 1,
         }
     }
@@ -42,10 +47,23 @@ pub(super) struct Partition {
     pub(super) flushed: i64,
     /// Where a truncation that failed would have ended.
     half_cut: Option<i64>,
+    /// Where the log ended at each cleaning, and when that was, milliseconds.
+    cleanings: Vec<(i64, i64)>,
 }
 
 /// A record as a consumer with `read_committed` gets it.
 pub(super) type Read = (i64, String, Option<String>);
+
+/// All that lies in the log.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    /// By base offset: batches that have all their records, which say what was written at once.
+    pub(super) whole: BTreeMap<i64, Entry>,
+    /// Records of data, be they committed or not.
+    pub(super) records: Vec<Read>,
+    /// Of each producer the last sequence number.
+    pub(super) last_sequences: BTreeMap<i64, i32>,
+}
 
 impl Partition {
     pub(super) fn tries(&mut self, entry: &Entry) {
@@ -75,6 +93,25 @@ impl Partition {
         self.entries.retain(|base, entry| base + entry.len() <= end);
         self.end = end;
         self.flushed = self.flushed.min(end);
+        for cleaning in &mut self.cleanings {
+            cleaning.0 = cleaning.0.min(end);
+        }
+    }
+
+    /// A cleaning begins, which may get as far as to the log's end.
+    pub(super) fn cleaning(&mut self, now_ms: i64) {
+        self.cleanings.push((self.end, now_ms));
+    }
+
+    /// Where no cleaning has been yet.
+    pub(super) fn untouched_from(&self) -> i64 {
+        self.cleanings.iter().map(|(end, _)| *end).max().unwrap_or(0)
+    }
+
+    /// Whether what is to go some time may be gone: so long after the first cleaning that met it.
+    fn may_be_gone(&self, offset: i64, now_ms: i64) -> bool {
+        let met = self.cleanings.iter().find(|(end, _)| offset < *end);
+        met.is_some_and(|(_, at_ms)| now_ms >= at_ms + DELETE_RETENTION_MS)
     }
 
     pub(super) fn truncated_in_part(&mut self, asked: i64) {
@@ -92,7 +129,7 @@ impl Partition {
         let mut open = BTreeSet::new();
         for entry in self.entries.values() {
             match entry {
-                Entry::Records(records) => open.extend(records.iter().filter_map(|record| record.transaction)),
+                Entry::Records { records, .. } => open.extend(records.iter().filter_map(|record| record.transaction)),
                 Entry::End { producer, .. } => drop(open.remove(producer)),
             }
         }
@@ -137,7 +174,7 @@ impl Partition {
         let mut committed = Vec::new();
         for (base, entry) in &self.entries {
             match entry {
-                Entry::Records(records) => {
+                Entry::Records { records, .. } => {
                     for (offset, record) in (*base..).zip(records) {
                         let read = (offset, record.key.clone(), record.value.clone());
                         match record.transaction {
@@ -163,8 +200,60 @@ impl Partition {
         committed
     }
 
+    /// Compares with what lies in the log: what was not cleaned is whole, markers stay until their time comes, and of each
+    /// producer the last batch of data tells where it was.
+    pub(super) fn check_found(&self, found: &Found, now_ms: i64) -> Result<(), String> {
+        for (base, entry) in &self.entries {
+            let stays = match entry {
+                Entry::Records { .. } => *base >= self.untouched_from(),
+                Entry::End { .. } => !self.may_be_gone(*base, now_ms),
+            };
+            let there = found.whole.get(base);
+            if stays && there != Some(entry) {
+                return Err(format!("at {base} is to be {entry:?}, there is {there:?}"));
+            }
+        }
+        let last_sequences = self.last_sequences();
+        if found.last_sequences != last_sequences {
+            let found = &found.last_sequences;
+            return Err(format!("last sequences are {found:?}, to be {last_sequences:?}"));
+        }
+        Ok(())
+    }
+
+    /// Of each producer the sequence number of its last record.
+    pub(super) fn last_sequences(&self) -> BTreeMap<i64, i32> {
+        let of_records = |entry: &Entry| match entry {
+            Entry::Records {
+                producer,
+                last_sequence,
+                ..
+            } => Some((*producer, *last_sequence)),
+            Entry::End { .. } => None,
+        };
+        self.entries.values().filter_map(of_records).collect()
+    }
+
+    /// Below `clean_to`, where the last of several cleanings has ended and no transaction is open, there is nothing left
+    /// that is aborted or has a later record of the same key.
+    pub(super) fn check_compact(&self, found: &Found, clean_to: i64) -> Result<(), String> {
+        let committed: BTreeSet<Read> = self.committed(self.end).into_iter().collect();
+        let mut keys = BTreeMap::new();
+        for read in found.records.iter().filter(|read| read.0 < clean_to) {
+            if !committed.contains(read) {
+                return Err(format!("{read:?} was aborted, and is clean below {clean_to}"));
+            }
+            if let Some(before) = keys.insert(&read.1, read) {
+                return Err(format!(
+                    "both {before:?} and {read:?}, and it is clean below {clean_to}"
+                ));
+            }
+        }
+        Ok(())
+    }
+
     /// Compares with what a committed reader got, who saw all below `limit`.
-    pub(super) fn check(&self, found: &[Read], limit: i64) -> Result<(), String> {
+    pub(super) fn check(&self, found: &[Read], limit: i64, now_ms: i64) -> Result<(), String> {
         let committed = self.committed(limit);
         let written: BTreeMap<i64, &Read> = committed.iter().map(|read| (read.0, read)).collect();
         for read in found {
@@ -182,7 +271,7 @@ impl Partition {
         for (key, expected) in last(&committed) {
             match found.get(&key) {
                 Some(read) if *read == expected => {}
-                None if expected.2.is_none() => {} // a tombstone whose time has come
+                None if expected.2.is_none() && self.may_be_gone(expected.0, now_ms) => {}
                 read => return Err(format!("last of {key} is {expected:?}, read was {read:?}")),
             }
         }

@@ -1,26 +1,23 @@
 //! The machine: a disk, a log manager while the process lives, and the model.
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use bytes::Bytes;
-use klamm_log::disk::Disk;
 use klamm_log::{
-    AppendError, AppendOrigin, CleanerConfig, CleanupPolicy, Isolation, Log, LogConfig, LogManager, ManagerConfig,
-    MetaProperties, RoundEnd, StorageError, TopicPartition,
+    AppendError, AppendOrigin, CleanerConfig, CleanupPolicy, Isolation, Log, LogConfig, LogManager, RoundEnd,
+    StorageError, TopicPartition,
 };
 use klamm_protocol::Uuid;
-use klamm_records::{Batch, BatchBuilder, Compression, ControlRecordType, Scratch, batches};
+use klamm_records::{Batch, BatchBuilder, Compression, ControlRecordType, RecordRef, Scratch, batches};
 
-use super::model::{Entry, Partition, Read, Record};
+use super::model::{DELETE_RETENTION_MS, Entry, Found, Partition, Read, Record};
 use super::weighted;
 use crate::log::Summary;
-use crate::{Crash, Failure, Forgotten, Random, SimDisk};
+use crate::{Crash, Failure, Forgotten, Random, SimDisk, machine};
 
 const PRODUCERS: u64 = 3;
 const KEYS: u64 = 8;
-const DELETE_RETENTION_MS: i64 = 50_000;
 
 #[derive(Clone, Copy, Debug)]
 enum Step {
@@ -30,6 +27,7 @@ enum Step {
     Roll,
     Flush,
     Clean,
+    CleanAndFail,
     Truncate,
     Tick,
     Restart,
@@ -41,13 +39,14 @@ enum Step {
     Check,
 }
 
-const STEPS: [(u64, Step); 15] = [
+const STEPS: [(u64, Step); 16] = [
     (28, Step::Put),
     (14, Step::PutInTransaction),
     (8, Step::EndTransaction),
     (5, Step::Roll),
     (4, Step::Flush),
-    (14, Step::Clean),
+    (10, Step::Clean),
+    (7, Step::CleanAndFail),
     (2, Step::Truncate),
     (4, Step::Tick),
     (2, Step::Restart),
@@ -67,14 +66,10 @@ pub(super) struct World {
     manager: Option<LogManager>,
     partition: Partition,
     sequences: BTreeMap<i64, i32>,
-    /// Where the log ended when it was last cleaned.
-    decided: i64,
+    /// Where the last cleaning ended.
+    clean_to: i64,
     written: u64,
     summary: Summary,
-}
-
-fn dir() -> PathBuf {
-    PathBuf::from("/data")
 }
 
 fn name() -> TopicPartition {
@@ -98,25 +93,14 @@ fn config() -> LogConfig {
 
 impl World {
     pub(super) fn new(seed: u64, forgotten: Option<Forgotten>) -> Self {
-        let disk = SimDisk::default();
-        let now_ms = 1_700_000_000_000;
-        disk.set_now_ms(now_ms);
-        disk.create_dir(&dir()).expect("an empty disk");
-        disk.sync_dir(Path::new("/")).expect("an empty disk");
-        let meta = MetaProperties {
-            cluster_id: "simulated".to_owned(),
-            node_id: 1,
-            directory_id: Some(Uuid::from_u128(7)),
-        };
-        meta.write_on(&disk, &dir()).expect("an empty disk");
         let mut world = Self {
             random: Random::new(seed),
-            disk,
-            now_ms,
+            disk: machine::formatted_disk(),
+            now_ms: machine::BEGIN_MS,
             manager: None,
             partition: Partition::default(),
             sequences: BTreeMap::new(),
-            decided: 0,
+            clean_to: 0,
             written: 0,
             summary: Summary::default(),
         };
@@ -149,13 +133,34 @@ impl World {
         self.partition.flushed = self.partition.flushed.max(self.log().recovery_point());
     }
 
-    /// Cleans until there is nothing to do, and compares.
+    /// Ends all transactions and cleans until there is nothing to do; once more when tombstones may go. Compares.
     pub(super) fn finish(&mut self) -> Result<(), String> {
         self.disk.fail_after(None);
         self.disk.set_capacity(u64::MAX);
+        while !self.partition.open().is_empty() {
+            self.end_transaction()?;
+        }
+        self.clean_all()?;
+        let all = self.clean_to;
+        self.now_ms += DELETE_RETENTION_MS;
+        self.disk.set_now_ms(self.now_ms);
+        self.clean_all()?;
+        let found = found(&self.log())?;
+        match found.records.iter().find(|read| read.0 < all && read.2.is_none()) {
+            Some(tombstone) => Err(format!("{tombstone:?} should have gone")),
+            None => Ok(()),
+        }
+    }
+
+    /// Cleans all but a record that is written for it, as there is nothing to clean without.
+    fn clean_all(&mut self) -> Result<(), String> {
+        self.put(false)?;
         self.take(Step::Roll)?;
-        self.take(Step::Clean)?;
-        self.check()
+        let end = self.partition.end;
+        while self.clean_to < end {
+            self.take(Step::Clean)?;
+        }
+        self.partition.check_compact(&found(&self.log())?, end)
     }
 
     fn take(&mut self, step: Step) -> Result<String, String> {
@@ -189,6 +194,14 @@ impl World {
                 let after = self.random.below(60);
                 self.disk.fail_after(Some((after, failure)));
                 Ok(format!("{failure:?} after {after}"))
+            }
+            Step::CleanAndFail => {
+                self.take(Step::Roll)?;
+                let after = self.random.below(100);
+                self.disk.fail_after(Some((after, Failure::Io)));
+                let told = self.clean()?;
+                self.disk.fail_after(None);
+                Ok(format!("fails after {after}: {told}"))
             }
             Step::Fill => {
                 let bytes = self.random.below(3_000);
@@ -242,7 +255,12 @@ impl World {
             let pushed = builder.push(self.now_ms, Some(record.key.as_bytes()), value, &[]);
             pushed.expect("small records fit");
         }
-        self.append(Entry::Records(records), builder.build(), AppendOrigin::Client)
+        let entry = Entry::Records {
+            producer,
+            last_sequence: first + records.len() as i32 - 1,
+            records,
+        };
+        self.append(entry, builder.build(), AppendOrigin::Client)
     }
 
     fn end_transaction(&mut self) -> Result<String, String> {
@@ -296,16 +314,18 @@ impl World {
             ..CleanerConfig::default()
         };
         let mut told = Vec::new();
+        self.partition.cleaning(self.now_ms);
         // A small table needs several rounds.
         for _ in 0..20 {
             let Some(cleaned) = self.manager().clean(0, &small, self.now_ms, &AtomicBool::new(false)) else {
                 break;
             };
-            self.decided = self.partition.end;
             self.know_flushed();
             told.push(format!("{:?}", cleaned.end));
             match cleaned.end {
-                RoundEnd::Cleaned { next_dirty_offset } if next_dirty_offset > cleaned.first_dirty_offset => {}
+                RoundEnd::Cleaned { next_dirty_offset } if next_dirty_offset > cleaned.first_dirty_offset => {
+                    self.clean_to = next_dirty_offset;
+                }
                 RoundEnd::Failed(error) => return self.go_on(&error.to_string()),
                 other => return Err(format!("cleaning ends with {other:?}")),
             }
@@ -317,7 +337,7 @@ impl World {
     fn truncate(&mut self) -> Result<String, String> {
         let log = self.log();
         // What is compacted is on all replicas and decided: no leader asks to have it cut.
-        let from = log.segment_base_offsets()[0].max(self.decided);
+        let from = log.segment_base_offsets()[0].max(self.partition.untouched_from());
         let from = from.min(self.partition.end);
         let target = from + self.random.below((self.partition.end - from) as u64 + 1) as i64;
         match self.manager().truncate_to(&log, target, self.now_ms) {
@@ -328,7 +348,7 @@ impl World {
             }
             Err(error) => {
                 self.partition.truncated_in_part(target);
-                self.crash(Crash::Process)?;
+                self.crash_within_a_call()?;
                 Ok(format!("{error}; restarted"))
             }
         }
@@ -355,8 +375,14 @@ impl World {
         if self.manager().is_online() {
             return Ok(what.to_owned());
         }
-        self.crash(Crash::Process)?;
+        self.crash_within_a_call()?;
         Ok(format!("{what}; restarted, ends at {}", self.partition.end))
+    }
+
+    /// A call that failed stands for the moment at which the process died as well as for one at which the power went.
+    fn crash_within_a_call(&mut self) -> Result<(), String> {
+        let crash = *self.random.pick(&[Crash::Process, Crash::Power, Crash::Power]);
+        self.crash(crash)
     }
 
     fn crash(&mut self, crash: Crash) -> Result<(), String> {
@@ -370,14 +396,7 @@ impl World {
     }
 
     fn start(&mut self, power_cut: bool) -> Result<(), String> {
-        let manager = ManagerConfig {
-            disk: Arc::new(self.disk.clone()),
-            flush_in_tick: true,
-            recovery_threads_per_data_dir: 1,
-            max_open_files: 4,
-            verifies_transactions: false,
-            ..ManagerConfig::new(1, vec![dir()], self.random.bits())
-        };
+        let manager = machine::manager_config(&self.disk, self.random.bits());
         // What topics set themselves is not known yet when logs are opened.
         let (manager, report) = LogManager::open(manager, |_| LogConfig::default(), self.now_ms)
             .map_err(|error| format!("start: {error}"))?;
@@ -395,8 +414,9 @@ impl World {
             .get_or_create(&name(), Some(Uuid::from_u128(1 << 100)), None, config(), self.now_ms)
             .map_err(|error| error.to_string())?;
         log.update_config(config());
-        let found = entries(&log)?;
-        self.partition.restarted(log.log_end_offset(), power_cut, &found)?;
+        let found = found(&log)?;
+        self.partition
+            .restarted(log.log_end_offset(), power_cut, &found.whole)?;
         log.update_high_watermark(log.log_end_offset());
         self.know_sequences();
         Ok(())
@@ -405,9 +425,17 @@ impl World {
     fn check(&mut self) -> Result<(), String> {
         let log = self.log();
         let limit = log.last_stable_offset();
-        let found = committed(&log)?;
-        self.summary.compared += found.len() as u64;
-        self.partition.check(&found, limit)
+        let committed = committed(&log)?;
+        self.summary.compared += committed.len() as u64;
+        self.partition.check(&committed, limit, self.now_ms)?;
+        self.partition.check_found(&found(&log)?, self.now_ms)?;
+        let known = log.active_producers().into_iter();
+        let known: BTreeMap<_, _> = known.map(|known| (known.producer_id, known.last_sequence)).collect();
+        let last_sequences = self.partition.last_sequences();
+        match last_sequences.iter().all(|(id, last)| known.get(id) == Some(last)) {
+            true => Ok(()),
+            false => Err(format!("producers' sequences are {known:?}, to be {last_sequences:?}")),
+        }
     }
 }
 
@@ -437,40 +465,57 @@ fn read(
     }
 }
 
-/// What is whole in the log: batches that compaction has not touched, which say all that was written at once.
-fn entries(log: &Log) -> Result<BTreeMap<i64, Entry>, String> {
-    let mut found = BTreeMap::new();
+/// What lies in the log.
+fn found(log: &Log) -> Result<Found, String> {
+    let mut found = Found::default();
     let mut scratch = Scratch::new();
     read(log, Isolation::LogEnd, |batch, _| {
         let header = &batch.header;
-        if header.records_count != header.last_offset_delta + 1 {
-            return Ok(());
-        }
         let records = batch
             .records(&mut scratch, usize::MAX)
             .map_err(|error| error.to_string())?;
         let records = records
             .collect::<Result<Vec<_>, _>>()
             .map_err(|error| error.to_string())?;
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let entry = if header.attributes.is_control() {
-            let end = ControlRecordType::parse(records[0].key).map_err(|error| error.to_string())?;
-            Entry::End {
-                producer: header.producer_id,
-                committed: end == Some(ControlRecordType::Commit),
+        let is_whole = header.records_count == header.last_offset_delta + 1;
+        if header.attributes.is_control() {
+            if is_whole {
+                let end = ControlRecordType::parse(records[0].key).map_err(|error| error.to_string())?;
+                let (producer, committed) = (header.producer_id, end == Some(ControlRecordType::Commit));
+                found
+                    .whole
+                    .insert(header.base_offset, Entry::End { producer, committed });
             }
-        } else {
-            let plain = records.iter().map(|record| Record {
-                key: record.key.map(text).unwrap_or_default(),
-                value: record.value.map(text),
-                transaction: header.attributes.is_transactional().then_some(header.producer_id),
+            return Ok(());
+        }
+        found.last_sequences.insert(header.producer_id, header.last_sequence());
+        found.records.extend(records.iter().map(as_read));
+        if is_whole {
+            let transaction = header.attributes.is_transactional().then_some(header.producer_id);
+            let plain = records.iter().map(as_read).map(|(_, key, value)| Record {
+                key,
+                value,
+                transaction,
             });
-            Entry::Records(plain.collect())
-        };
-        found.insert(header.base_offset, entry);
+            let entry = Entry::Records {
+                producer: header.producer_id,
+                last_sequence: header.last_sequence(),
+                records: plain.collect(),
+            };
+            found.whole.insert(header.base_offset, entry);
+        }
         Ok(())
     })?;
     Ok(found)
+}
+
+fn as_read(record: &RecordRef<'_>) -> Read {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (
+        record.offset,
+        record.key.map(text).unwrap_or_default(),
+        record.value.map(text),
+    )
 }
 
 /// What a consumer with `read_committed` gets, as Kafka's does it: by the log's words on what was aborted, read by read.
@@ -505,13 +550,7 @@ fn committed(log: &Log) -> Result<Vec<Read>, String> {
             .records(&mut scratch, usize::MAX)
             .map_err(|error| error.to_string())?
         {
-            let record = record.map_err(|error| error.to_string())?;
-            let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-            found.push((
-                record.offset,
-                record.key.map(text).unwrap_or_default(),
-                record.value.map(text),
-            ));
+            found.push(as_read(&record.map_err(|error| error.to_string())?));
         }
         Ok(())
     })?;

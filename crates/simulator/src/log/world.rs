@@ -1,12 +1,10 @@
 //! The machine: a disk, a log manager while the process lives, and the models.
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use klamm_log::disk::Disk;
 use klamm_log::{
-    AppendError, AppendOrigin, CleanupPolicy, Isolation, Log, LogConfig, LogManager, ManagerConfig, MetaProperties,
-    ReadError, TopicPartition,
+    AppendError, AppendOrigin, CleanupPolicy, Isolation, Log, LogConfig, LogManager, ManagerConfig, ReadError,
+    TopicPartition,
 };
 use klamm_protocol::Uuid;
 use klamm_records::{BatchBuilder, Compression, Scratch, batches};
@@ -16,7 +14,7 @@ use super::model::{Batch, Kind, Partition, Stopped};
 use super::steps::Step;
 use super::transactions;
 use crate::disk::Forgotten;
-use crate::{Crash, Random, SimDisk};
+use crate::{Crash, Random, SimDisk, machine};
 
 /// Partitions of the node.
 pub(super) const PARTITIONS: usize = 4;
@@ -36,10 +34,6 @@ pub(super) struct World {
     /// Which incarnation of the partition it is: goes into its values.
     incarnations: Vec<u64>,
     summary: Summary,
-}
-
-fn dir() -> PathBuf {
-    PathBuf::from("/data")
 }
 
 fn name(partition: usize) -> TopicPartition {
@@ -63,21 +57,10 @@ fn log_config() -> LogConfig {
 
 impl World {
     pub(super) fn new(seed: u64, forgotten: Option<Forgotten>) -> Self {
-        let disk = SimDisk::default();
-        let now_ms = 1_700_000_000_000;
-        disk.set_now_ms(now_ms);
-        disk.create_dir(&dir()).expect("an empty disk");
-        disk.sync_dir(Path::new("/")).expect("an empty disk");
-        let meta = MetaProperties {
-            cluster_id: "simulated".to_owned(),
-            node_id: 1,
-            directory_id: Some(Uuid::from_u128(7)),
-        };
-        meta.write_on(&disk, &dir()).expect("an empty disk");
         let mut world = Self {
             random: Random::new(seed),
-            disk,
-            now_ms,
+            disk: machine::formatted_disk(),
+            now_ms: machine::BEGIN_MS,
             manager: None,
             partitions: vec![Partition::default(); PARTITIONS],
             incarnations: vec![0; PARTITIONS],
@@ -395,13 +378,8 @@ impl World {
     /// Starts, and compares all partitions but one with what they must have.
     fn open(&mut self, unknown: Option<usize>, stopped: Stopped) -> Result<(), String> {
         let config = ManagerConfig {
-            disk: Arc::new(self.disk.clone()),
-            flush_in_tick: true,
-            recovery_threads_per_data_dir: 1,
-            max_open_files: 4,
             initial_task_delay_ms: 1_000,
-            verifies_transactions: false,
-            ..ManagerConfig::new(1, vec![dir()], self.random.bits())
+            ..machine::manager_config(&self.disk, self.random.bits())
         };
         let (manager, report) =
             LogManager::open(config, |_| log_config(), self.now_ms).map_err(|error| format!("start: {error}"))?;

@@ -1,5 +1,6 @@
 //! Compaction on a fake disk: some hundred seeds, and the deliberate faults that they must find.
 
+use klamm_log::Fault;
 use klamm_simulator::Forgotten;
 use klamm_simulator::clean::{Options, run};
 
@@ -28,5 +29,28 @@ fn each_sync_that_is_left_out_is_found() {
         };
         let found = (0..400).find_map(|seed| run(seed, options).err());
         assert!(found.is_some(), "{forgotten:?}");
+    }
+}
+
+/// The same for what the cleaner itself may do wrong.
+#[test]
+fn each_fault_of_the_cleaner_is_found() {
+    for fault in [
+        Fault::SwapUnsynced,
+        Fault::DropBeforeSwap,
+        Fault::ForgetKey,
+        Fault::ConfuseKeys,
+        Fault::NoteAborted,
+        Fault::CleanUnstable,
+        Fault::IgnoreDeleteHorizon,
+        Fault::DropLastOfProducer,
+        Fault::CheckpointAhead,
+    ] {
+        let options = Options {
+            fault: Some(fault),
+            ..Options::default()
+        };
+        let found = (0..400).find_map(|seed| run(seed, options).err());
+        assert!(found.is_some(), "{fault:?}");
     }
 }

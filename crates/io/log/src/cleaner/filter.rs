@@ -8,6 +8,7 @@ use klamm_records::{
 
 use super::offset_map::OffsetMap;
 use super::transactions::{CleanedTransactions, Marker};
+use crate::faults::{self, Fault};
 use crate::producers::LastRecord;
 
 /// Most bytes that the records of one batch may decompress to, as when it was appended.
@@ -68,7 +69,8 @@ impl Filter<'_> {
         } else {
             transactions.on_data(header)
         };
-        let horizon_passed = header.delete_horizon_ms().is_some_and(|at| at <= self.now_ms);
+        let horizon_passed =
+            header.delete_horizon_ms().is_some_and(|at| at <= self.now_ms) || faults::is_on(Fault::IgnoreDeleteHorizon);
         let drop_records = of_nothing && (!is_control || horizon_passed);
         let if_empty = self.if_empty(header);
         if drop_records && if_empty == IfEmpty::Goes {
@@ -114,6 +116,7 @@ impl Filter<'_> {
                     Some(offset) => header.last_offset() == offset,
                     None => header.attributes.is_control() && header.producer_epoch == last.producer_epoch,
                 });
+        let is_last_of_producer = is_last_of_producer && !faults::is_on(Fault::DropLastOfProducer);
         if is_last_of_producer || header.next_offset() == self.end_offset {
             IfEmpty::Stays
         } else {
@@ -144,9 +147,12 @@ pub(crate) fn note_keys(
     let header = &batch.header;
     if header.attributes.is_control() {
         transactions.on_control(header, marker(batch, scratch)?);
-    } else if !transactions.on_data(header) {
+    } else if !transactions.on_data(header) || faults::is_on(Fault::NoteAborted) {
         for record in batch.keys(scratch, DECOMPRESSED_MAX)? {
             let record = record?;
+            if faults::is_on(Fault::ForgetKey) && record.offset % 8 == 0 {
+                continue;
+            }
             if let Some(key) = record.key.filter(|_| record.offset >= from)
                 && !map.put(key, record.offset)
             {

@@ -7,6 +7,8 @@
 //! The table is one array without wrap-around, ordered by hash but for shifts to the right where several want one place. A
 //! search ends at the first hash above its own, which also bounds searches for what is not there.
 
+use crate::faults::{self, Fault};
+
 /// Bytes of an entry.
 const ENTRY: usize = 24;
 
@@ -157,6 +159,9 @@ fn place(hash: u64, places: usize) -> usize {
 
 /// SipHash-1-3 with 128 bits.
 fn hash(key: [u64; 2], bytes: &[u8]) -> [u64; 2] {
+    if faults::is_on(Fault::ConfuseKeys) {
+        return sip_hash::<1, 3>(key, &bytes[..bytes.len().min(4)]);
+    }
     sip_hash::<1, 3>(key, bytes)
 }
 

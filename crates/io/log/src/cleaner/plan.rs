@@ -1,6 +1,7 @@
 //! Which log is dirtiest, up to where it may be cleaned, and which segments are cleaned into one: pure functions of the
 //! logs' positions and settings.
 use crate::config::LogConfig;
+use crate::faults::{self, Fault};
 
 /// What the planner knows of a segment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -68,7 +69,10 @@ pub(crate) fn dirty(log: &LogFacts, config: &LogConfig, now_ms: i64) -> Dirty {
     let active = log.segments.len() - 1;
     let from = floor(&log.segments, first_dirty_offset).min(active);
     let closed = &log.segments[from..active];
-    let limit = log.last_stable_offset.min(log.segments[active].base_offset);
+    let limit = match faults::is_on(Fault::CleanUnstable) {
+        false => log.last_stable_offset.min(log.segments[active].base_offset),
+        true => log.segments[active].base_offset,
+    };
     let too_young = |segment: &&SegmentFacts| {
         let since = now_ms.saturating_sub(config.min_compaction_lag_ms);
         segment.largest_timestamp.is_some_and(|largest| largest > since)

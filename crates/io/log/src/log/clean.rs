@@ -22,6 +22,7 @@ use crate::cleaner::transactions::CleanedTransactions;
 use crate::config::LogConfig;
 use crate::disk;
 use crate::error::{Result, StorageError};
+use crate::faults::{self, Fault};
 use crate::names::FileKind;
 use crate::producers::encode_snapshot;
 use crate::recovery::EntryPacer;
@@ -326,7 +327,9 @@ impl Cleaner<'_> {
         for aborted in transactions.take_retained() {
             new.note_aborted(&aborted)?;
         }
-        new.sync()?;
+        if !faults::is_on(Fault::SwapUnsynced) {
+            new.sync()?;
+        }
         Ok(())
     }
 

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use super::Log;
 use crate::disk;
 use crate::error::{Result, StorageError};
+use crate::faults::{self, Fault};
 use crate::names::FileKind;
 use crate::segment::Segment;
 
@@ -30,14 +31,18 @@ impl Log {
         let _flushing = self.flushing.lock().expect(super::UNPOISONED);
         let dir = self.dir();
         let sync_dir = || disk::sync_dir(self.log_dir.disk(), &dir);
+        let sync_first = || match faults::is_on(Fault::DropBeforeSwap) {
+            true => Ok(()),
+            false => sync_dir(),
+        };
         let swapped = sync_dir()
             .and_then(|()| rename(&new, &FileKind::SEGMENT, ".swap"))
-            .and_then(|()| sync_dir())
+            .and_then(|()| sync_first())
             .and_then(|()| {
                 old.iter()
                     .try_for_each(|segment| self.doom_file(segment, FileKind::Log, now_ms))
             })
-            .and_then(|()| sync_dir())
+            .and_then(|()| sync_first())
             .and_then(|()| {
                 let mut files = old.iter().flat_map(|segment| INDEXES.map(|kind| (segment, kind)));
                 files.try_for_each(|(segment, kind)| self.doom_file(segment, kind, now_ms))

@@ -10,6 +10,7 @@ use crate::cleaner::plan::{self, Dirty};
 use crate::cleaner::throttle::Throttle;
 use crate::cleaner::{CleanerConfig, CleanerStatus, CleaningStats, Uncleanable};
 use crate::error::{Result, StorageError};
+use crate::faults::{self, Fault};
 use crate::log::{CleanError, Log, Round};
 use crate::names::TopicPartition;
 
@@ -140,6 +141,12 @@ impl Inner {
     }
 
     fn run_round(&self, log: &Arc<Log>, round: &Round<'_>, stats: &mut CleaningStats) -> RoundEnd {
+        if faults::is_on(Fault::CheckpointAhead) {
+            log.set_cleaned_offset(round.end_offset);
+            if let Err(error) = self.keep_cleaned_offset(log) {
+                return RoundEnd::Failed(error);
+            }
+        }
         let cleaned = self.secure(log, round.end_offset).map_err(CleanError::Storage);
         match cleaned.and_then(|()| log.clean(round, stats)) {
             Ok(next_dirty_offset) => {
