@@ -155,6 +155,8 @@ impl Partition {
     pub(super) fn update_settings(&self, settings: &TopicSettings) {
         self.min_insync_replicas
             .store(settings.min_insync_replicas, Ordering::Relaxed);
+        // Not while another log takes this one's place, which would take over what was before.
+        let _office = self.office.read().unwrap_or_else(PoisonError::into_inner);
         self.log().update_config(settings.log.clone());
     }
 

@@ -56,18 +56,16 @@ pub(super) async fn follow(
 /// Copies replicas into the directories that they are wanted in, one at a time; as many of these as directories run.
 pub(super) async fn move_replicas(node: Arc<Node>) {
     loop {
-        let (name, dir) = node.partitions.moves().next().await;
+        let next = node.partitions.next_move().await;
         let mover = node.clone();
-        let run = move || {
-            mover.partitions.run_move(&name, &dir, &mover.clock, &|| rate(&mover));
-        };
+        let run = move || next.run(&mover.clock, &|| rate(&mover));
         if let Err(panic) = tokio::task::spawn_blocking(run).await {
             error!("a move between log directories ended badly: {panic}");
         }
     }
 }
 
-/// How many bytes a second the moves may copy, each by itself; this is only set while a cluster runs, for this broker or all.
+/// How many bytes a second the moves may copy together; this is only set while a cluster runs, for this broker or all.
 fn rate(node: &Node) -> u64 {
     let image = node.image();
     let of = |resource| image.configs().resource(&resource)?.get(RATE)?.parse().ok();

@@ -128,7 +128,7 @@ impl Server {
         self.listeners.shutdown(Duration::ZERO).await;
         self.background.shutdown().await;
         self.stop_cleaner().await;
-        self.node.partitions.moves().stop();
+        self.node.partitions.moves().stop().await;
         self.node.groups.stop().await;
     }
 
@@ -149,7 +149,7 @@ impl Server {
         self.listeners.shutdown(DRAIN).await;
         self.background.shutdown().await;
         self.stop_cleaner().await;
-        self.node.partitions.moves().stop();
+        self.node.partitions.moves().stop().await;
         self.node.groups.stop().await;
         if self.node.config.server.config.boolean("controlled.shutdown.enable") {
             self.registration.leave().await;

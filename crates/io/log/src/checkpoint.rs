@@ -156,16 +156,19 @@ pub enum Shutdown {
     Unclean,
 }
 
-/// Reads the clean shutdown file and removes it, so that dying before the next shutdown counts as unclean.
-pub(crate) fn take_clean_shutdown(disk: &dyn Disk, log_dir: &Path) -> Result<Shutdown> {
-    let path = log_dir.join(CLEAN_SHUTDOWN);
-    let Some(bytes) = disk::read_file(disk, &path)? else {
+/// Reads the clean shutdown file, which a start then [removes](remove_clean_shutdown).
+pub(crate) fn read_clean_shutdown(disk: &dyn Disk, log_dir: &Path) -> Result<Shutdown> {
+    let Some(bytes) = disk::read_file(disk, &log_dir.join(CLEAN_SHUTDOWN))? else {
         return Ok(Shutdown::Unclean);
     };
-    disk::remove_file(disk, &path)?;
-    disk::sync_dir(disk, log_dir)?;
     let content = serde_json::from_slice::<CleanShutdown>(&bytes).ok();
     Ok(Shutdown::Clean(content.map(|content| content.broker_epoch)))
+}
+
+/// Has dying before the next shutdown count as unclean.
+pub(crate) fn remove_clean_shutdown(disk: &dyn Disk, log_dir: &Path) -> Result<()> {
+    disk::remove_file(disk, &log_dir.join(CLEAN_SHUTDOWN))?;
+    disk::sync_dir(disk, log_dir)
 }
 
 pub(crate) fn write_clean_shutdown(disk: &dyn Disk, log_dir: &Path, broker_epoch: i64) -> Result<()> {
@@ -253,16 +256,15 @@ mod tests {
     #[test]
     fn a_clean_shutdown_counts_once() {
         let dir = tempfile::tempdir().unwrap();
-        assert_eq!(take_clean_shutdown(&OsDisk, dir.path()).unwrap(), Shutdown::Unclean);
+        let read = || read_clean_shutdown(&OsDisk, dir.path()).unwrap();
+        assert_eq!(read(), Shutdown::Unclean);
         write_clean_shutdown(&OsDisk, dir.path(), 12).unwrap();
         let text = std::fs::read_to_string(dir.path().join(".kafka_cleanshutdown")).unwrap();
         assert_eq!(text, r#"{"version":0,"brokerEpoch":12}"#);
-        assert_eq!(
-            take_clean_shutdown(&OsDisk, dir.path()).unwrap(),
-            Shutdown::Clean(Some(12))
-        );
-        assert_eq!(take_clean_shutdown(&OsDisk, dir.path()).unwrap(), Shutdown::Unclean);
+        assert_eq!(read(), Shutdown::Clean(Some(12)));
+        remove_clean_shutdown(&OsDisk, dir.path()).unwrap();
+        assert_eq!(read(), Shutdown::Unclean);
         std::fs::write(dir.path().join(".kafka_cleanshutdown"), "").unwrap();
-        assert_eq!(take_clean_shutdown(&OsDisk, dir.path()).unwrap(), Shutdown::Clean(None));
+        assert_eq!(read(), Shutdown::Clean(None));
     }
 }

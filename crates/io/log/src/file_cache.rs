@@ -5,7 +5,7 @@
 //! A file with unsynced writes keeps its handle, because an error of writeback is reported to handles that were open when
 //! it happened, and a handle opened later may never hear of it.
 use std::collections::VecDeque;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
@@ -79,7 +79,6 @@ impl FileCache {
     }
 
     fn opened(&self, slot: &Arc<Slot>) {
-        self.open.fetch_add(1, Ordering::Relaxed);
         let mut clock = locked(&self.clock);
         clock.push_back(Arc::downgrade(slot));
         // The first look takes the used mark, the next one finds a file unused. A few looks per open keep up with the opens;
@@ -104,16 +103,20 @@ impl FileCache {
 impl Slot {
     /// The open file; `path` is asked for only when it has to be opened. A missing file is an error: whoever begins a file
     /// creates it, so that a reader that comes late never brings a removed one back.
-    pub(crate) fn file(self: &Arc<Self>, path: impl FnOnce() -> PathBuf) -> Result<Arc<dyn DiskFile>> {
+    pub(crate) fn file(self: &Arc<Self>, path: impl Fn() -> PathBuf) -> Result<Arc<dyn DiskFile>> {
         self.used.store(true, Ordering::Relaxed);
         let opened = {
             let mut handle = locked(&self.handle);
             if let Some(file) = &handle.file {
                 return Ok(Arc::clone(file));
             }
-            let path = with_suffix(path(), handle.suffix);
-            let opened = disk::open(&*self.cache.disk, &path)?;
+            let suffix = handle.suffix;
+            let opened = wherever_it_is(
+                || with_suffix(path(), suffix),
+                |path| disk::open(&*self.cache.disk, path),
+            )?;
             handle.file = Some(Arc::clone(&opened));
+            self.cache.open.fetch_add(1, Ordering::Relaxed);
             opened
         };
         self.cache.opened(self);
@@ -160,7 +163,8 @@ impl Slot {
 
     /// Closes the handle; whoever still reads through it keeps it alive until done.
     fn close(&self) {
-        if locked(&self.handle).file.take().is_some() {
+        let mut handle = locked(&self.handle);
+        if handle.file.take().is_some() {
             self.cache.open.fetch_sub(1, Ordering::Relaxed);
         }
     }
@@ -188,6 +192,23 @@ impl Slot {
         }
         self.close();
         true
+    }
+}
+
+/// Does something with the file at `path`, and once more where it is not found there because it was renamed meanwhile.
+pub(crate) fn wherever_it_is<T>(path: impl Fn() -> PathBuf, act: impl Fn(&Path) -> Result<T>) -> Result<T> {
+    let mut tried = path();
+    loop {
+        match act(&tried) {
+            Err(error) if error.is_not_found() => {
+                let now = path();
+                if now == tried {
+                    return Err(error);
+                }
+                tried = now;
+            }
+            done => return done,
+        }
     }
 }
 

@@ -81,7 +81,11 @@ impl FlushQueue {
 }
 
 fn flush(log: &Log) {
-    if let Err(error) = log.flush_asked_for() {
+    // That its directory is full, or has failed, is told once and not for each log.
+    if let Err(error) = log.flush_asked_for()
+        && !error.is_out_of_space()
+        && log.check_online().is_ok()
+    {
         tracing::warn!(partition = %log.topic_partition(), %error, "background flush failed");
     }
 }

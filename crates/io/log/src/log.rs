@@ -461,6 +461,11 @@ impl Log {
         self.writer.lock().expect(UNPOISONED)
     }
 
+    /// Whether nothing can be appended any more: it was closed or deleted, or its directory has failed.
+    pub(crate) fn is_out_of_service(&self) -> bool {
+        self.log_dir.check().is_err() || self.writer().closed
+    }
+
     /// The writer of a log in service.
     fn open_writer(&self) -> Result<MutexGuard<'_, Writer>> {
         let writer = self.writer();
@@ -471,6 +476,16 @@ impl Log {
         }
         self.log_dir.check()?;
         Ok(writer)
+    }
+
+    /// Passes on what became of a read. Of a log that is out of service the files may be gone, which is no failure of the disk.
+    fn watch_read<T>(&self, result: Result<T>) -> Result<T> {
+        match result {
+            Err(error) if error.is_not_found() && self.writer().closed => Err(StorageError::Closed {
+                partition: self.topic_partition.clone(),
+            }),
+            result => self.log_dir.watch(result),
+        }
     }
 
     fn file_path(&self, kind: crate::names::FileKind, offset: i64) -> PathBuf {

@@ -163,6 +163,18 @@ impl LogDir {
         doomed.insert(at, Doomed { at_ms, path });
     }
 
+    /// A partition's directory has another name now: so have the files in it that wait for their removal.
+    pub(crate) fn follow_rename(&self, from: &Path, to: &Path) {
+        let mut doomed = self.doomed.lock().expect("no panic while the list is changed");
+        for Doomed { path, .. } in doomed.iter_mut() {
+            if let (Some(parent), Some(name)) = (path.parent(), path.file_name())
+                && parent == from
+            {
+                *path = to.join(name);
+            }
+        }
+    }
+
     /// Removes up to `budget` files whose time has come. Says whether more are due.
     pub(crate) fn remove_doomed(&self, now_ms: i64, mut budget: usize) -> Result<bool> {
         self.told_full.store(false, Ordering::Relaxed);
@@ -196,7 +208,15 @@ fn remove_some(disk: &dyn Disk, dir: &Path, budget: &mut usize) -> Result<bool> 
             return Ok(false);
         }
         *budget -= 1;
-        disk::remove_file(disk, &dir.join(&entry.name))?;
+        let path = dir.join(&entry.name);
+        // None of Kafka's, but nothing that a log directory should fail of.
+        if entry.is_dir {
+            if !remove_some(disk, &path, budget)? {
+                return Ok(false);
+            }
+        } else {
+            disk::remove_file(disk, &path)?;
+        }
     }
     disk::remove_dir(disk, dir)?;
     Ok(true)

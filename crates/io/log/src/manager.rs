@@ -23,7 +23,7 @@ use crate::error::{Result, StorageError};
 use crate::faults::{self, Fault};
 use crate::log::{Log, LogStart};
 use crate::log_dir::{LogDir, Shared};
-use crate::names::TopicPartition;
+use crate::names::{TopicPartition, delete_dir_name};
 use crate::progress::{OpenThread, RecoveryProgress};
 
 use cleaning::Cleaner;
@@ -65,8 +65,8 @@ struct Dir {
     directory_id: Option<Uuid>,
     /// `None`: could not be locked or read at start; offline.
     _lock: Option<Box<dyn Lock>>,
-    /// Checkpoint lines of partitions that could not be opened: they must still be there when they can.
-    unopened: BTreeMap<TopicPartition, LogStart>,
+    /// Logs that could not be opened: what is there of them is not touched.
+    unopened: Mutex<BTreeMap<TopicPartition, Unopened>>,
     /// Partitions that are not here any more but perhaps still in the checkpoints on disk: a new log of that name must not
     /// be taken for the old one, whose offsets were others.
     gone: Mutex<BTreeSet<TopicPartition>>,
@@ -78,6 +78,15 @@ struct Dir {
     recovery_points_stale: AtomicBool,
     /// The cleaner's checkpoint is not what the logs say.
     cleaned_stale: AtomicBool,
+}
+
+/// A log that could not be opened.
+#[derive(Debug)]
+struct Unopened {
+    path: PathBuf,
+    /// Its lines of the checkpoints, which must still be there when it can be opened.
+    start: LogStart,
+    error: StorageError,
 }
 
 /// A log directory as DescribeLogDirs shows it.
@@ -110,7 +119,7 @@ impl LogManager {
 
     /// The log of a partition; creates it when missing, in the directory with this id or else in the one with the fewest
     /// logs. A log that is there keeps its settings and its id. With an id that is not known here nothing is created while a
-    /// directory is offline.
+    /// directory is offline, and where a log of this topic could not be opened none is begun in its place.
     pub fn get_or_create(
         &self,
         partition: &TopicPartition,
@@ -126,6 +135,7 @@ impl LogManager {
         if let Some(log) = self.get(partition) {
             return Ok(log);
         }
+        self.inner.check_opened(partition, topic_id, now_ms)?;
         let dir = self.inner.directory_for_new_log(directory)?;
         if dir.gone.lock().expect(UNPOISONED).contains(partition) && !faults::is_on(Fault::InheritCheckpoints) {
             self.inner.write_checkpoints(dir)?;
@@ -143,8 +153,11 @@ impl LogManager {
             )
         });
         let (log, _) = dir.dir.watch(created)?;
-        if let Some(topic_id) = topic_id {
-            log.assign_topic_id(topic_id)?;
+        if let Some(topic_id) = topic_id
+            && !log.assign_topic_id(topic_id)?
+        {
+            let problem = format!("there is a log of another topic, not of {topic_id}");
+            return Err(StorageError::malformed(&log.dir(), problem));
         }
         self.inner
             .logs
@@ -163,7 +176,7 @@ impl LogManager {
                 self.inner.note_gone(&log);
                 log.delete(self.inner.unique(), now_ms).map(|()| true)
             }
-            None => Ok(false),
+            None => self.inner.delete_unopened(partition, now_ms),
         }
     }
 
@@ -310,6 +323,45 @@ impl Inner {
 
     /// A directory that nobody here knows may be one that could not be read, with the log in it: as long as there is one, no
     /// second log is begun elsewhere.
+    /// Fails when the log of a partition is there and could not be opened. One of another topic makes room.
+    fn check_opened(&self, partition: &TopicPartition, topic_id: Option<Uuid>, now_ms: i64) -> Result<()> {
+        for dir in &self.dirs {
+            let (path, error) = match dir.unopened.lock().expect(UNPOISONED).get(partition) {
+                Some(unopened) => (unopened.path.clone(), unopened.error.clone()),
+                None => continue,
+            };
+            let found = checkpoint::read_partition_metadata(dir.dir.disk(), &path);
+            match (found.ok().flatten(), topic_id) {
+                (Some(found), Some(topic_id)) if found != topic_id => self.delete_unopened(partition, now_ms)?,
+                _ => return Err(error),
+            };
+        }
+        Ok(())
+    }
+
+    /// As [`Log::delete`], for one that could not be opened; `false` if there is none.
+    fn delete_unopened(&self, partition: &TopicPartition, now_ms: i64) -> Result<bool> {
+        for Dir {
+            dir, unopened, gone, ..
+        } in &self.dirs
+        {
+            let mut unopened = unopened.lock().expect(UNPOISONED);
+            let Some(Unopened { path, .. }) = unopened.get(partition) else {
+                continue;
+            };
+            dir.check()?;
+            let doomed = dir.path.join(delete_dir_name(partition, self.unique()));
+            let renamed = disk::rename(dir.disk(), path, &doomed).and_then(|()| disk::sync_dir(dir.disk(), &dir.path));
+            dir.watch(renamed)?;
+            unopened.remove(partition);
+            gone.lock().expect(UNPOISONED).insert(partition.clone());
+            let delay_ms = LogConfig::default().file_delete_delay_ms;
+            dir.doom(doomed, now_ms.saturating_add(delay_ms));
+            return Ok(true);
+        }
+        Ok(false)
+    }
+
     fn directory_for_new_log(&self, wanted: Option<Uuid>) -> Result<&Dir> {
         let is_known = |id: &Uuid| self.dirs.iter().any(|dir| dir.directory_id == Some(*id));
         if wanted.is_some_and(|id| !is_known(&id)) {
@@ -348,11 +400,13 @@ impl Inner {
     ) -> Result<()> {
         dir.dir.check()?;
         let _writing = dir.writing.lock().expect(UNPOISONED);
-        let mut offsets: Offsets = dir
-            .unopened
-            .iter()
-            .filter_map(|(tp, start)| Some((tp.clone(), unopened(start)?)))
-            .collect();
+        let mut offsets: Offsets = {
+            let all = dir.unopened.lock().expect(UNPOISONED);
+            let lines = all
+                .iter()
+                .filter_map(|(tp, log)| Some((tp.clone(), unopened(&log.start)?)));
+            lines.collect()
+        };
         for log in self.logs_in(&dir.dir.path) {
             if let Some(offset) = offset(&log) {
                 offsets.insert(log.topic_partition().clone(), offset);
@@ -427,7 +481,7 @@ impl Inner {
         let logs = self.logs_in(&dir.dir.path);
         for_each_in_threads(self.config.recovery_threads_per_data_dir, &logs, |_, log| log.close())?;
         self.write_checkpoints(dir)?;
-        if dir.unopened.is_empty() {
+        if dir.unopened.lock().expect(UNPOISONED).is_empty() {
             dir.dir.watch(checkpoint::write_clean_shutdown(
                 dir.dir.disk(),
                 &dir.dir.path,

@@ -29,8 +29,13 @@ impl DirPath {
         Arc::clone(&self.0.read().expect("no panic while a path is read"))
     }
 
-    pub(crate) fn set(&self, path: PathBuf) {
-        *self.0.write().expect("no panic while a path is set") = path.into();
+    /// Renames the directory. Whoever asks for the path meanwhile waits, so that a file that is not found under the path of
+    /// before is found under the one of now.
+    pub(crate) fn rename(&self, disk: &dyn Disk, to: &Path) -> Result<()> {
+        let mut path = self.0.write().expect("no panic while a path is changed");
+        disk::rename(disk, &path, to)?;
+        *path = to.into();
+        Ok(())
     }
 }
 

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use rustix::fs::{FlockOperation, fcntl_lock};
 
 use self::overlay::Overlay;
-use crate::checkpoint::{Shutdown, take_clean_shutdown};
+use crate::checkpoint::{Shutdown, read_clean_shutdown};
 use crate::config::{LogConfig, ManagerConfig};
 use crate::dir_lock::LockError;
 use crate::disk;
@@ -128,7 +128,7 @@ pub fn verify(dir: &Path, now_ms: i64, progress: &mut dyn FnMut(&Looked)) -> Res
         progress,
     };
     let meta = check.meta(dir);
-    let shutdown = take_clean_shutdown(&Overlay::default(), dir)?;
+    let shutdown = read_clean_shutdown(&check.disk, dir)?;
     let names = check.partitions(dir)?;
     check.count(dir, &names)?;
     let offsets = files::Checkpoints::read(&mut check, dir, shutdown)?;

@@ -36,7 +36,7 @@ impl Log {
         self.log_dir.check()?;
         let start_offset = self.local_log_start_offset();
         let (_, found) = self.on_segments(|segments| search_timestamp(segments, timestamp, start_offset));
-        Ok(self.log_dir.watch(found)?)
+        Ok(self.watch_read(found)?)
     }
 
     /// The first record with the largest timestamp of all (KIP-734); `None` if no record has one.
@@ -45,7 +45,7 @@ impl Log {
         self.log_dir.check()?;
         let start_offset = self.local_log_start_offset();
         let (_, found) = self.on_segments(|segments| search_max_timestamp(segments, start_offset));
-        Ok(self.log_dir.watch(found)?)
+        Ok(self.watch_read(found)?)
     }
 }
 

@@ -333,20 +333,26 @@ impl Log {
 
     /// Takes the log out of service and renames its directory to `topic-N.<id>-delete`, for the log manager to remove.
     pub(crate) fn delete(&self, unique: u128, now_ms: i64) -> Result<()> {
-        let doomed = self.take_out_of_service(&delete_dir_name(&self.topic_partition, unique))?;
-        self.log_dir
-            .doom(doomed, now_ms.saturating_add(self.config().file_delete_delay_ms));
+        self.take_out_of_service(&delete_dir_name(&self.topic_partition, unique))?;
+        self.doom(now_ms);
         Ok(())
+    }
+
+    /// Has the directory of a log that is out of service removed after `file.delete.delay.ms`.
+    pub(crate) fn doom(&self, now_ms: i64) {
+        let at_ms = now_ms.saturating_add(self.config().file_delete_delay_ms);
+        self.log_dir.doom(self.dir().to_path_buf(), at_ms);
     }
 
     /// Takes the log out of service and renames its directory to `topic-N.<id>-stray`, which nobody touches any more.
     pub(crate) fn set_aside(&self, unique: u128) -> Result<()> {
         self.take_out_of_service(&stray_dir_name(&self.topic_partition, unique))
-            .map(drop)
     }
 
     /// Takes over from the log that this is a copy of what its batches do not tell.
-    pub(crate) fn take_over(&self, source: &Log) -> Result<()> {
+    pub(crate) fn take_over(&self, source: &Log, now_ms: i64) -> Result<()> {
+        self.update_config((*source.config()).clone());
+        self.skip_to(source.log_end_offset(), now_ms)?;
         {
             let mut epochs = self.epochs.write().expect(UNPOISONED);
             for entry in source.leader_epochs() {
@@ -356,34 +362,63 @@ impl Log {
         self.update_high_watermark(source.high_watermark());
         let mut writer = self.open_writer()?;
         self.move_log_start(&mut writer, source.log_start_offset());
+        if let Some(offset) = source.cleaned_offset() {
+            self.set_cleaned_offset(offset);
+        }
+        Ok(())
+    }
+
+    /// Has the log end at `offset` without any batch up to there: compaction took those that were.
+    fn skip_to(&self, offset: i64, now_ms: i64) -> Result<()> {
+        let mut writer = self.open_writer()?;
+        if offset > self.log_end_offset() {
+            self.log_dir
+                .watch(self.roll_at(&mut writer, &self.config(), offset, now_ms))?;
+            self.change_positions(|positions| positions.log_end.offset = offset);
+        }
         Ok(())
     }
 
     /// Gives the log's directory the name of a log in service.
-    pub(crate) fn settle(&self, dir_name: &str) -> Result<()> {
+    pub(crate) fn settle(&self) -> Result<()> {
         let _flushing = self.flushing.lock().expect(UNPOISONED);
         let _writer = self.open_writer()?;
-        let dir = self.log_dir.path.join(dir_name);
-        let renamed = disk::rename(self.log_dir.disk(), &self.dir(), &dir)
-            .and_then(|()| disk::sync_dir(self.log_dir.disk(), &self.log_dir.path));
-        self.log_dir.watch(renamed)?;
-        self.dir.set(dir);
+        self.rename_dir(&self.topic_partition.to_string())
+    }
+
+    /// Takes the log out of service under another name, for it to be removed once something else is in its place.
+    pub(crate) fn make_room(&self, unique: u128) -> Result<()> {
+        self.take_out_of_service(&delete_dir_name(&self.topic_partition, unique))
+    }
+
+    /// Puts a log that has [made room](Self::make_room) into service again.
+    pub(crate) fn return_to_service(&self) -> Result<()> {
+        let _flushing = self.flushing.lock().expect(UNPOISONED);
+        let mut writer = self.writer();
+        self.log_dir.check()?;
+        self.rename_dir(&self.topic_partition.to_string())?;
+        writer.closed = false;
         Ok(())
     }
 
-    fn take_out_of_service(&self, dir_name: &str) -> Result<std::path::PathBuf> {
+    fn take_out_of_service(&self, dir_name: &str) -> Result<()> {
         let _not_cleaning = self.cleaning.stop();
         let _flushing = self.flushing.lock().expect(UNPOISONED);
-        let mut writer = self.writer();
-        writer.closed = true;
+        self.writer().closed = true;
+        self.rename_dir(dir_name)?;
         for segment in self.segments().iter() {
             segment.release();
         }
-        let dir = self.log_dir.path.join(dir_name);
-        let renamed = disk::rename(self.log_dir.disk(), &self.dir(), &dir)
-            .and_then(|()| disk::sync_dir(self.log_dir.disk(), &self.log_dir.path));
-        self.log_dir.watch(renamed)?;
-        self.dir.set(dir.clone());
-        Ok(dir)
+        Ok(())
+    }
+
+    /// Renames the log's directory, and with it the files in it that wait for their removal. Who reads goes on.
+    fn rename_dir(&self, name: &str) -> Result<()> {
+        let (from, to) = (self.dir(), self.log_dir.path.join(name));
+        let renamed = self.dir.rename(self.log_dir.disk(), &to).and_then(|()| {
+            self.log_dir.follow_rename(&from, &to);
+            disk::sync_dir(self.log_dir.disk(), &self.log_dir.path)
+        });
+        self.log_dir.watch(renamed)
     }
 }

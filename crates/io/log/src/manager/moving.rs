@@ -5,6 +5,7 @@
 //! places: the old directory renamed for its removal and the copy not yet renamed; the next start does that.
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use super::{Dir, Inner, LogManager, UNPOISONED};
 use crate::disk;
@@ -39,6 +40,10 @@ pub enum MoveError {
     /// The disk.
     #[error(transparent)]
     Storage(#[from] StorageError),
+    /// A disk failed while the copy took the log's place. The partition is out of service, and both are left for the next
+    /// start to choose from.
+    #[error("the change of places was interrupted: {0}")]
+    Interrupted(StorageError),
 }
 
 /// A log on its way into another directory.
@@ -67,19 +72,24 @@ impl LogMove {
         self.source.log_end_offset() - self.future.log_end_offset()
     }
 
-    /// Copies up to `max_bytes`, at least a batch if there is one; how much it was.
+    /// Copies up to `max_bytes`, at least a batch if there is one; how much it was. 0: there is nothing left to copy, though
+    /// the log may end behind its last batch.
     pub fn copy(&self, max_bytes: u32, now_ms: i64) -> Result<u64, MoveError> {
-        let from = self.future.log_end_offset();
-        if from < self.source.local_log_start_offset() {
-            self.begin(now_ms)?; // retention was faster
-        } else if from >= self.source.log_end_offset() {
-            return Ok(0);
-        }
-        let from = self.future.log_end_offset();
-        let found = match self.source.read(from, max_bytes, Isolation::LogEnd, true) {
-            Err(ReadError::OffsetOutOfRange { .. }) => return Ok(0), // it was deleted just now
-            Err(ReadError::Storage(error)) => return Err(error.into()),
-            Ok(found) => found,
+        let found = loop {
+            let start = self.source.local_log_start_offset();
+            if self.future.log_end_offset() < start {
+                self.begin(start, now_ms)?; // or retention was faster
+            }
+            // The batch that holds the log start may begin before it, where nothing is read.
+            let from = self.future.log_end_offset().max(start);
+            if from >= self.source.log_end_offset() {
+                return Ok(0);
+            }
+            match self.source.read(from, max_bytes, Isolation::LogEnd, true) {
+                Err(ReadError::OffsetOutOfRange { .. }) => {} // it was deleted just now
+                Err(ReadError::Storage(error)) => return Err(error.into()),
+                Ok(found) => break found,
+            }
         };
         let Some(region) = found.region else { return Ok(0) };
         let bytes = region.read()?;
@@ -94,15 +104,23 @@ impl LogMove {
         }
     }
 
+    /// Makes durable what was copied, so that little is left to do when the copy takes the log's place.
+    pub fn flush(&self) -> Result<(), MoveError> {
+        self.future.flush()?;
+        Ok(())
+    }
+
     /// Begins with the batch that the log begins with, which may lie before the log start.
-    fn begin(&self, now_ms: i64) -> Result<(), MoveError> {
-        let start = self.source.local_log_start_offset();
+    fn begin(&self, start: i64, now_ms: i64) -> Result<(), MoveError> {
         let first = match self.source.first_batch_at(start) {
             Ok(found) => found.map_or(start, |offset| offset.min(start)),
             Err(ReadError::OffsetOutOfRange { .. }) => start,
             Err(ReadError::Storage(error)) => return Err(error.into()),
         };
-        Ok(self.future.truncate_fully_and_start_at(first, now_ms)?)
+        if first != self.future.log_end_offset() {
+            self.future.truncate_fully_and_start_at(first, now_ms)?;
+        }
+        Ok(())
     }
 }
 
@@ -122,6 +140,10 @@ impl LogManager {
         if source.log_dir() == dir {
             return Ok(None);
         }
+        // The checkpoints of that directory may have lines of a log of this name that was there once.
+        if target.gone.lock().expect(UNPOISONED).contains(partition) {
+            inner.write_checkpoints(target)?;
+        }
         let path = dir.join(future_dir_name(partition, inner.unique()));
         let created = disk::create_dir(target.dir.disk(), &path).and_then(|()| {
             Log::open(
@@ -138,16 +160,14 @@ impl LogManager {
         if let Some(topic_id) = source.topic_id() {
             future.assign_topic_id(topic_id)?;
         }
-        let moved = LogMove { source, future };
-        moved.begin(now_ms)?;
         let mut moving = inner.moving.lock().expect(UNPOISONED);
-        moving.insert(partition.clone(), Arc::clone(&moved.future));
-        Ok(Some(moved))
+        moving.insert(partition.clone(), Arc::clone(&future));
+        Ok(Some(LogMove { source, future }))
     }
 
-    /// Copies what is left and puts the copy in the log's place. The caller sees to it that nothing is appended meanwhile. The
-    /// old files stay readable for `file.delete.delay.ms`. When it fails with the log taken out of service already, that is
-    /// because the new directory has failed.
+    /// Copies what is left and puts the copy in the log's place. The caller sees to it that nothing is appended meanwhile, and
+    /// that [`note_moved`](Self::note_moved) follows. The old files stay readable for `file.delete.delay.ms`. After any error
+    /// but [`MoveError::Interrupted`] the log is in service as before.
     pub fn finish_move(&self, moved: &LogMove, now_ms: i64) -> Result<Arc<Log>, MoveError> {
         let inner = &self.inner;
         let LogMove { source, future } = moved;
@@ -156,39 +176,53 @@ impl LogManager {
         if !self.get(partition).is_some_and(|log| Arc::ptr_eq(&log, source)) {
             return Err(gone(partition));
         }
-        while moved.lag() > 0 {
-            moved.copy(1 << 20, now_ms)?;
-        }
-        future.take_over(source)?;
+        while moved.copy(1 << 20, now_ms)? > 0 {}
+        future.take_over(source, now_ms)?;
         future.flush()?;
-        let (from, to) = (inner.dir_of(source), inner.dir_of(future));
-        // The checkpoints of the new directory may have lines of a log of this name that was there once.
-        if to.is_some_and(|to| to.gone.lock().expect(UNPOISONED).contains(partition)) {
-            to.map_or(Ok(()), |to| inner.write_checkpoints(to))?;
+        if let Err(error) = source.make_room(inner.unique()).and_then(|()| future.settle()) {
+            if source.return_to_service().is_ok() {
+                return Err(error.into());
+            }
+            inner.moving.lock().expect(UNPOISONED).remove(partition);
+            inner.take(partition);
+            return Err(MoveError::Interrupted(error));
         }
-        inner.take(partition);
+        source.doom(now_ms);
         inner.note_gone(source);
-        source.delete(inner.unique(), now_ms)?;
-        future.settle(&partition.to_string())?;
         inner.moving.lock().expect(UNPOISONED).remove(partition);
         inner
             .logs
             .write()
             .expect(UNPOISONED)
             .insert(partition.clone(), Arc::clone(future));
-        for dir in [to, from].into_iter().flatten() {
-            if let Err(error) = inner.write_checkpoints(dir) {
+        tracing::info!(%partition, to = %future.log_dir().display(), "the log has moved");
+        Ok(Arc::clone(future))
+    }
+
+    /// Puts on disk what the checkpoints of both directories say since a log has moved.
+    pub fn note_moved(&self, moved: &LogMove) {
+        for dir in [&moved.future, &moved.source]
+            .into_iter()
+            .filter_map(|log| self.inner.dir_of(log))
+        {
+            dir.cleaned_stale.store(true, Ordering::Release);
+            if let Err(error) = self.inner.write_checkpoints(dir) {
                 tracing::warn!(dir = %dir.dir.path.display(), %error, "checkpoints not written after a move");
             }
         }
-        tracing::info!(%partition, to = %future.log_dir().display(), "the log has moved");
-        Ok(Arc::clone(future))
     }
 
     /// Gives a move up, and removes what was copied.
     pub fn abandon_move(&self, moved: &LogMove, now_ms: i64) {
         let partition = moved.source.topic_partition();
-        self.inner.moving.lock().expect(UNPOISONED).remove(partition);
+        let mut moving = self.inner.moving.lock().expect(UNPOISONED);
+        if moving
+            .get(partition)
+            .is_some_and(|future| Arc::ptr_eq(future, &moved.future))
+        {
+            moving.remove(partition);
+        }
+        drop(moving);
         if let Err(error) = moved.future.delete(self.inner.unique(), now_ms) {
             tracing::warn!(%partition, %error, "the copy of a log that did not move is not removed");
         }

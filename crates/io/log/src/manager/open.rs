@@ -3,11 +3,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use klamm_protocol::Uuid;
 
-use super::{Cleaner, Dir, Inner, LogManager, Schedule, UNPOISONED, for_each_in_threads};
+use super::{Cleaner, Dir, Inner, LogManager, Schedule, UNPOISONED, Unopened, for_each_in_threads};
 use crate::checkpoint::{
     self, CLEANER_OFFSET_CHECKPOINT, LOG_START_OFFSET_CHECKPOINT, Offsets, RECOVERY_POINT_CHECKPOINT,
     REPLICATION_OFFSET_CHECKPOINT, Shutdown,
@@ -115,6 +116,7 @@ pub struct FailedLog {
 }
 
 /// A partition's directory to be opened.
+#[derive(Clone)]
 struct Candidate {
     dir: usize,
     path: PathBuf,
@@ -174,36 +176,25 @@ impl LogManager {
         inner.open_logs(candidates, &config_of, now_ms, &mut report);
         report.logs = inner.logs.get_mut().expect(UNPOISONED).len();
         report.duration = started.elapsed();
-        if let Some(dir) = inner
-            .dirs
-            .iter()
-            .find(|_| inner.dirs.iter().all(|dir| dir.dir.check().is_err()))
-        {
-            dir.dir.check()?;
+        if inner.dirs.iter().all(|dir| dir.dir.check().is_err()) {
+            inner.dirs.first().map_or(Ok(()), |first| first.dir.check())?;
         }
         let inner = Arc::new(inner);
-        let of_flusher = Arc::clone(&inner);
-        if inner.config.flush_in_tick {
-            return Ok((
-                Self {
-                    inner,
-                    flusher: Mutex::new(None),
-                },
-                report,
-            ));
-        }
-        let flusher = std::thread::Builder::new()
-            .name("klamm-flush".into())
-            .spawn(move || of_flusher.shared.flush_queue.run(|logs| of_flusher.on_flushed(logs)))
-            .map_err(|error| StorageError::io("start a thread for", Path::new("flushing"), error))?;
-        Ok((
-            Self {
-                inner,
-                flusher: Mutex::new(Some(flusher)),
-            },
-            report,
-        ))
+        let flusher = match inner.config.flush_in_tick {
+            true => None,
+            false => Some(start_flusher(&inner)?),
+        };
+        let flusher = Mutex::new(flusher);
+        Ok((Self { inner, flusher }, report))
     }
+}
+
+fn start_flusher(inner: &Arc<Inner>) -> Result<JoinHandle<()>> {
+    let inner = Arc::clone(inner);
+    std::thread::Builder::new()
+        .name("klamm-flush".into())
+        .spawn(move || inner.shared.flush_queue.run(|logs| inner.on_flushed(logs)))
+        .map_err(|error| StorageError::io("start a thread for", Path::new("flushing"), error))
 }
 
 impl Inner {
@@ -244,7 +235,7 @@ impl Inner {
                 dir,
                 directory_id,
                 _lock: lock,
-                unopened: BTreeMap::new(),
+                unopened: Mutex::default(),
                 gone: Mutex::default(),
                 writing: Mutex::default(),
                 recovery_points_written: Mutex::new(None),
@@ -271,7 +262,12 @@ impl Inner {
         let mut seen: BTreeMap<TopicPartition, usize> = BTreeMap::new();
         let (mut futures, mut deleted) = (Vec::new(), Vec::new());
         for (at, dir) in self.dirs.iter().enumerate() {
-            let Ok((shutdown, checkpoints, entries)) = dir.dir.watch(read_dir(dir.dir.disk(), &dir.dir.path)) else {
+            let disk = dir.dir.disk();
+            let found = dir
+                .dir
+                .check()
+                .and_then(|()| dir.dir.watch(read_dir(disk, &dir.dir.path)));
+            let Ok((shutdown, checkpoints, entries)) = found else {
                 continue;
             };
             let mut gone = checkpoints.partitions();
@@ -313,10 +309,26 @@ impl Inner {
                 foreign,
             });
         }
+        // Nothing is changed before it is known that the node starts.
+        for dir in &self.dirs {
+            let was_clean = |found: &OpenDirReport| found.path == dir.dir.path && found.shutdown != Shutdown::Unclean;
+            if report.dirs.iter().any(was_clean) {
+                // A failure has taken the directory offline, and its logs don't open.
+                let _failed = dir
+                    .dir
+                    .watch(checkpoint::remove_clean_shutdown(dir.dir.disk(), &dir.dir.path));
+            }
+        }
+        let all_are_read = self.dirs.iter().all(|dir| dir.dir.check().is_ok());
         for (at, partition, path) in futures {
             let dir = &self.dirs[at].dir;
-            let old = self.old_log(&partition, &path, &deleted);
-            let Some(old) = old.filter(|_| !seen.contains_key(&partition)) else {
+            let is_here = seen.contains_key(&partition);
+            let old = self.old_log(&partition, &path, &deleted).filter(|_| !is_here);
+            if old.is_none() && !is_here && !all_are_read {
+                tracing::warn!(%partition, copy = %path.display(), "the copy of a log stays: the log may lie in a directory that is offline");
+                continue;
+            }
+            let Some(old) = old else {
                 // It is copied anew; what there is of the copy goes.
                 report.unfinished_moves.push((partition, dir.path.clone()));
                 dir.doom(path, now_ms);
@@ -369,16 +381,17 @@ impl Inner {
         let results = Mutex::new(Vec::with_capacity(candidates.len()));
         let open = |candidate: &Candidate, thread: &OpenThread| {
             let opened = self.open_log(candidate, config_of(&candidate.partition.topic), now_ms, thread);
-            results.lock().expect(UNPOISONED).push((
-                candidate.partition.clone(),
-                candidate.start,
-                candidate.dir,
-                opened,
-            ));
+            results.lock().expect(UNPOISONED).push((candidate.clone(), opened));
             thread.end_log();
         };
         self.in_threads_of_each_dir(candidates, open);
-        for (partition, start, dir, opened) in results.into_inner().expect(UNPOISONED) {
+        for (candidate, opened) in results.into_inner().expect(UNPOISONED) {
+            let Candidate {
+                dir,
+                path,
+                partition,
+                start,
+            } = candidate;
             match opened {
                 Ok((log, opened)) => {
                     if opened.bytes_checked > 0 || !opened.events.is_empty() {
@@ -394,7 +407,13 @@ impl Inner {
                 }
                 Err(error) => {
                     tracing::error!(%partition, %error, "the log cannot be opened");
-                    self.dirs[dir].unopened.insert(partition.clone(), start);
+                    let unopened = Unopened {
+                        path,
+                        start,
+                        error: error.clone(),
+                    };
+                    let of_dir = self.dirs[dir].unopened.get_mut().expect(UNPOISONED);
+                    of_dir.insert(partition.clone(), unopened);
                     report.failed.push(FailedLog { partition, error });
                 }
             }
@@ -484,7 +503,7 @@ fn read_dir(disk: &dyn Disk, path: &Path) -> Result<(Shutdown, Checkpoints, Vec<
         high_watermarks: read_or_default(disk, path, REPLICATION_OFFSET_CHECKPOINT)?,
         cleaned: read_or_default(disk, path, CLEANER_OFFSET_CHECKPOINT)?,
     };
-    Ok((checkpoint::take_clean_shutdown(disk, path)?, checkpoints, entries))
+    Ok((checkpoint::read_clean_shutdown(disk, path)?, checkpoints, entries))
 }
 
 /// A checkpoint that makes no sense counts as none: more is recovered then.

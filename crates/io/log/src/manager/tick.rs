@@ -72,10 +72,12 @@ impl Inner {
     fn tick(&self, now_ms: i64) -> TickReport {
         let mut schedule = self.schedule.lock().expect(UNPOISONED);
         let mut report = TickReport::default();
-        let logs = self.all_logs();
+        let mut logs = self.all_logs();
+        // Of a directory that has failed nothing is touched any more.
+        logs.retain(|log| log.check_online().is_ok());
         for log in &logs {
-            let patience = self.config.background_flush_ms.min(log.config().flush_ms);
-            if log.unflushed_ms(now_ms).is_some_and(|age| age >= patience) {
+            let patience = || self.config.background_flush_ms.min(log.config().flush_ms);
+            if log.unflushed_ms(now_ms).is_some_and(|age| age >= patience()) {
                 log.ask_for_flush(false);
             }
         }
@@ -93,6 +95,10 @@ impl Inner {
         let this_time = schedule.retention.len().min(LOGS_PER_TICK);
         let (mut retired, mut next_tick) = (Vec::new(), Vec::new());
         for log in schedule.retention.drain(..this_time).collect::<Vec<_>>() {
+            // It may have gone since the round began.
+            if log.is_out_of_service() {
+                continue;
+            }
             match noted(&log, log.retire_old_segments(now_ms)).unwrap_or(Retired::Segments(0)) {
                 Retired::Segments(deleted) => {
                     report.segments_deleted += deleted;
@@ -109,7 +115,7 @@ impl Inner {
         self.remove_retired(&retired, now_ms);
         report.more |= !schedule.retention.is_empty();
         schedule.retention.extend(next_tick);
-        for dir in &self.dirs {
+        for dir in self.online_dirs() {
             report.more |= dir.dir.remove_doomed(now_ms, REMOVALS_PER_TICK).unwrap_or(false);
             let stale = dir.recovery_points_stale.load(Ordering::Relaxed);
             if stale && let Err(error) = self.write_recovery_points(dir) {
@@ -117,7 +123,7 @@ impl Inner {
             }
         }
         if is_due(&mut schedule.checkpoints_ms, now_ms, self.config.checkpoint_interval_ms) {
-            for dir in &self.dirs {
+            for dir in self.online_dirs() {
                 if let Err(error) = self.write_checkpoints(dir) {
                     tracing::warn!(dir = %dir.dir.path.display(), %error, "checkpoints not written");
                 }
@@ -146,6 +152,10 @@ impl Inner {
                 noted(log, log.remove_retired_segments(now_ms));
             }
         }
+    }
+
+    fn online_dirs(&self) -> impl Iterator<Item = &Dir> {
+        self.dirs.iter().filter(|dir| dir.dir.check().is_ok())
     }
 
     fn mark_stale(&self, flushed: &[Arc<Log>]) {

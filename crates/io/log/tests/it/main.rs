@@ -5,6 +5,7 @@ mod append;
 mod clean;
 mod clean_model;
 mod crash;
+mod disks;
 mod manager;
 mod model;
 mod moving;

@@ -7,6 +7,7 @@ use klamm_log::{
 };
 use klamm_protocol::Uuid;
 
+use crate::disks::{Call, WatchedDisk, broken};
 use crate::support::*;
 
 fn format(dir: &Path, node_id: i32, id: u128) {
@@ -324,6 +325,9 @@ fn new_logs_go_where_the_fewest_are_or_where_they_are_told() {
     stop(manager, 1);
     std::fs::rename(dirs[0].join("t-0"), dirs[0].join("u-0")).unwrap();
     assert!(matches!(start_with(config(&dirs)), Err(OpenError::Duplicate { .. })));
+    for dir in &dirs {
+        assert!(dir.join(".kafka_cleanshutdown").exists(), "nothing was changed");
+    }
 }
 
 #[test]
@@ -358,6 +362,61 @@ fn a_failing_disk_takes_its_directory_offline_and_no_other() {
     assert!(manager.is_online());
     assert!(matches!(manager.shutdown(1), Err(StorageError::Offline { .. })));
     assert!(!dirs[0].join(".kafka_cleanshutdown").exists() && dirs[1].join(".kafka_cleanshutdown").exists());
+}
+
+#[test]
+fn of_a_directory_that_has_failed_nothing_is_touched_any_more() {
+    let root = tempfile::tempdir().unwrap();
+    let dirs = [root.path().join("a"), root.path().join("b")];
+    format(&dirs[0], 1, 1);
+    format(&dirs[1], 1, 2);
+    let disk = WatchedDisk::default();
+    let (manager, _) = start_with(ManagerConfig {
+        disk: std::sync::Arc::new(disk.clone()),
+        flush_in_tick: true,
+        ..config(&dirs)
+    })
+    .unwrap();
+    for partition in 0..4 {
+        let log = create(&manager, &tp("t", partition));
+        append(&log, &batch(NOW - 8 * 86_400_000, &["old"])).unwrap();
+        log.roll(NOW).unwrap();
+        append_values(&log, &["new"]);
+        log.maybe_increment_high_watermark(2);
+    }
+    manager.delete(&tp("t", 3), NOW).unwrap();
+    let a = dirs[0].clone();
+    disk.watch(move |call| match call {
+        Call::SyncDir(dir) if dir.starts_with(&a) => Err(broken()),
+        _ => Ok(()),
+    });
+    let lost: Vec<_> = manager
+        .logs()
+        .into_iter()
+        .filter(|log| log.log_dir() == dirs[0])
+        .collect();
+    assert!(lost[0].flush().is_err() && manager.offline_directories().len() == 1);
+    let (touched, a) = (std::sync::Arc::new(std::sync::Mutex::new(Vec::new())), dirs[0].clone());
+    let seen = touched.clone();
+    disk.watch(move |call| {
+        let (Call::Create(path) | Call::SyncDir(path) | Call::RemoveFile(path) | Call::Rename { from: path, .. }) =
+            call;
+        if path.starts_with(&a) {
+            seen.lock().unwrap().push(call.clone());
+        }
+        Ok(())
+    });
+    for ms in [1_000, 6_000, 70_000, 400_000, 800_000] {
+        manager.tick(NOW + ms);
+    }
+    assert_eq!(*touched.lock().unwrap(), []);
+    assert!(
+        manager
+            .logs()
+            .iter()
+            .all(|log| lost.iter().any(|lost| lost.log_dir() == log.log_dir())
+                || log.recovery_point() == 2 && log.log_start_offset() == 1)
+    );
 }
 
 #[test]
@@ -397,11 +456,31 @@ fn a_log_damaged_below_its_recovery_point_is_not_served_and_the_others_are() {
             "{}",
             report.failed[0].error
         );
+        let begun = manager.get_or_create(&tp("t", 0), Some(TOPIC_ID), None, LogConfig::default(), NOW);
+        assert!(matches!(begun, Err(StorageError::Malformed { .. })), "{begun:?}");
         assert_eq!(std::fs::read(&path).unwrap(), bytes, "and left as it is");
         assert_eq!(records(&manager.get(&tp("t", 1)).unwrap()).len(), 2);
         stop(manager, 1);
         assert!(!dir.join(".kafka_cleanshutdown").exists());
     }
+    // A topic that was created anew needs the place, and one that was deleted does not.
+    let (manager, _) = start(&dir);
+    let other = Some(Uuid::from_u128(5));
+    let log = manager.get_or_create(&tp("t", 0), other, None, LogConfig::default(), NOW);
+    assert_eq!(log.unwrap().log_end_offset(), 0);
+    manager.tick(NOW + 60_000);
+    stop(manager, 1);
+    assert!(dir.join(".kafka_cleanshutdown").exists());
+    let damaged = dir.join("t-1/00000000000000000000.log");
+    let mut bytes = std::fs::read(&damaged).unwrap();
+    bytes[16] = 9;
+    std::fs::write(&damaged, &bytes).unwrap();
+    let (manager, report) = start(&dir);
+    assert_eq!(report.failed.len(), 1);
+    assert!(manager.delete(&tp("t", 1), NOW).unwrap());
+    assert!(!dir.join("t-1").exists() && !manager.delete(&tp("t", 1), NOW).unwrap());
+    stop(manager, 1);
+    assert!(dir.join(".kafka_cleanshutdown").exists());
 }
 
 #[test]

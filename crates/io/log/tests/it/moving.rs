@@ -1,11 +1,16 @@
 //! Logs that move between log directories.
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use klamm_log::{Log, LogConfig, LogManager, ManagerConfig, MetaProperties, MoveError, OpenReport, TopicPartition};
+use klamm_log::{
+    Isolation, Log, LogConfig, LogManager, LogMove, ManagerConfig, MetaProperties, MoveError, OpenReport, StorageError,
+    TopicPartition,
+};
 use klamm_protocol::Uuid;
 use klamm_records::ControlRecordType::{Abort, Commit};
 
+use crate::disks::{Call, WatchedDisk, broken};
 use crate::support::*;
 
 const TOPIC_ID: Uuid = Uuid::from_u128(77);
@@ -21,6 +26,7 @@ fn log_config() -> LogConfig {
 
 struct Node {
     root: tempfile::TempDir,
+    disk: WatchedDisk,
     manager: Option<LogManager>,
 }
 
@@ -41,7 +47,11 @@ impl Node {
             };
             meta.write(&dir).unwrap();
         }
-        let mut node = Self { root, manager: None };
+        let mut node = Self {
+            root,
+            disk: WatchedDisk::default(),
+            manager: None,
+        };
         node.start();
         node
     }
@@ -54,6 +64,7 @@ impl Node {
         self.manager = None;
         let config = ManagerConfig {
             verifies_transactions: false,
+            disk: Arc::new(self.disk.clone()),
             ..ManagerConfig::new(1, vec![self.dir("a"), self.dir("b")], 5)
         };
         let (manager, report) = LogManager::open(config, |_| log_config(), NOW).unwrap();
@@ -76,8 +87,22 @@ impl Node {
             add(&log, round);
         }
         log.update_high_watermark(log.log_end_offset());
-        log.delete_records(13).unwrap();
+        log.delete_records(12).unwrap(); // in the middle of a batch
         log.delete_old_segments(NOW).unwrap();
+        log
+    }
+
+    fn begin(&self) -> LogMove {
+        self.manager()
+            .begin_move(&tp(), &self.dir("b"), NOW)
+            .unwrap()
+            .expect("it lies in the first directory")
+    }
+
+    /// Makes the copy take the log's place, checkpoints and all.
+    fn finish(&self, moved: &LogMove) -> Arc<Log> {
+        let log = self.manager().finish_move(moved, NOW).unwrap();
+        self.manager().note_moved(moved);
         log
     }
 }
@@ -124,7 +149,7 @@ fn a_log_moves_while_it_is_written_to_and_everything_with_it() {
     );
     let nowhere = manager.begin_move(&tp(), &node.dir("c"), NOW);
     assert!(matches!(nowhere, Err(MoveError::NoSuchDirectory { .. })));
-    let moved = manager.begin_move(&tp(), &node.dir("b"), NOW).unwrap().unwrap();
+    let moved = node.begin();
     let mut round = 10;
     while moved.lag() > 5 {
         assert!(moved.copy(200, NOW).unwrap() > 0);
@@ -139,8 +164,8 @@ fn a_log_moves_while_it_is_written_to_and_everything_with_it() {
     log.update_high_watermark(log.log_end_offset());
     log.maybe_assign_epoch_start_offset(9, log.log_end_offset());
     let before = told(&log);
-    let reader = log.read(20, 1 << 20, klamm_log::Isolation::LogEnd, true).unwrap();
-    let new = manager.finish_move(&moved, NOW).unwrap();
+    let reader = log.read(20, 1 << 20, Isolation::LogEnd, true).unwrap();
+    let new = node.finish(&moved);
     assert_eq!(told(&new), before);
     assert!(manager.future_logs().is_empty());
     assert_eq!(
@@ -181,7 +206,7 @@ fn a_stop_in_the_middle_begins_the_copy_anew_and_one_at_the_change_of_places_com
     let mut node = Node::new();
     let log = node.filled();
     let before = told(&log);
-    let moved = node.manager().begin_move(&tp(), &node.dir("b"), NOW).unwrap().unwrap();
+    let moved = node.begin();
     moved.copy(300, NOW).unwrap();
     node.manager().shutdown(1).unwrap();
     drop((moved, log));
@@ -195,8 +220,8 @@ fn a_stop_in_the_middle_begins_the_copy_anew_and_one_at_the_change_of_places_com
     node.manager().shutdown(1).unwrap(); // puts the log start on disk
     node.start();
     let checkpoint = std::fs::read(node.dir("a").join("log-start-offset-checkpoint")).unwrap();
-    let moved = node.manager().begin_move(&tp(), &node.dir("b"), NOW).unwrap().unwrap();
-    node.manager().finish_move(&moved, NOW).unwrap();
+    let moved = node.begin();
+    node.finish(&moved);
     drop(moved);
     // As if the node had died between the two renames.
     node.manager = None;
@@ -222,7 +247,7 @@ fn a_stop_in_the_middle_begins_the_copy_anew_and_one_at_the_change_of_places_com
 fn a_move_that_is_given_up_leaves_nothing() {
     let node = Node::new();
     let log = node.filled();
-    let moved = node.manager().begin_move(&tp(), &node.dir("b"), NOW).unwrap().unwrap();
+    let moved = node.begin();
     moved.copy(300, NOW).unwrap();
     node.manager().abandon_move(&moved, NOW);
     assert!(node.manager().future_logs().is_empty());
@@ -230,10 +255,170 @@ fn a_move_that_is_given_up_leaves_nothing() {
     assert_eq!(names(&node.dir("b")), Vec::<String>::new());
     add(&log, 10);
     // A partition that was deleted meanwhile has no place to take.
-    let moved = node.manager().begin_move(&tp(), &node.dir("b"), NOW).unwrap().unwrap();
+    let moved = node.begin();
     node.manager().delete(&tp(), NOW).unwrap();
     assert!(matches!(
         node.manager().finish_move(&moved, NOW),
         Err(MoveError::Gone { .. })
     ));
+}
+
+/// The window is that between the renames and whatever follows them, for which the disk takes its time.
+#[test]
+fn whoever_reads_while_the_directories_change_their_names_finds_what_was_there() {
+    let mut node = Node::new();
+    node.filled();
+    node.manager().shutdown(1).unwrap();
+    node.start(); // nothing is open, and nothing known of any file
+    let log = node.manager().get(&tp()).unwrap();
+    log.update_high_watermark(log.log_end_offset());
+    let moved = node.begin();
+    while moved.copy(1 << 20, NOW).unwrap() > 0 {}
+    let (dir, reader, reads) = (node.dir("a"), log.clone(), Arc::new(AtomicUsize::new(0)));
+    let counted = reads.clone();
+    node.disk.watch(move |call| {
+        if *call == Call::SyncDir(dir.clone()) && counted.fetch_add(1, Ordering::Relaxed) == 0 {
+            let found = reader.read(15, 1 << 20, Isolation::LastStableOffset, true).unwrap();
+            assert!(found.region.unwrap().read().unwrap().len() > 100);
+            assert!(!found.aborted.is_empty(), "transactions were aborted there");
+            assert_eq!(records(&reader).len(), 38);
+        }
+        Ok(())
+    });
+    node.finish(&moved);
+    node.disk.let_be();
+    assert!(reads.load(Ordering::Relaxed) > 0);
+    assert_eq!(node.manager().offline_directories(), []);
+    // Whoever still holds the old one when its files are gone does its directory no harm.
+    node.manager().tick(NOW + 1_000);
+    assert!(matches!(
+        log.offset_for_timestamp(NOW),
+        Err(klamm_log::ReadError::Storage(StorageError::Closed { .. }))
+    ));
+    assert_eq!(node.manager().offline_directories(), []);
+}
+
+#[test]
+fn settings_that_change_meanwhile_are_the_copys_too_and_so_is_what_the_cleaner_knows() {
+    let node = Node::new();
+    let log = node.filled();
+    let moved = node.begin();
+    let changed = LogConfig {
+        retention_ms: 5,
+        ..log_config()
+    };
+    log.update_config(changed.clone());
+    assert_eq!(*node.finish(&moved).config(), changed);
+    assert!(node.dir("b").join("cleaner-offset-checkpoint").exists());
+}
+
+#[test]
+fn a_log_that_ends_behind_its_last_batch_moves_with_its_end() {
+    let mut node = Node::new();
+    let log = node.filled();
+    log.roll(NOW).unwrap();
+    let end = log.log_end_offset();
+    let last = log.segment_base_offsets()[log.segment_base_offsets().len() - 2];
+    node.manager().shutdown(1).unwrap();
+    // As if compaction had taken the last batch, an end marker.
+    let path = log.dir().join(format!("{last:020}.log"));
+    let bytes = std::fs::read(&path).unwrap();
+    let sizes: Vec<usize> = klamm_records::batches(&bytes)
+        .map(|batch| batch.unwrap().bytes.len())
+        .collect();
+    let kept: usize = sizes[..sizes.len() - 1].iter().sum();
+    std::fs::OpenOptions::new()
+        .write(true)
+        .open(&path)
+        .unwrap()
+        .set_len(kept as u64)
+        .unwrap();
+    drop(log);
+    node.start();
+    let moved = node.begin();
+    let new = node.finish(&moved);
+    assert_eq!(new.log_end_offset(), end);
+    assert_eq!(append_values(&new, &["next"]).first_offset, end);
+    node.manager().shutdown(1).unwrap();
+    node.start();
+    let log = node.manager().get(&tp()).unwrap();
+    assert_eq!((log.log_end_offset(), records(&log).last().unwrap().0), (end + 1, end));
+}
+
+#[test]
+fn a_new_directory_that_fails_at_the_change_of_places_leaves_the_log_in_service() {
+    let node = Node::new();
+    let log = node.filled();
+    let before = told(&log);
+    let moved = node.begin();
+    let settled = node.dir("b").join("t-0");
+    node.disk.watch(move |call| match call {
+        Call::Rename { to, .. } if *to == settled => Err(broken()),
+        _ => Ok(()),
+    });
+    let failed = node.manager().finish_move(&moved, NOW);
+    assert!(matches!(failed, Err(MoveError::Storage(StorageError::Io { .. }))));
+    node.manager().abandon_move(&moved, NOW);
+    assert_eq!(node.manager().offline_directories(), [Uuid::from_u128(2)]);
+    assert!(Arc::ptr_eq(&node.manager().get(&tp()).unwrap(), &log));
+    assert_eq!((&*log.dir(), told(&log)), (&*node.dir("a").join("t-0"), before));
+    append_values(&log, &["goes on"]);
+    node.manager().tick(NOW + 10_000);
+    assert_eq!(names(&node.dir("a")), ["t-0"], "and nothing of it is removed");
+    log.flush().unwrap();
+}
+
+#[test]
+fn an_old_directory_that_fails_at_the_change_of_places_leaves_the_copy_for_the_next_start() {
+    let mut node = Node::new();
+    let log = node.filled();
+    let moved = node.begin();
+    let old = node.dir("a").join("t-0");
+    node.disk.watch(move |call| match call {
+        Call::Rename { from, .. } if *from == old => Err(broken()),
+        _ => Ok(()),
+    });
+    let failed = node.manager().finish_move(&moved, NOW);
+    assert!(matches!(failed, Err(MoveError::Interrupted(_))));
+    assert!(node.manager().get(&tp()).is_none() && node.manager().future_logs().is_empty());
+    node.disk.let_be();
+    drop((log, moved));
+    // As long as the old one cannot be read nobody knows which one counts.
+    let (dir, away) = (node.dir("a").join("meta.properties"), node.dir("a").join("away"));
+    std::fs::rename(&dir, &away).unwrap();
+    std::fs::create_dir(&dir).unwrap();
+    let report = node.start();
+    assert_eq!(report.unfinished_moves, []);
+    node.manager().tick(NOW + 10_000);
+    assert!(names(&node.dir("b")).iter().all(|name| name.ends_with("-future")));
+    assert_eq!(names(&node.dir("b")).len(), 1);
+    std::fs::remove_dir(&dir).unwrap();
+    std::fs::rename(&away, &dir).unwrap();
+    let report = node.start();
+    assert_eq!(report.unfinished_moves, [(tp(), node.dir("b"))]);
+    assert_eq!(records_from(&node.manager().get(&tp()).unwrap(), 12).len(), 38);
+}
+
+#[test]
+fn what_waits_for_its_removal_in_the_copy_is_removed_after_the_change_of_places() {
+    let node = Node::new();
+    let log = node.filled();
+    let moved = node.begin();
+    while moved.copy(1 << 20, NOW).unwrap() > 0 {}
+    // Retention is faster: the copy begins anew.
+    add(&log, 10);
+    log.update_high_watermark(log.log_end_offset());
+    log.delete_records(log.log_end_offset()).unwrap();
+    assert_eq!(moved.copy(1 << 20, NOW).unwrap(), 0);
+    let new = node.finish(&moved);
+    let left = || std::fs::read_dir(new.dir()).unwrap().map(|entry| entry.unwrap().path());
+    let waits = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "deleted");
+    assert!(left().filter(waits).count() > 0);
+    // A directory of somebody's is no reason to give up on a whole disk.
+    let somebodys = names(&node.dir("a")).remove(0);
+    std::fs::create_dir(node.dir("a").join(somebodys).join("notes")).unwrap();
+    node.manager().tick(NOW + 1_000);
+    assert_eq!(left().filter(waits).count(), 0);
+    assert_eq!(names(&node.dir("a")), Vec::<String>::new());
+    assert_eq!(node.manager().offline_directories(), []);
 }

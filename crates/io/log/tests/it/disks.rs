@@ -1,0 +1,102 @@
+//! The machine's disk, with somebody who looks on and may say that a call fails.
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use klamm_log::disk::{DirEntry, Disk, DiskFile, Inspected, Lock, OsDisk, Space};
+
+/// What is about to be done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Call {
+    Create(PathBuf),
+    Rename { from: PathBuf, to: PathBuf },
+    SyncDir(PathBuf),
+    RemoveFile(PathBuf),
+}
+
+type Watcher = Arc<dyn Fn(&Call) -> io::Result<()> + Send + Sync>;
+
+/// Clones are the same disk.
+#[derive(Clone, Default)]
+pub(crate) struct WatchedDisk(Arc<Mutex<Option<Watcher>>>);
+
+impl fmt::Debug for WatchedDisk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("WatchedDisk")
+    }
+}
+
+impl WatchedDisk {
+    /// Has `watcher` asked before each call from now on.
+    pub(crate) fn watch(&self, watcher: impl Fn(&Call) -> io::Result<()> + Send + Sync + 'static) {
+        *self.0.lock().unwrap() = Some(Arc::new(watcher));
+    }
+
+    pub(crate) fn let_be(&self) {
+        *self.0.lock().unwrap() = None;
+    }
+
+    fn ask(&self, call: impl FnOnce() -> Call) -> io::Result<()> {
+        let watcher = self.0.lock().unwrap().clone();
+        watcher.map_or(Ok(()), |watcher| watcher(&call()))
+    }
+}
+
+/// As a device fails.
+pub(crate) fn broken() -> io::Error {
+    io::Error::from_raw_os_error(5)
+}
+
+impl Disk for WatchedDisk {
+    fn open(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        OsDisk.open(path)
+    }
+
+    fn create(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        self.ask(|| Call::Create(path.to_owned()))?;
+        OsDisk.create(path)
+    }
+
+    fn create_dir(&self, path: &Path) -> io::Result<()> {
+        OsDisk.create_dir(path)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.ask(|| Call::Rename {
+            from: from.to_owned(),
+            to: to.to_owned(),
+        })?;
+        OsDisk.rename(from, to)
+    }
+
+    fn remove_file(&self, path: &Path) -> io::Result<()> {
+        self.ask(|| Call::RemoveFile(path.to_owned()))?;
+        OsDisk.remove_file(path)
+    }
+
+    fn remove_dir(&self, path: &Path) -> io::Result<()> {
+        OsDisk.remove_dir(path)
+    }
+
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        self.ask(|| Call::SyncDir(path.to_owned()))?;
+        OsDisk.sync_dir(path)
+    }
+
+    fn list(&self, path: &Path) -> io::Result<Vec<DirEntry>> {
+        OsDisk.list(path)
+    }
+
+    fn inspect(&self, path: &Path) -> io::Result<Inspected> {
+        OsDisk.inspect(path)
+    }
+
+    fn lock(&self, dir: &Path) -> io::Result<Box<dyn Lock>> {
+        OsDisk.lock(dir)
+    }
+
+    fn space(&self, path: &Path) -> Option<Space> {
+        OsDisk.space(path)
+    }
+}
