@@ -11,6 +11,7 @@ const PAGES: &[Page] = &[
     ("docs/reference/configuration.md", |_| {
         Ok(klamm_config::reference::markdown())
     }),
+    ("docs/reference/metrics.md", metrics),
     ("docs/reference/tools.md", tools),
 ];
 
@@ -33,18 +34,24 @@ pub(crate) fn run(root: &Path, only: &[&str]) -> Result<Vec<PathBuf>, String> {
 
 /// The broker renders this one in a process of its own: xtask would have to be built with all of it otherwise.
 fn apis(root: &Path) -> Result<String, String> {
-    printed_by(root, "klamm-broker", "api_reference")
+    printed_by(root, "klamm-broker", "reference", &["apis"])
+}
+
+fn metrics(root: &Path) -> Result<String, String> {
+    printed_by(root, "klamm-broker", "reference", &["metrics"])
 }
 
 /// The tools too.
 fn tools(root: &Path) -> Result<String, String> {
-    printed_by(root, "klamm-tools", "tool_reference")
+    printed_by(root, "klamm-tools", "tool_reference", &[])
 }
 
 /// What an example of a package prints.
-fn printed_by(root: &Path, package: &str, example: &str) -> Result<String, String> {
+fn printed_by(root: &Path, package: &str, example: &str, args: &[&str]) -> Result<String, String> {
     let mut command = crate::cargo_command(root, &["run", "--quiet", "--package", package, "--example", example]);
     let output = command
+        .arg("--")
+        .args(args)
         .stderr(std::process::Stdio::inherit())
         .output()
         .map_err(|error| format!("{command:?}: {error}"))?;

@@ -32,7 +32,7 @@ pub use clock::Clock;
 pub use config::NodeConfig;
 pub use endpoints::EndpointError;
 pub use loggers::Loggers;
-pub use metrics::Metrics;
+pub use metrics::{Metrics, MetricsError};
 pub use node::Node;
 pub use request::{After, ListenerInfo, RequestContext};
 pub use server::{Server, StartError, StopError, Unformatted};

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use klamm_protocol::{ApiKey, Listener, VersionRange};
 
 use crate::apis::offered;
+pub use crate::metrics::markdown as metrics_markdown;
 
 /// `docs/reference/apis.md`.
 pub fn apis_markdown() -> String {

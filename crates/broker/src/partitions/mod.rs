@@ -82,6 +82,13 @@ impl Partitions {
         .collect()
     }
 
+    /// How many replicas are out of service.
+    pub(crate) fn offline_count(&self) -> usize {
+        let table = self.table.load();
+        let all = table.values().flat_map(|topic| topic.partitions.values());
+        all.filter(|hosted| matches!(hosted, Hosted::Offline)).count()
+    }
+
     /// Takes the replicas out of service whose log directory has failed; how many.
     pub(crate) fn take_failed_offline(&self) -> usize {
         if self.logs.offline_directories().is_empty() {

@@ -8,6 +8,7 @@ use klamm_log::{OpenError, StorageError};
 use klamm_net::BindError;
 
 use crate::endpoints::EndpointError;
+use crate::metrics::{self, MetricsError};
 use crate::quorum::QuorumError;
 use crate::storage::FormatError;
 
@@ -17,6 +18,9 @@ pub enum StartError {
     /// A port or address that is not to be had.
     #[error(transparent)]
     Endpoint(#[from] EndpointError),
+    /// No metrics at the address that is set for them.
+    #[error(transparent)]
+    Metrics(#[from] MetricsError),
     /// A role or quorum that this version does not run.
     #[error("{what}, which is not supported yet")]
     NotYet {
@@ -61,6 +65,7 @@ impl StartError {
     pub fn key(&self) -> Option<&'static str> {
         match self {
             StartError::Endpoint(_) => Some("listeners"),
+            StartError::Metrics(_) => Some(metrics::LISTENER),
             StartError::NotYet { key, .. } => Some(key),
             StartError::Logs(OpenError::OtherNode { .. }) => Some("node.id"),
             StartError::Logs(_) | StartError::Foreign(_) => Some("log.dirs"),

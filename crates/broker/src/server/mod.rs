@@ -20,6 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use klamm_controller::ControllerError;
+use klamm_log::RecoveryProgress;
 use klamm_protocol::Listener;
 use tokio::sync::watch;
 use tokio::task::{JoinSet, spawn_blocking};
@@ -33,6 +34,7 @@ use crate::config::NodeConfig;
 use crate::connection::Listeners;
 use crate::endpoints;
 use crate::lifecycle::{self, Incarnation, Registration};
+use crate::metrics::{self, MetricsEndpoint};
 use crate::node::Node;
 use crate::quorum::{MetadataPublisher, RunningQuorum};
 use klamm_config::ServerConfig;
@@ -50,6 +52,7 @@ pub struct Server {
     registration: Arc<Registration>,
     background: JoinSet<()>,
     cleaner: Arc<CleanerThreads>,
+    metrics: Option<MetricsEndpoint>,
     quorum: RunningQuorum,
     fault: watch::Receiver<Option<String>>,
     client_address: Option<SocketAddr>,
@@ -66,11 +69,19 @@ impl Server {
         let endpoints = endpoints::bind(&config.server, config.socket_options())?;
         let client_address = endpoints::first(&endpoints, Listener::Broker);
         let controller_address = endpoints::first(&endpoints, Listener::Controller);
-        let open = move || open::open(config, endpoints, unformatted);
+        let progress = Arc::new(RecoveryProgress::default());
+        let metrics = match config.server.config.string_or_none(metrics::LISTENER) {
+            Some(address) => Some(MetricsEndpoint::open(address, progress.clone()).await?),
+            None => None,
+        };
+        let open = move || open::open(config, endpoints, unformatted, progress);
         let opened = spawn_blocking(open)
             .await
             .map_err(|panic| StartError::Panicked(panic.to_string()))??;
         let node = opened.node;
+        if let Some(metrics) = &metrics {
+            metrics.tell_of(&node).await;
+        }
         let registration = tokio::select! {
             joined = join_cluster(&node, &opened.quorum, opened.publishers, &opened.incarnation) => joined?,
             // Nobody will take the broker any more, however long it asks.
@@ -95,6 +106,7 @@ impl Server {
             registration,
             background,
             cleaner,
+            metrics,
             quorum: opened.quorum,
             fault: opened.fault,
             client_address,
@@ -130,6 +142,9 @@ impl Server {
         self.stop_cleaner().await;
         self.node.partitions.moves().stop().await;
         self.node.groups.stop().await;
+        if let Some(metrics) = self.metrics.take() {
+            metrics.close().await;
+        }
     }
 
     /// Ends what is being cleaned, and the threads that do it.
@@ -158,6 +173,7 @@ impl Server {
             node,
             registration,
             quorum,
+            metrics,
             ..
         } = self;
         let stopped = node.clone();
@@ -169,6 +185,9 @@ impl Server {
         spawn_blocking(close)
             .await
             .map_err(|panic| StopError::Panicked(panic.to_string()))??;
+        if let Some(metrics) = metrics {
+            metrics.close().await;
+        }
         let metrics = &stopped.metrics;
         info!(
             connections = metrics.connections.get(),

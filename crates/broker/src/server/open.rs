@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use klamm_config::{Overrides, ServerConfig};
-use klamm_log::{LogManager, ManagerConfig, MetaProperties, OpenError, OpenReport, Shutdown};
+use klamm_log::{LogManager, ManagerConfig, MetaProperties, OpenError, OpenReport, RecoveryProgress, Shutdown};
 use klamm_protocol::Uuid;
 use klamm_raft::{Endpoint as RaftEndpoint, Endpoints};
 use tokio::sync::watch;
@@ -51,11 +51,12 @@ pub(super) struct Opened {
     pub(super) quotas: Quotas,
 }
 
-/// Opens the logs and the quorum. Blocks for as long as the disks take.
+/// Opens the logs and the quorum; `progress` tells meanwhile how far that has come. Blocks for as long as the disks take.
 pub(super) fn open(
     config: Arc<NodeConfig>,
     endpoints: Vec<Endpoint>,
     unformatted: Unformatted,
+    progress: Arc<RecoveryProgress>,
 ) -> Result<Opened, StartError> {
     let server = &config.server;
     check_supported(server)?;
@@ -63,7 +64,7 @@ pub(super) fn open(
     if unformatted == Unformatted::Format {
         format_if_new(server, &endpoints, clock.now_ms())?;
     }
-    let (logs, report) = open_logs(&config, &clock)?;
+    let (logs, report) = open_logs(&config, &clock, progress)?;
     let logs = Arc::new(logs);
     let metadata_dir = Path::new(&server.metadata_log_dir);
     let meta = MetaProperties::read(metadata_dir).map_err(OpenError::Storage)?;
@@ -167,7 +168,11 @@ fn check_supported(server: &ServerConfig) -> Result<(), StartError> {
     Ok(())
 }
 
-fn open_logs(config: &NodeConfig, clock: &Clock) -> Result<(LogManager, OpenReport), OpenError> {
+fn open_logs(
+    config: &NodeConfig,
+    clock: &Clock,
+    progress: Arc<RecoveryProgress>,
+) -> Result<(LogManager, OpenReport), OpenError> {
     let server = &config.server;
     let values = &server.config;
     let log_dirs: Vec<PathBuf> = server.log_dirs.iter().map(PathBuf::from).collect();
@@ -181,6 +186,7 @@ fn open_logs(config: &NodeConfig, clock: &Clock) -> Result<(LogManager, OpenRepo
         checkpoint_interval_ms: i64::from(checkpoints.min(values.int("log.flush.start.offset.checkpoint.interval.ms"))),
         producer_id_expiration_ms: i64::from(values.int("producer.id.expiration.ms")),
         verifies_transactions: values.boolean("transaction.partition.verification.enable"),
+        progress,
         ..ManagerConfig::new(server.node_id, log_dirs, entropy::random())
     };
     let effective = config.effective();

@@ -77,7 +77,7 @@ async fn what_a_killed_node_led_is_taken_up_once_and_in_a_new_epoch() {
 
     let config = Arc::new(NodeConfig::new(config(dir.path())));
     let endpoints = endpoints::bind(&config.server, config.socket_options()).expect("free ports");
-    let open = move || open::open(config, endpoints, Unformatted::Refuse).expect("the logs open");
+    let open = move || open::open(config, endpoints, Unformatted::Refuse, Arc::default()).expect("the logs open");
     let mut opened = spawn_blocking(open).await.expect("no panic");
     let node = opened.node.clone();
     assert_eq!(
@@ -104,7 +104,7 @@ async fn has_left(settings: &[(&str, &str)]) -> bool {
     server.shutdown().await.expect("a clean end");
     let config = Arc::new(NodeConfig::new(config(dir.path())));
     let endpoints = endpoints::bind(&config.server, config.socket_options()).expect("free ports");
-    let open = move || open::open(config, endpoints, Unformatted::Refuse).expect("the logs open");
+    let open = move || open::open(config, endpoints, Unformatted::Refuse, Arc::default()).expect("the logs open");
     let opened = spawn_blocking(open).await.expect("no panic");
     let image = opened.node.image();
     image.cluster().broker(1).expect("it has registered").fenced

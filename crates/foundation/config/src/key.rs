@@ -160,6 +160,11 @@ impl ConfigKey {
         matches!(self.config_type, ConfigType::Password)
     }
 
+    /// Whether Apache Kafka has no such key.
+    pub(crate) fn is_ours(&self) -> bool {
+        self.name.starts_with("klamm.")
+    }
+
     /// The allowed values in words, for messages and the reference.
     pub fn allowed(&self) -> String {
         let of_type = match self.config_type {

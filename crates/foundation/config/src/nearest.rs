@@ -5,10 +5,13 @@ use crate::keys::Table;
 /// The known key nearest to `name`, if any is near enough to be meant: one change in three letters at most.
 pub(crate) fn nearest(name: &str, table: &Table) -> Option<&'static str> {
     let limit = (name.chars().count() / 3).clamp(1, 8);
-    let near = table.iter().filter(|key| !key.internal).filter_map(|key| {
-        let distance = edit_distance(name, key.name, limit)?;
-        Some((distance, key.name))
-    });
+    let near = table
+        .iter()
+        .filter(|key| !key.internal || key.is_ours())
+        .filter_map(|key| {
+            let distance = edit_distance(name, key.name, limit)?;
+            Some((distance, key.name))
+        });
     near.min().map(|(_, name)| name)
 }
 

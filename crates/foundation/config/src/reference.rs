@@ -119,7 +119,7 @@ fn allowed(key: &ConfigKey) -> String {
 
 fn doc(key: &ConfigKey) -> String {
     let mut doc = key.doc.to_string();
-    if key.internal {
+    if key.internal && !key.is_ours() {
         doc.push_str(" *Internal.*");
     }
     if key.deprecated {

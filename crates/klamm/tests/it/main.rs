@@ -12,6 +12,7 @@ mod crash;
 mod disks;
 mod hostile;
 mod limits;
+mod metrics;
 mod node;
 mod peer;
 mod protocol;

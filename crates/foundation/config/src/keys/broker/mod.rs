@@ -5,6 +5,7 @@ mod group;
 mod group_consumer;
 mod group_share;
 mod group_streams;
+mod klamm;
 mod log;
 mod metadata_log;
 mod node;
@@ -113,6 +114,11 @@ pub(super) const AREAS: &[Area] = &[
         title: "OAUTHBEARER",
         about: "Authentication by tokens. It is not there yet; the settings are kept for it.",
         keys: oauth::KEYS,
+    },
+    Area {
+        title: "Klamm",
+        about: "Keys that Apache Kafka does not have, and takes no notice of. DescribeConfigs shows them where they are set.",
+        keys: klamm::KEYS,
     },
 ];
 
