@@ -10,6 +10,7 @@ use klamm_config::{Origin, Properties, ServerConfig};
 use klamm_tools::Outcome;
 use klamm_tools::output::Failure;
 use klamm_tools::spec::Matches;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::warn;
 use tracing_subscriber::EnvFilter;
@@ -58,6 +59,7 @@ fn serve_as_told(args: &Matches) -> Result<(), Report> {
             warn!("the log levels can't be changed to {text}");
         }
     });
+    raise_file_limit();
     let config = configuration(&arguments)?;
     // A node is told to format only when nobody wrote down what it should be.
     let unformatted = if arguments.config.is_some() {
@@ -72,6 +74,22 @@ fn serve_as_told(args: &Matches) -> Result<(), Report> {
         .build();
     let runtime = runtime.map_err(|error| Report::new(format_args!("can't start: {error}")))?;
     runtime.block_on(serve(config, unformatted, arguments.config.as_deref(), loggers))
+}
+
+/// Has the process open as many files as it is allowed to, not only as many as it begins with: each partition that is written
+/// to needs three for some seconds, each connection one. Java does the same.
+fn raise_file_limit() {
+    let limits = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limits.maximum,
+        ..limits
+    };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        warn!(
+            "the number of open files stays limited to {:?}: {error}",
+            limits.current
+        );
+    }
 }
 
 /// A level for all, or levels by module. A word that is no level would pass for a module's name elsewhere; not here.

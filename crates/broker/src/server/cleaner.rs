@@ -107,8 +107,8 @@ fn run(node: &Node, thread: usize, stop: &AtomicBool) {
         }
         let logs = node.partitions.logs();
         let cleaned = logs.clean(thread, &settings(&config), node.clock.now_ms(), stop);
-        // After a failure the disk needs time, or room.
-        if cleaned.is_none_or(|cleaned| matches!(cleaned.end, RoundEnd::Failed(_))) {
+        // After a failure the disk needs time, or room; a log that is wanted for something else is so for a while.
+        if cleaned.is_none_or(|cleaned| matches!(cleaned.end, RoundEnd::Failed(_) | RoundEnd::Aborted)) {
             let backoff = u64::try_from(config.long("log.cleaner.backoff.ms")).unwrap_or(0);
             sleep(Duration::from_millis(backoff.clamp(1, BACKOFF_MAX_MS)), stop);
         }

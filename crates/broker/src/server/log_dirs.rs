@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use klamm_controller::{Controller, ControllerError};
-use klamm_metadata::ConfigResource;
+use klamm_metadata::{ConfigResource, TopicsImage};
 use klamm_protocol::messages::AssignReplicasToDirsRequest;
 use klamm_protocol::messages::assign_replicas_to_dirs_request::{DirectoryData, PartitionData, TopicData};
 use klamm_protocol::{ErrorCode, Uuid};
@@ -34,22 +34,43 @@ pub(super) async fn follow(
 ) {
     let mut looks = tokio::time::interval(LOOK);
     looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut told = None;
+    let (mut looked_at, mut told) = (None, None);
     loop {
         looks.tick().await;
-        let failed = node.partitions.take_failed_offline();
-        if failed > 0 {
-            error!("{failed} replicas are offline with their log directory");
-            registration.tell_offline().await;
+        let moved = node.partitions.moves().done();
+        let failures = Some((node.partitions.logs().offline_directories().len(), moved));
+        if looked_at != failures {
+            looked_at = failures;
+            let failed = node.partitions.take_failed_offline();
+            if failed > 0 {
+                error!("{failed} replicas are offline with their log directory");
+                registration.tell_offline().await;
+            }
         }
         if !node.partitions.logs().is_online() {
             faulty.send_replace(Some("all log directories have failed".to_owned()));
         }
-        // Replicas come, and directories are assigned, with new metadata; moves between directories are told of here.
-        let state = (node.image().offset(), node.partitions.moves().done());
-        if told != Some(state) && assign(&node, &registration).await {
+        let state = Told {
+            topics: node.image().topics().clone(),
+            moved,
+        };
+        if told.as_ref().is_none_or(|told| state.is_news_after(told)) && assign(&node, &registration).await {
             told = Some(state);
         }
+    }
+}
+
+/// As of when the controller knows where all replicas lie. Replicas come, and directories are assigned, with new topics or
+/// changes of theirs; the metadata moves on without either twice a second, which is no reason to look at each replica.
+struct Told {
+    topics: TopicsImage,
+    /// Replicas that have moved between directories.
+    moved: u64,
+}
+
+impl Told {
+    fn is_news_after(&self, told: &Told) -> bool {
+        self.moved != told.moved || !self.topics.is_unchanged_since(&told.topics)
     }
 }
 
@@ -150,7 +171,41 @@ async fn send(node: &Node, request: AssignReplicasToDirsRequest) -> Result<(), C
 
 #[cfg(test)]
 mod tests {
+    use klamm_metadata::{MetadataDelta, MetadataImage, MetadataProvenance, MetadataRecord};
+    use klamm_protocol::metadata::{NoOpRecord, PartitionRecord, TopicRecord};
+
     use super::*;
+
+    #[test]
+    fn only_topics_and_moves_are_news() {
+        let told = |image: &MetadataImage, moved| Told {
+            topics: image.topics().clone(),
+            moved,
+        };
+        let after = |image: &MetadataImage, record: MetadataRecord| {
+            let mut delta = MetadataDelta::new(image);
+            delta.replay(&record).expect("it fits");
+            delta.apply(MetadataProvenance::EMPTY)
+        };
+        let topic = TopicRecord {
+            name: "t".to_owned(),
+            topic_id: Uuid::from_u128(3),
+            ..Default::default()
+        };
+        let before = after(&MetadataImage::empty(), topic.into());
+        let idle = after(&before, NoOpRecord::default().into());
+        assert!(!told(&idle, 1).is_news_after(&told(&before, 1)));
+        assert!(told(&idle, 2).is_news_after(&told(&before, 1)), "one has moved");
+        let partition = PartitionRecord {
+            topic_id: Uuid::from_u128(3),
+            replicas: vec![1],
+            isr: vec![1],
+            leader: 1,
+            ..Default::default()
+        };
+        let grown = after(&idle, partition.into());
+        assert!(told(&grown, 1).is_news_after(&told(&before, 1)));
+    }
 
     #[test]
     fn replicas_are_told_by_directory_and_topic() {

@@ -68,6 +68,17 @@ impl StorageError {
         }
     }
 
+    /// The process or the machine has as many files open as it may: a flush closes some. Nothing was done.
+    pub fn is_out_of_files(&self) -> bool {
+        let errno = |source: &io::Error| rustix::io::Errno::from_io_error(source);
+        match self {
+            Self::Io { source, .. } => {
+                matches!(errno(source), Some(rustix::io::Errno::MFILE | rustix::io::Errno::NFILE))
+            }
+            Self::Malformed { .. } | Self::Offline { .. } | Self::Closed { .. } => false,
+        }
+    }
+
     pub(crate) fn is_not_found(&self) -> bool {
         matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
     }

@@ -83,7 +83,7 @@ impl FlushQueue {
 fn flush(log: &Log) {
     // That its directory is full, or has failed, is told once and not for each log.
     if let Err(error) = log.flush_asked_for()
-        && !error.is_out_of_space()
+        && !(error.is_out_of_space() || error.is_out_of_files())
         && log.check_online().is_ok()
     {
         tracing::warn!(partition = %log.topic_partition(), %error, "background flush failed");

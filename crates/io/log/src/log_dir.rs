@@ -73,8 +73,8 @@ pub(crate) struct LogDir {
     offline: OnceLock<Arc<str>>,
     /// A partition's directory was created since this one was synced.
     created: AtomicBool,
-    /// That it is full was logged since the last [`remove_doomed`](Self::remove_doomed).
-    told_full: AtomicBool,
+    /// That it is full, or too many files are open, was logged since the last [`remove_doomed`](Self::remove_doomed).
+    told_shortage: AtomicBool,
     /// Files and directories that wait for their removal, in the order of their time.
     doomed: Mutex<VecDeque<Doomed>>,
 }
@@ -92,7 +92,7 @@ impl LogDir {
             shared,
             offline: OnceLock::new(),
             created: AtomicBool::new(false),
-            told_full: AtomicBool::new(false),
+            told_shortage: AtomicBool::new(false),
             doomed: Mutex::default(),
         })
     }
@@ -119,14 +119,21 @@ impl LogDir {
     }
 
     /// Passes a result on and takes the directory offline if it is a failure of the disk. A full disk is not one: what was
-    /// written last is outside of what the log counts as its own, and the next append overwrites it. A failed sync always
-    /// is: what the kernel could not write it may have dropped, and a second sync would report success over the loss.
+    /// written last is outside of what the log counts as its own, and the next append overwrites it. Nor is a file that could
+    /// not be opened because too many are. A failed sync always is: what the kernel could not write it may have dropped, and a
+    /// second sync would report success over the loss.
     pub(crate) fn watch<T>(&self, result: Result<T>) -> Result<T> {
         if let Err(error @ StorageError::Io { operation, .. }) = &result {
-            if *operation == "sync" || !error.is_out_of_space() {
-                self.take_offline(error);
-            } else if !self.told_full.swap(true, Ordering::Relaxed) {
-                tracing::error!(dir = %self.path.display(), %error, "log directory is full: records are refused until there is room");
+            let what = match (error.is_out_of_files(), error.is_out_of_space() && *operation != "sync") {
+                (true, _) => "too many files are open: records are refused until some are closed (`ulimit -n`)",
+                (_, true) => "log directory is full: records are refused until there is room",
+                (false, false) => {
+                    self.take_offline(error);
+                    return result;
+                }
+            };
+            if !self.told_shortage.swap(true, Ordering::Relaxed) {
+                tracing::error!(dir = %self.path.display(), %error, "{what}");
             }
         }
         result
@@ -177,7 +184,7 @@ impl LogDir {
 
     /// Removes up to `budget` files whose time has come. Says whether more are due.
     pub(crate) fn remove_doomed(&self, now_ms: i64, mut budget: usize) -> Result<bool> {
-        self.told_full.store(false, Ordering::Relaxed);
+        self.told_shortage.store(false, Ordering::Relaxed);
         loop {
             let due = {
                 let mut doomed = self.doomed.lock().expect("no panic while the list is changed");

@@ -4,6 +4,7 @@
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use klamm_protocol::messages::{CreateTopicsRequest, FetchRequest, MetadataRequest};
@@ -316,6 +317,23 @@ async fn sigterm_under_load_is_a_clean_end() {
     assert_eq!(offsets, [("t".to_owned(), 0, 4711)]);
     let brokers = connection.call(&MetadataRequest::default()).await.brokers;
     assert_eq!(brokers.len(), 1);
+}
+
+#[test]
+fn a_node_may_open_as_many_files_as_the_system_lets_it() {
+    let home = tempfile::tempdir().unwrap();
+    let mut command = Command::new("sh");
+    let script = "ulimit -Hn 900; ulimit -Sn 200; exec \"$@\"";
+    command.args(["-c", script, "sh", env!("CARGO_BIN_EXE_klamm"), "start", "--listen"]);
+    command.arg(format!("127.0.0.1:{}", free_port()));
+    command.env("HOME", home.path()).env_remove("XDG_DATA_HOME");
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut process = Process::spawn(&mut command);
+    wait_until_ready(&mut process);
+    let limits = fs::read_to_string(format!("/proc/{}/limits", process.id())).unwrap();
+    let open_files = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
+    let numbers: Vec<&str> = open_files.split_whitespace().skip(3).take(2).collect();
+    assert_eq!(numbers, ["900", "900"]);
 }
 
 #[tokio::test]

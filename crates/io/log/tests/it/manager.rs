@@ -365,6 +365,37 @@ fn a_failing_disk_takes_its_directory_offline_and_no_other() {
 }
 
 #[test]
+fn too_many_open_files_are_no_failure_of_the_disk() {
+    let (_root, dir) = formatted();
+    let disk = WatchedDisk::default();
+    let (manager, _) = start_with(ManagerConfig {
+        disk: std::sync::Arc::new(disk.clone()),
+        ..config(std::slice::from_ref(&dir))
+    })
+    .unwrap();
+    let log = create(&manager, &tp("t", 0));
+    append_values(&log, &["a"]);
+    for (round, failing) in [".log", ".timeindex", "t-0", "data"].into_iter().enumerate() {
+        disk.watch(move |call| match call {
+            Call::Create(path) | Call::SyncDir(path) if path.to_string_lossy().ends_with(failing) => {
+                Err(std::io::Error::from_raw_os_error(24))
+            }
+            _ => Ok(()),
+        });
+        let refused = log.roll(NOW).err().or_else(|| log.flush().err());
+        assert!(refused.unwrap().is_out_of_files(), "{failing}");
+        assert!(manager.is_online());
+        disk.let_be();
+        append_values(&log, &["b"]);
+        log.flush().unwrap();
+        assert_eq!(records(&log).len(), round + 2);
+        create(&manager, &tp("t", round as i32 + 1));
+    }
+    stop(manager, 1);
+    assert_eq!(records(&start(&dir).0.get(&tp("t", 0)).unwrap()).len(), 5);
+}
+
+#[test]
 fn of_a_directory_that_has_failed_nothing_is_touched_any_more() {
     let root = tempfile::tempdir().unwrap();
     let dirs = [root.path().join("a"), root.path().join("b")];

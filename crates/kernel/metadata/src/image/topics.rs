@@ -91,6 +91,11 @@ impl TopicsImage {
         self.by_id.is_empty()
     }
 
+    /// Whether this is the other one, not changed since: told in no time, and `true` only if both are the same.
+    pub fn is_unchanged_since(&self, other: &Self) -> bool {
+        self.by_id.ptr_eq(&other.by_id)
+    }
+
     /// The topic of that name.
     pub fn by_name(&self, name: &str) -> Option<&Arc<TopicImage>> {
         self.by_id.get(self.by_name.get(name)?)
