@@ -35,6 +35,6 @@ pub use record::{
     Header, Headers, MAX_RECORD_OVERHEAD, RecordFault, RecordIter, RecordKey, RecordKeys, RecordPosition,
     RecordPositions, RecordRef, RecordsError,
 };
-pub use retain::{Retained, retain_records, write_empty};
+pub use retain::{RECORDS_AT_ONCE, Retained, retain_records, write_empty};
 pub use sequence::{decrement_sequence, increment_sequence};
 pub use validate::{ValidationError, ValidationStats, validate_records};

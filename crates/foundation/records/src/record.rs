@@ -216,7 +216,7 @@ pub struct RecordPosition {
 }
 
 /// A record as compaction sees it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct RecordKey<'a> {
     /// Offset in the partition.
     pub offset: i64,

@@ -14,6 +14,9 @@ use crate::varint::{size_of_varint, size_of_varlong, write_varint, write_varlong
 /// Most bytes that the records of one batch may take: its length field has 31 bits.
 const MAX_RECORDS_SIZE: usize = i32::MAX as usize - (BATCH_OVERHEAD - LOG_OVERHEAD);
 
+/// Most records that [`retain_records`] asks for at once.
+pub const RECORDS_AT_ONCE: usize = 32;
+
 /// What became of a batch's records.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Retained {
@@ -25,14 +28,15 @@ pub struct Retained {
 
 /// Appends to `out` the batch with those records that `keep` says, compressed as it was, if there are any.
 ///
-/// `delete_horizon` is asked for the batch's horizon (KIP-534), given whether a record without value stays. A batch that
+/// `keep` is asked for some records in a row at a time, so that it can look all of them up together: bit `i` of its answer
+/// says whether the `i`-th of them stays. `delete_horizon` is asked for the batch's horizon (KIP-534), given whether a record without value stays. A batch that
 /// keeps all records and its horizon is written byte for byte. Fails, and leaves `out` as it was, if the batch decompresses
 /// to more than `limit` bytes, cannot be read, or would grow beyond the format's limit.
 pub fn retain_records(
     batch: &Batch<'_>,
     scratch: &mut Scratch,
     limit: usize,
-    keep: impl FnMut(&RecordKey<'_>) -> bool,
+    keep: impl FnMut(&[RecordKey<'_>]) -> u32,
     delete_horizon: impl FnOnce(bool) -> Option<i64>,
     out: &mut Vec<u8>,
 ) -> Result<Retained, RecordsError> {
@@ -113,11 +117,22 @@ struct Chosen {
     max_timestamp: i64,
 }
 
+impl Chosen {
+    fn add(&mut self, record: &RecordKey<'_>) {
+        if self.retained.kept == 0 {
+            self.first_timestamp = record.timestamp;
+        }
+        self.retained.kept += 1;
+        self.tombstones |= !record.has_value;
+        self.max_timestamp = self.max_timestamp.max(record.timestamp);
+    }
+}
+
 /// Asks for each record, and notes where those that stay lie: as runs of records without one between them that goes.
 fn choose(
     header: &BatchHeader,
     records: &[u8],
-    mut keep: impl FnMut(&RecordKey<'_>) -> bool,
+    mut keep: impl FnMut(&[RecordKey<'_>]) -> u32,
     runs: &mut Vec<(usize, usize)>,
 ) -> Result<Chosen, RecordsError> {
     runs.clear();
@@ -128,24 +143,32 @@ fn choose(
         max_timestamp: NO_TIMESTAMP,
     };
     let mut keys = RecordKeys::new(header, records)?;
+    let (mut together, mut ends) = ([RecordKey::default(); RECORDS_AT_ONCE], [0; RECORDS_AT_ONCE]);
     let mut at = 0;
-    while let Some(record) = keys.next() {
-        let record = record?;
-        let end = records.len() - keys.remaining();
-        chosen.retained.read += 1;
-        if keep(&record) {
-            if chosen.retained.kept == 0 {
-                chosen.first_timestamp = record.timestamp;
-            }
-            chosen.retained.kept += 1;
-            chosen.tombstones |= !record.has_value;
-            chosen.max_timestamp = chosen.max_timestamp.max(record.timestamp);
-            match runs.last_mut() {
-                Some((_, before)) if *before == at => *before = end,
-                _ => runs.push((at, end)),
-            }
+    loop {
+        let mut count = 0;
+        while count < RECORDS_AT_ONCE
+            && let Some(record) = keys.next()
+        {
+            together[count] = record?;
+            ends[count] = records.len() - keys.remaining();
+            count += 1;
         }
-        at = end;
+        if count == 0 {
+            break;
+        }
+        let stays = keep(&together[..count]);
+        chosen.retained.read += count;
+        for (bit, (record, end)) in together[..count].iter().zip(ends).enumerate() {
+            if stays & 1 << bit != 0 {
+                chosen.add(record);
+                match runs.last_mut() {
+                    Some((_, before)) if *before == at => *before = end,
+                    _ => runs.push((at, end)),
+                }
+            }
+            at = end;
+        }
     }
     Ok(chosen)
 }

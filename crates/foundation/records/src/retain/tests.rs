@@ -75,6 +75,18 @@ fn plain() -> impl Strategy<Value = (Plain, bool)> {
     )
 }
 
+/// Asks for records one by one.
+fn each(mut keep: impl FnMut(&RecordKey<'_>) -> bool) -> impl FnMut(&[RecordKey<'_>]) -> u32 {
+    move |records| {
+        assert!((1..=RECORDS_AT_ONCE).contains(&records.len()));
+        let bits = records
+            .iter()
+            .enumerate()
+            .map(|(at, record)| u32::from(keep(record)) << at);
+        bits.sum()
+    }
+}
+
 proptest! {
     #[test]
     fn what_stays_is_what_a_builder_would_have_written(
@@ -102,7 +114,7 @@ proptest! {
         let mut out = b"before".to_vec();
         let mut asked = None;
         let keep = |record: &RecordKey<'_>| records.iter().any(|(kept, keep)| *keep && kept.offset == record.offset);
-        let retained = retain_records(&batch, &mut Scratch::new(), usize::MAX, keep, |tombstones| {
+        let retained = retain_records(&batch, &mut Scratch::new(), usize::MAX, each(keep), |tombstones| {
             asked = Some(tombstones);
             horizon
         }, &mut out).unwrap();
@@ -150,7 +162,15 @@ fn the_time_of_append_stays_that_of_all_records() {
     for horizon in [None, Some(9_000)] {
         let mut out = Vec::new();
         let keep = |record: &RecordKey<'_>| record.offset > BASE;
-        retain_records(&batch, &mut Scratch::new(), usize::MAX, keep, |_| horizon, &mut out).unwrap();
+        retain_records(
+            &batch,
+            &mut Scratch::new(),
+            usize::MAX,
+            each(keep),
+            |_| horizon,
+            &mut out,
+        )
+        .unwrap();
         let header = Batch::parse(&out).unwrap().header;
         assert_eq!(header.base_timestamp, horizon.unwrap_or(500));
         assert_eq!((header.max_timestamp, header.delete_horizon_ms()), (500, horizon));
@@ -207,7 +227,14 @@ fn unreadable_records_leave_nothing_behind() {
     whole[last..].fill(0xff);
     let batch = Batch::parse(&whole).unwrap();
     let mut out = vec![1];
-    let outcome = retain_records(&batch, &mut Scratch::new(), usize::MAX, |_| true, |_| Some(5), &mut out);
+    let outcome = retain_records(
+        &batch,
+        &mut Scratch::new(),
+        usize::MAX,
+        each(|_| true),
+        |_| Some(5),
+        &mut out,
+    );
     assert!(matches!(
         outcome,
         Err(RecordsError::InvalidRecord { .. } | RecordsError::TrailingBytes { .. })

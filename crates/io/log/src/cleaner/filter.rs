@@ -2,11 +2,11 @@
 use std::collections::BTreeMap;
 
 use klamm_records::{
-    Batch, BatchError, BatchHeader, ControlRecordType, RecordKey, RecordsError, Retained, Scratch, retain_records,
-    write_empty,
+    Batch, BatchError, BatchHeader, ControlRecordType, RECORDS_AT_ONCE, RecordKey, RecordsError, Retained, Scratch,
+    retain_records, write_empty,
 };
 
-use super::offset_map::OffsetMap;
+use super::offset_map::{Hash, OffsetMap};
 use super::transactions::{CleanedTransactions, Marker};
 use crate::faults::{self, Fault};
 use crate::producers::LastRecord;
@@ -78,8 +78,10 @@ impl Filter<'_> {
         }
         let before = out.len();
         let mut without_key = 0;
-        let keep = |record: &RecordKey<'_>| {
-            !drop_records && (is_control || self.keeps(record, horizon_passed, &mut without_key))
+        let keep = |records: &[RecordKey<'_>]| match (drop_records, is_control) {
+            (true, _) => 0,
+            (false, true) => u32::MAX,
+            (false, false) => self.keeps(records, horizon_passed, &mut without_key),
         };
         let horizon = |tombstones: bool| {
             let needed = tombstones || (of_nothing && is_control);
@@ -95,16 +97,25 @@ impl Filter<'_> {
     }
 
     /// A record of data stays if its key has no later one, unless it is a tombstone whose time has come.
-    #[inline]
-    fn keeps(&self, record: &RecordKey<'_>, horizon_passed: bool, without_key: &mut usize) -> bool {
-        if record.offset > self.map.latest_offset() {
-            return true;
+    fn keeps(&self, records: &[RecordKey<'_>], horizon_passed: bool, without_key: &mut usize) -> u32 {
+        let mut hashes = [Hash::default(); RECORDS_AT_ONCE];
+        for (hash, record) in hashes.iter_mut().zip(records) {
+            *hash = record.key.map_or(Hash::default(), |key| self.map.hash(key));
         }
-        let Some(key) = record.key else {
-            *without_key += 1;
-            return false;
-        };
-        (record.has_value || !horizon_passed) && self.map.get(key).is_none_or(|latest| record.offset >= latest)
+        self.map.fetch(&hashes[..records.len()]);
+        let mut stay = 0;
+        for (at, (record, hash)) in records.iter().zip(hashes).enumerate() {
+            let stays = if record.offset > self.map.latest_offset() {
+                true
+            } else if record.key.is_none() {
+                *without_key += 1;
+                false
+            } else {
+                (record.has_value || !horizon_passed) && self.map.get(hash).is_none_or(|latest| record.offset >= latest)
+            };
+            stay |= u32::from(stays) << at;
+        }
+        stay
     }
 
     fn if_empty(&self, header: &BatchHeader) -> IfEmpty {
@@ -148,14 +159,23 @@ pub(crate) fn note_keys(
     if header.attributes.is_control() {
         transactions.on_control(header, marker(batch, scratch)?);
     } else if !transactions.on_data(header) || faults::is_on(Fault::NoteAborted) {
-        for record in batch.keys(scratch, DECOMPRESSED_MAX)? {
-            let record = record?;
-            if faults::is_on(Fault::ForgetKey) && record.offset % 8 == 0 {
-                continue;
-            }
-            if let Some(key) = record.key.filter(|_| record.offset >= from)
-                && !map.put(key, record.offset)
+        let mut keys = batch.keys(scratch, DECOMPRESSED_MAX)?;
+        let mut together = [(Hash::default(), 0); RECORDS_AT_ONCE];
+        loop {
+            let mut count = 0;
+            while count < RECORDS_AT_ONCE
+                && let Some(record) = keys.next()
             {
+                let record = record?;
+                if let Some(key) = record.key.filter(|_| record.offset >= from) {
+                    together[count] = (map.hash(key), record.offset);
+                    count += 1;
+                }
+            }
+            if count == 0 {
+                break;
+            }
+            if !map.put_all(&together[..count]) {
                 return Ok(false);
             }
         }

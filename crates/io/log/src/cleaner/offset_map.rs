@@ -20,6 +20,9 @@ const FIRST_ENTRIES: usize = 1 << 12;
 /// A hash in two words and the offset plus one; 0 stands in an empty place.
 type Entry = [u64; 3];
 
+/// What stands for a key.
+pub(crate) type Hash = [u64; 2];
+
 #[derive(Debug)]
 pub(crate) struct OffsetMap {
     key: [u64; 2],
@@ -84,15 +87,39 @@ impl OffsetMap {
         entries > self.entries.len() && self.resize(entries)
     }
 
-    /// Notes that `key` is at `offset`, the highest so far. `false`: the table is full, and nothing was noted.
+    /// What stands for `key` in this table.
     #[inline]
-    pub(crate) fn put(&mut self, key: &[u8], offset: i64) -> bool {
-        let hash = hash(self.key, key);
+    pub(crate) fn hash(&self, key: &[u8]) -> Hash {
+        hash(self.key, key)
+    }
+
+    /// Has the entries of some keys come from memory together, not each when it is asked for: nothing about one depends on
+    /// another, and the processor waits for all of them at once.
+    #[inline]
+    pub(crate) fn fetch(&self, hashes: &[Hash]) {
+        let entry = |hash: &Hash| self.entries[place(hash[0], self.places)][2];
+        std::hint::black_box(hashes.iter().map(entry).fold(0, std::ops::BitXor::bitxor));
+    }
+
+    /// Notes where keys are, each the highest offset so far. `false`: the table is full, and those from some one on were not
+    /// noted.
+    pub(crate) fn put_all(&mut self, keys: &[(Hash, i64)]) -> bool {
+        let entry = |(hash, _): &(Hash, i64)| self.entries[place(hash[0], self.places)][2];
+        std::hint::black_box(keys.iter().map(entry).fold(0, std::ops::BitXor::bitxor)); // see `fetch`
+        keys.iter().all(|(hash, offset)| {
+            let is_forgotten = faults::is_on(Fault::ForgetKey) && offset % 8 == 0;
+            is_forgotten || self.put(*hash, *offset)
+        })
+    }
+
+    /// Notes that a key is at `offset`, the highest so far. `false`: the table is full, and nothing was noted.
+    #[inline]
+    fn put(&mut self, hash: Hash, offset: i64) -> bool {
         let at = self.find(hash);
         let found = self.entries[at];
         if found[2] == 0 || [found[0], found[1]] != hash {
             if self.len >= self.limit || !self.make_room(at) {
-                return self.grow() && self.put(key, offset);
+                return self.grow() && self.put(hash, offset);
             }
             self.len += 1;
         }
@@ -101,10 +128,9 @@ impl OffsetMap {
         true
     }
 
-    /// The last offset of `key`.
+    /// The last offset of a key.
     #[inline]
-    pub(crate) fn get(&self, key: &[u8]) -> Option<i64> {
-        let hash = hash(self.key, key);
+    pub(crate) fn get(&self, hash: Hash) -> Option<i64> {
         let [first, second, next] = self.entries[self.find(hash)];
         (next != 0 && [first, second] == hash).then(|| next as i64 - 1)
     }
@@ -126,7 +152,7 @@ impl OffsetMap {
 
     /// Where the hash is, or would have to be. The last place is always empty.
     #[inline]
-    fn find(&self, hash: [u64; 2]) -> usize {
+    fn find(&self, hash: Hash) -> usize {
         let mut at = place(hash[0], self.places);
         loop {
             let [first, second, next] = self.entries[at];
@@ -212,6 +238,11 @@ mod tests {
 
     use super::*;
 
+    fn put(map: &mut OffsetMap, key: &[u8], offset: i64) -> bool {
+        let hash = map.hash(key);
+        map.put_all(&[(hash, offset)])
+    }
+
     #[test]
     fn the_hash_is_siphash() {
         // The first lines of the reference's table for 2-4 with 128 bits.
@@ -242,7 +273,7 @@ mod tests {
             for i in 0..10_000u64 {
                 let key = (i * i % 3_001).to_string();
                 let is_new = !model.contains_key(&key);
-                if !map.put(key.as_bytes(), i as i64) {
+                if !put(&mut map, key.as_bytes(), i as i64) {
                     assert!(is_new, "a key that is there needs no room");
                     break;
                 }
@@ -253,7 +284,7 @@ mod tests {
             assert!(map.len * ENTRY <= bytes.max(ENTRY));
             for i in 0..3_001 {
                 let key = i.to_string();
-                assert_eq!(map.get(key.as_bytes()), model.get(&key).copied());
+                assert_eq!(map.get(map.hash(key.as_bytes())), model.get(&key).copied());
             }
         }
     }
@@ -264,22 +295,22 @@ mod tests {
         assert!(map.limit >= 1_000 && map.entries.len() < 1_200, "{map:?}");
         let mut map = OffsetMap::new(1 << 20, 0.9, 1 << 40, [3, 4]);
         let fit = (0..1u64 << 16)
-            .take_while(|i| map.put(&i.to_be_bytes(), *i as i64))
+            .take_while(|i| put(&mut map, &i.to_be_bytes(), *i as i64))
             .count();
         assert!(
             map.entries.len() * ENTRY <= 1 << 20 && fit * ENTRY > (1 << 20) * 85 / 100,
             "{fit}"
         );
-        assert!((0..fit as u64).all(|i| map.get(&i.to_be_bytes()) == Some(i as i64)));
+        assert!((0..fit as u64).all(|i| map.get(map.hash(&i.to_be_bytes())) == Some(i as i64)));
     }
 
     #[test]
     fn offsets_without_keys_count_as_seen() {
         let mut map = OffsetMap::new(1_000, 0.9, 10, [0, 0]);
         assert_eq!(map.latest_offset(), -1);
-        map.put(b"a", 0);
+        put(&mut map, b"a", 0);
         map.advance_to(9);
-        assert_eq!((map.latest_offset(), map.get(b"a")), (9, Some(0)));
+        assert_eq!((map.latest_offset(), map.get(map.hash(b"a"))), (9, Some(0)));
         assert!(map.utilization() > 0.0);
     }
 }

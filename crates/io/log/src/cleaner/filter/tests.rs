@@ -57,6 +57,11 @@ impl Pass {
         }
     }
 
+    fn note(&mut self, key: &str, offset: i64) {
+        let hash = self.map.hash(key.as_bytes());
+        assert!(self.map.put_all(&[(hash, offset)]));
+    }
+
     fn run(&self, log: &[u8]) -> Vec<u8> {
         let filter = Filter {
             map: &self.map,
@@ -122,9 +127,9 @@ fn what_the_table_does_not_reach_stays() {
     assert_eq!(pass.run(&log), log);
     // A later round knows offsets that are higher than the ones it meets here, and keys that it does not.
     pass.map = OffsetMap::new(10_000, 0.9, 100, [1, 2]);
-    pass.map.put(b"z", 9);
+    pass.note("z", 9);
     assert_eq!(pass.run(&log), log);
-    pass.map.put(b"a", 10);
+    pass.note("a", 10);
     assert!(pass.run(&log).is_empty());
 }
 
@@ -163,7 +168,7 @@ fn empty_batches_stay_where_a_producer_or_the_round_ends() {
     ]
     .concat();
     let mut pass = Pass::over(&log);
-    pass.map.put(b"a", 9);
+    pass.note("a", 9);
     assert!(pass.run(&log).is_empty());
     pass.end_offset = 4;
     let last = LastRecord {
@@ -213,7 +218,7 @@ fn aborted_records_go_at_once_and_their_marker_after_them() {
         .unwrap();
     }
     assert_eq!(
-        (pass.map.get(b"a"), pass.map.latest_offset()),
+        (pass.map.get(pass.map.hash(b"a")), pass.map.latest_offset()),
         (Some(0), 4),
         "aborted keys do not count"
     );
@@ -248,7 +253,7 @@ fn aborted_records_go_at_once_and_their_marker_after_them() {
     assert_eq!(seen(&kept)[2], (3, None, vec![]));
     assert!(Batch::parse(&kept).is_ok() && pass.run(&kept) == kept);
     // A commit goes the same way once its records are superseded.
-    pass.map.put(b"a", 9);
+    pass.note("a", 9);
     pass.last_records.clear();
     pass.now_ms = NOW;
     let superseded = pass.run(&once);
