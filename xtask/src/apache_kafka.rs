@@ -41,12 +41,49 @@ pub(crate) fn tools_jars(root: &Path) -> Result<PathBuf, String> {
     jars(root, "tests/tools/pom.xml")
 }
 
-/// A JVM that is quick to start.
-pub(crate) fn java(classpath: &str, log4j: &Path) -> Command {
-    let mut java = Command::new("java");
-    java.args(["-Xmx512M", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"])
-        .args(["-Djava.awt.headless=true", "-Dfile.encoding=UTF-8"])
-        .arg(format!("-Dlog4j2.configurationFile={}", log4j.display()))
-        .args(["-cp", classpath]);
-    java
+/// The version of the broker, of which a jar's name tells.
+pub(crate) fn broker_version(root: &Path) -> Result<String, String> {
+    let jars = broker_jars(root)?;
+    let entries = std::fs::read_dir(&jars).map_err(|error| format!("{}: {error}", jars.display()))?;
+    let names = entries
+        .flatten()
+        .map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let version = |name: String| {
+        let version = name.strip_prefix("kafka-clients-")?.strip_suffix(".jar")?;
+        version
+            .starts_with(|c: char| c.is_ascii_digit())
+            .then(|| version.to_owned())
+    };
+    let mut versions: Vec<String> = names.filter_map(version).collect();
+    versions
+        .pop()
+        .ok_or_else(|| format!("{}: no jar tells a version", jars.display()))
+}
+
+/// How a JVM is set up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Jvm {
+    /// Quick to start.
+    Quick,
+    /// As Kafka's `kafka-server-start.sh` does it.
+    Server,
+}
+
+impl Jvm {
+    pub(crate) fn java(self, classpath: &str, log4j: &Path) -> Command {
+        let mut java = Command::new("java");
+        match self {
+            Jvm::Quick => java.args(["-Xmx512M", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]),
+            Jvm::Server => java
+                .args(["-Xmx1G", "-Xms1G", "-server", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20"])
+                .args([
+                    "-XX:InitiatingHeapOccupancyPercent=35",
+                    "-XX:+ExplicitGCInvokesConcurrent",
+                ]),
+        };
+        java.args(["-Djava.awt.headless=true", "-Dfile.encoding=UTF-8"])
+            .arg(format!("-Dlog4j2.configurationFile={}", log4j.display()))
+            .args(["-cp", classpath]);
+        java
+    }
 }

@@ -7,7 +7,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::apache_kafka;
+use crate::apache_kafka::{self, Jvm};
 
 /// The most that a start or a stop may take, on a machine that does other things too.
 const LIMIT: Duration = Duration::from_secs(90);
@@ -38,6 +38,8 @@ pub(crate) struct Home {
     root: PathBuf,
     klamm: PathBuf,
     jars: PathBuf,
+    /// How Apache Kafka's broker is started.
+    jvm: Jvm,
     /// The directory of everything.
     pub(crate) dir: PathBuf,
     /// `log.dirs`, relative to it `data`, `data-2`, ...
@@ -62,12 +64,21 @@ impl Home {
             root: root.to_owned(),
             klamm: klamm.to_owned(),
             jars: apache_kafka::broker_jars(root)?,
+            jvm: Jvm::Quick,
             dir: dir.to_owned(),
             log_dirs: (1..=log_dirs).map(|at| dir.join(name(at))).collect(),
             port: free_ports()?,
         };
         std::fs::write(home.config(), home.properties() + more).map_err(io)?;
         Ok(home)
+    }
+
+    /// Apache Kafka's broker as it is served with, for figures: slower to start than what is quick, and faster in the end.
+    pub(crate) fn with_server_jvm(self) -> Home {
+        Home {
+            jvm: Jvm::Server,
+            ..self
+        }
     }
 
     fn config(&self) -> PathBuf {
@@ -95,7 +106,7 @@ impl Home {
     }
 
     /// A command of either side, by Apache Kafka's class and our name for it.
-    fn command(&self, side: Side, class: &str, ours: &str) -> Command {
+    fn command(&self, side: Side, jvm: Jvm, class: &str, ours: &str) -> Command {
         match side {
             Side::Klamm => {
                 let mut command = Command::new(&self.klamm);
@@ -103,7 +114,7 @@ impl Home {
                 command
             }
             Side::Apache => {
-                let mut command = apache_kafka::java(
+                let mut command = jvm.java(
                     &format!("{}/*", self.jars.display()),
                     &self.root.join("tests/peer/log4j2.yaml"),
                 );
@@ -115,7 +126,7 @@ impl Home {
 
     /// Formats the log directories.
     pub(crate) fn format(&self, side: Side) -> Result<(), String> {
-        let mut format = self.command(side, "kafka.tools.StorageTool", "storage");
+        let mut format = self.command(side, Jvm::Quick, "kafka.tools.StorageTool", "storage");
         format
             .args(["format", "--standalone", "-t", CLUSTER_ID, "-c"])
             .arg(self.config());
@@ -132,7 +143,7 @@ impl Home {
 
     /// Starts a broker and waits until it serves. What it logs goes to `log`, a file of the home.
     pub(crate) fn start(&self, side: Side, log: &str) -> Result<Broker, String> {
-        let mut start = self.command(side, "kafka.Kafka", "start");
+        let mut start = self.command(side, self.jvm, "kafka.Kafka", "start");
         if let Side::Klamm = side {
             start.arg("--config");
         }
@@ -178,6 +189,11 @@ impl Broker {
         Ok(())
     }
 
+    /// Its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Asks it to stop and waits for that.
     pub(crate) fn stop(mut self) -> Result<(), String> {
         let pid = self.process.id().to_string();
@@ -216,7 +232,7 @@ impl Drop for Broker {
 }
 
 /// Two neighbouring ports of five digits each, below the range from which the system takes ports for connections.
-fn free_ports() -> Result<u16, String> {
+pub(crate) fn free_ports() -> Result<u16, String> {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let start = (std::process::id() % 400) as u16 * 40;
     let free = |port: u16| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok();

@@ -20,7 +20,7 @@ use std::process::{Command, ExitCode};
 
 const USAGE: &str = "usage: cargo xtask <task>
 
-  bench SCENARIO     measure beside others and write bench/RESULTS.md: console, clients
+  bench [SCENARIO]…  measure beside Apache Kafka and write bench/RESULTS.md; `bench help` names the scenarios
   client             run the tests of our client against Apache Kafka
   codegen [--check]  write the protocol's code from its schema; --check only says whether it is stale
   compat [CLIENT]…   run the suites of real clients (all, or java, sarama …) against a node

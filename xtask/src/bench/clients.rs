@@ -12,7 +12,6 @@ use self::programs::Program;
 use super::{process, results};
 use crate::broker::{Home, Side};
 
-pub(super) const ROUNDS: usize = 3;
 const PARTITIONS: &str = "12";
 
 /// Records of one size with one codec.
@@ -56,7 +55,7 @@ struct Run {
 /// Measures and writes the section of the results; returns what misses its bar.
 pub(super) fn run(root: &Path, rounds: usize) -> Result<Vec<String>, String> {
     let programs = programs::build(root)?;
-    let klamm = super::klamm(root)?;
+    let klamm = super::release(root, "klamm", "KLAMM_BINARY")?;
     let dir = crate::target_dir(root).join("bench/clients");
     let home = Home::create(root, &dir, &klamm, 1, "log.segment.delete.delay.ms=0\n")?;
     home.format(Side::Klamm)?;
@@ -143,7 +142,7 @@ fn introduction(root: &Path, rounds: usize) -> Result<String, String> {
             .current_dir(root),
     )?;
     Ok(format!(
-        "## Clients\n\nMillions of records for each second of the client's processor time, by `cargo xtask bench clients {rounds}` \
+        "## Clients\n\nMillions of records for each second of the client's processor time, by `cargo xtask bench clients --rounds {rounds}` \
          on {date} at {commit}: the programs of `bench/clients/` in turns against the same release build of a node, {PARTITIONS} \
          partitions, acks=all and idempotent, batches of up to 1 MB that linger for 10 ms, at most 32 MiB and 100,000 \
          records in memory. The median of {rounds} rounds, the least and the most in brackets. {} cores, shared with the node.",

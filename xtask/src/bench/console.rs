@@ -51,7 +51,7 @@ struct Run {
 
 /// Measures and writes the section of the results; returns what misses its bar.
 pub(super) fn run(root: &Path, bytes: u64) -> Result<Vec<String>, String> {
-    let klamm = super::klamm(root)?;
+    let klamm = super::release(root, "klamm", "KLAMM_BINARY")?;
     let jars = apache_kafka::tools_jars(root)?;
     let dir = crate::target_dir(root).join("bench/console");
     let home = Home::create(root, &dir, &klamm, 1, "log.segment.delete.delay.ms=0\n")?;

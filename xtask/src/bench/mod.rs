@@ -1,39 +1,68 @@
-//! `cargo xtask bench SCENARIO`: Klamm beside others, in turns in one run on one machine.
+//! `cargo xtask bench`: Klamm beside others, in turns in one run on one machine.
 //!
 //! Only ratios of figures of one run count. Each scenario writes its section of `bench/RESULTS.md` and says which of its
-//! bars are missed. `KLAMM_BINARY` names a release build that is there already; without it one is made.
+//! bars are missed.
 
 mod clients;
 mod console;
+mod consume;
+mod idle;
+mod latency;
+mod machine;
+mod mixed;
+mod order;
 mod process;
+mod produce;
+mod report;
+mod requests;
 mod results;
+mod rig;
+mod start;
+mod topics;
 
 use std::path::{Path, PathBuf};
 
-/// Runs a scenario; returns what misses its bar.
-pub(crate) fn run(root: &Path, scenario: &[&str]) -> Result<Vec<String>, String> {
+use order::Order;
+use rig::Rig;
+
+/// Runs scenarios; returns what misses its bar.
+pub(crate) fn run(root: &Path, args: &[&str]) -> Result<Vec<String>, String> {
+    let order = Order::parse(args)?;
+    let mut missed = Vec::new();
+    for scenario in &order.scenarios {
+        let scenario = scenario.as_str();
+        missed.extend(match scenario {
+            "console" if order.quick => console::run(root, console::GIGABYTE / 10)?,
+            "console" => console::run(root, console::GIGABYTE)?,
+            "clients" => clients::run(root, order.rounds)?,
+            _ => compare(&Rig::new(root, &order)?, scenario)?,
+        });
+    }
+    Ok(missed)
+}
+
+/// Runs a scenario that compares brokers.
+fn compare(rig: &Rig<'_>, scenario: &str) -> Result<Vec<String>, String> {
     match scenario {
-        ["console"] => console::run(root, console::GIGABYTE),
-        ["console", bytes] => {
-            let bytes = bytes.parse().map_err(|_| format!("`{bytes}` is no number of bytes"))?;
-            console::run(root, bytes)
-        }
-        ["clients"] => clients::run(root, clients::ROUNDS),
-        ["clients", rounds] => match rounds.parse() {
-            Ok(rounds @ 1..) => clients::run(root, rounds),
-            _ => Err(format!("`{rounds}` is no number of rounds")),
-        },
-        _ => Err("usage: cargo xtask bench console [BYTES] | clients [ROUNDS]".to_owned()),
+        "produce" => produce::run(rig),
+        "consume" => consume::run(rig),
+        "requests" => requests::run(rig),
+        "latency" => latency::run(rig),
+        "start" => start::run(rig),
+        "idle" => idle::run(rig),
+        "topics" => topics::run(rig),
+        "mixed" => mixed::run(rig),
+        _ => Err(format!("there is no scenario `{scenario}`")),
     }
 }
 
-/// The release build of `klamm`.
-fn klamm(root: &Path) -> Result<PathBuf, String> {
-    match std::env::var_os("KLAMM_BINARY") {
+/// A release build of a package, which has the name of its binary, unless the environment names one that is there already.
+fn release(root: &Path, package: &str, variable: &str) -> Result<PathBuf, String> {
+    match std::env::var_os(variable) {
         Some(binary) => Ok(binary.into()),
         None => {
-            crate::cargo(root, &["build", "--release", "--package", "klamm"])?;
-            Ok(crate::target_dir(root).join("release/klamm"))
+            crate::cargo(root, &["build", "--release", "--package", package])?;
+            Ok(crate::target_dir(root).join("release").join(package))
         }
     }
 }

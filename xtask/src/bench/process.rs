@@ -72,13 +72,30 @@ pub(super) fn run(
 /// Takes the figures of a process as they are now. Both only grow.
 fn look(pid: u32, took: &mut Took) {
     let read = |file: &str| std::fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap_or_default();
-    let status = read("status");
-    let memory = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kilobytes = memory.and_then(|rest| rest.trim().trim_end_matches(" kB").parse::<u64>().ok());
-    took.memory = took.memory.max(kilobytes.unwrap_or(0) * 1024);
+    took.memory = took.memory.max(kilobytes(&read("status"), "VmHWM:") * 1024);
     if let Some(ticks) = ticks(&read("stat")) {
         took.cpu = took.cpu.max(Duration::from_millis(ticks * 10));
     }
+}
+
+/// What a process has taken so far; its wall time is not known.
+pub(super) fn taken(pid: u32) -> Took {
+    let mut took = Took::default();
+    look(pid, &mut took);
+    took
+}
+
+/// Memory that a process has resident now, in bytes.
+pub(super) fn resident(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    kilobytes(&status, "VmRSS:") * 1024
+}
+
+fn kilobytes(status: &str, name: &str) -> u64 {
+    let value = status.lines().find_map(|line| line.strip_prefix(name));
+    value
+        .and_then(|rest| rest.trim().trim_end_matches(" kB").parse().ok())
+        .unwrap_or(0)
 }
 
 /// User and system time in hundredths of a second: the 14th and 15th field, counted behind the name in brackets.

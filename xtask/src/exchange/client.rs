@@ -6,7 +6,7 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
-use crate::apache_kafka;
+use crate::apache_kafka::{self, Jvm};
 
 /// The most that one command may take.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -40,7 +40,7 @@ impl Client {
         let log = std::fs::File::create(&log).map_err(|error| format!("{}: {error}", log.display()))?;
         let jars = apache_kafka::tools_jars(root)?;
         let classpath = format!("{}:{}/*", classes.display(), jars.display());
-        let mut java = apache_kafka::java(&classpath, &root.join("tests/tools/log4j2.yaml"));
+        let mut java = Jvm::Quick.java(&classpath, &root.join("tests/tools/log4j2.yaml"));
         let mut jvm = java
             .arg("Exchange")
             .stdin(Stdio::piped())

@@ -1,0 +1,43 @@
+//! What thousands of partitions cost that nobody uses.
+
+use std::time::Duration;
+
+use super::report::{Row, Samples};
+use super::rig::Rig;
+
+const TOPICS: u64 = 10;
+const PARTITIONS: u64 = 1000;
+const SECONDS: u64 = 30;
+const WHAT: &str = "10,000 partitions, no clients";
+
+const WORDS: &str = "## Idle\n\n10 topics of 1,000 partitions with a record in each, and no client: processor time over 30 \
+    seconds in hundredths of one core, and memory.";
+
+/// Measures and writes the section of the results; returns what misses its bar.
+pub(super) fn run(rig: &Rig<'_>) -> Result<Vec<String>, String> {
+    let mut samples = Samples::default();
+    for round in 0..rig.order.rounds {
+        for column in rig.brokers(round) {
+            println!("round {}, {}", round + 1, column.name());
+            let target = rig.broker(column, "")?;
+            let partitions = rig.scaled(PARTITIONS);
+            for topic in 0..TOPICS {
+                target.create(&format!("idle-{topic}"), partitions)?;
+                target.measure(&format!(
+                    "produce --topic idle-{topic} --partitions {partitions} --record-size 100 --batch-size 200 --bytes {}",
+                    partitions * 170
+                ))?;
+            }
+            std::thread::sleep(Duration::from_secs(rig.scaled(10)));
+            let before = target.took().cpu;
+            let seconds = rig.scaled(SECONDS);
+            std::thread::sleep(Duration::from_secs(seconds));
+            let cpu = (target.took().cpu - before).as_secs_f64();
+            let row = Row::less(WHAT, "% of a core").absolute(1.0);
+            samples.add(&row, column, cpu / seconds as f64 * 100.0);
+            target.add_memory(WHAT, None, &mut samples);
+            target.stop()?;
+        }
+    }
+    rig.publish("idle", WORDS, &samples)
+}
