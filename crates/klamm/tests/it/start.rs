@@ -323,7 +323,7 @@ async fn sigterm_under_load_is_a_clean_end() {
 fn a_node_may_open_as_many_files_as_the_system_lets_it() {
     let home = tempfile::tempdir().unwrap();
     let mut command = Command::new("sh");
-    let script = "ulimit -Hn 900; ulimit -Sn 200; exec \"$@\"";
+    let script = "ulimit -Sn 200 && ulimit -Hn 900 && exec \"$@\"";
     command.args(["-c", script, "sh", env!("CARGO_BIN_EXE_klamm"), "start", "--listen"]);
     command.arg(format!("127.0.0.1:{}", free_port()));
     command.env("HOME", home.path()).env_remove("XDG_DATA_HOME");
