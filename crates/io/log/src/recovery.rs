@@ -3,6 +3,9 @@
 //! Only what lies above the recovery point is looked at: below it everything was synced, and nothing is ever cut there.
 //! The scan reads every byte above it once, checks each batch, cuts at the first thing that is not a whole batch in its
 //! place, and rebuilds the index entries on the way.
+//!
+//! Memory: a window of 1 MiB for each thread that opens logs, whatever lengths stand in the files. Besides it there is only
+//! what an open log keeps: its producers' state, and the index of the segment at hand.
 
 use std::path::PathBuf;
 
@@ -15,6 +18,8 @@ use crate::segment::{Located, Segment};
 
 /// Bytes read at once.
 const WINDOW: usize = 1 << 20;
+/// Where in a batch the bytes begin that its checksum covers.
+const CRC_COVERS_FROM: usize = 21;
 /// How far behind damage valid batches are looked for, to tell a torn end from rot in the middle.
 const SEARCH_MAX: u32 = 64 << 20;
 
@@ -237,9 +242,7 @@ fn look(
             ));
         }
     };
-    let bytes = window.get(at, header.size_in_bytes())?;
-    let batch = Batch { header, bytes };
-    if !faults::is_on(Fault::SkipCrc) && batch.verify_crc().is_err() {
+    if !faults::is_on(Fault::SkipCrc) && !window.is_sound(at, header)? {
         return Ok((
             Found::CrcDiffers {
                 behind: behind(window, at, end, base_offset)?,
@@ -324,11 +327,7 @@ fn next_valid(window: &mut Window<'_>, from: u32, end: u32, base_offset: i64) ->
             at += (len - BATCH_OVERHEAD + 1) as u32;
             continue;
         };
-        let batch = Batch {
-            header: hit.header,
-            bytes: window.get(hit.position, hit.header.size_in_bytes())?,
-        };
-        if batch.verify_crc().is_ok() {
+        if window.is_sound(hit.position, hit.header)? {
             return Ok(Some(hit));
         }
         at = hit.position + 1;
@@ -344,6 +343,24 @@ pub(crate) struct Window<'a> {
 }
 
 impl Window<'_> {
+    /// Whether the bytes of the batch at `at` fit its checksum. How long it says that it is may be made up, so a long one is
+    /// read piece by piece.
+    fn is_sound(&mut self, at: u32, header: BatchHeader) -> Result<bool> {
+        let len = header.size_in_bytes();
+        if len <= WINDOW {
+            let bytes = self.get(at, len)?;
+            return Ok(Batch { header, bytes }.verify_crc().is_ok());
+        }
+        let mut crc = crc_fast::Digest::new(crc_fast::CrcAlgorithm::Crc32Iscsi);
+        let mut from = CRC_COVERS_FROM;
+        while from < len {
+            let piece = (len - from).min(WINDOW);
+            crc.update(self.get(at + from as u32, piece)?);
+            from += piece;
+        }
+        Ok(crc.finalize() == u64::from(header.crc))
+    }
+
     /// `len` bytes from `from` on; they lie within the segment.
     fn get(&mut self, from: u32, len: usize) -> Result<&[u8]> {
         let start = from.wrapping_sub(self.at) as usize;

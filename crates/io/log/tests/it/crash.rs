@@ -1,5 +1,6 @@
 //! What is left after a crash, whatever the crash left.
 use klamm_log::{Cause, LogConfig, LogStart, Opened, RecoveryEvent};
+use klamm_records::{BatchBuilder, Compression};
 
 use crate::support::*;
 
@@ -367,4 +368,25 @@ fn closed_files_are_as_kafka_leaves_them() {
         [&NOW.to_be_bytes()[..], &[0, 0, 0, 1]].concat(),
         "one timestamp, of the first batch"
     );
+}
+
+#[test]
+fn a_batch_that_is_longer_than_what_recovery_reads_at_once_is_judged_whole() {
+    let f = fixture(LogConfig {
+        max_message_bytes: 8 << 20,
+        ..LogConfig::default()
+    });
+    let mut builder = BatchBuilder::new(Compression::None);
+    builder.push(1, None, Some(&vec![7; 3 << 20]), &[]).unwrap();
+    append(&f.log, &builder.build()).unwrap();
+    let (copy, opened) = open_changed(&f, 0, |_| ());
+    assert_eq!((copy.log.log_end_offset(), cause(&opened)), (1, None));
+    for at in [30, 1 << 20, 2_500_000] {
+        let (copy, opened) = open_changed(&f, 0, |bytes| bytes[at] ^= 1);
+        assert_eq!(
+            (copy.log.log_end_offset(), cause(&opened)),
+            (0, Some(Cause::TornTail)),
+            "{at}"
+        );
+    }
 }
