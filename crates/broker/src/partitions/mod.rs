@@ -9,7 +9,8 @@ mod tests;
 mod topic_settings;
 mod waiters;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
 use klamm_config::Overrides;
@@ -50,6 +51,8 @@ pub struct Partitions {
     table: ArcSwap<Table>,
     /// Held by whoever replaces the table.
     updating: Mutex<()>,
+    /// Replicas that are offline because there was no room for their logs.
+    without_room: Mutex<BTreeSet<TopicPartition>>,
     moves: moves::Moves,
 }
 
@@ -62,6 +65,7 @@ impl Partitions {
             logs,
             table: ArcSwap::default(),
             updating: Mutex::new(()),
+            without_room: Mutex::default(),
             moves: moves::Moves::default(),
         }
     }
@@ -95,6 +99,42 @@ impl Partitions {
             return 0;
         }
         self.take_offline(|partition| partition.log().check_online().is_err())
+    }
+
+    fn without_room(&self) -> MutexGuard<'_, BTreeSet<TopicPartition>> {
+        self.without_room.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tries again to create the logs that there was no room for. To be called now and then: nobody tells when there is.
+    pub(crate) fn retry_without_room(&self, image: &MetadataImage, now_ms: i64) {
+        let waiting = self.without_room().clone();
+        if waiting.is_empty() {
+            return;
+        }
+        let _updating = self.updating.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut table = Table::clone(&self.table.load());
+        for name in waiting {
+            let (topic, partition) = (&name.topic, name.partition);
+            let offline = table.get(topic).filter(|hosted| {
+                let hosted = hosted.partitions.get(&partition);
+                matches!(hosted, Some(Hosted::Offline))
+            });
+            // It may have gone, and the image may be older than the table.
+            let known = offline.and_then(|hosted| image.topics().by_id(hosted.id));
+            let Some((known, registration)) = known.and_then(|topic| Some((topic, topic.partitions.get(partition)?)))
+            else {
+                self.without_room().remove(&name);
+                continue;
+            };
+            let local = LocalPartition {
+                topic_id: known.id,
+                registration: registration.clone(),
+                leader_epoch_changed: true,
+                is_new: true,
+            };
+            self.host(&mut table, topic, partition, &local, image, now_ms);
+        }
+        self.table.store(Arc::new(table));
     }
 
     fn take_offline(&self, has_failed: impl Fn(&Arc<Partition>) -> bool) -> usize {
@@ -202,7 +242,12 @@ impl Partitions {
                 Hosted::Online(Arc::new(partition))
             }
             Err(error) => {
-                error!("partition {topic}-{partition} is offline: {error}");
+                let lacks_room = error.is_out_of_space() || error.is_out_of_files();
+                let name = TopicPartition::new(Arc::clone(topic), partition);
+                // Told once, however often it is tried.
+                if !lacks_room || self.without_room().insert(name) {
+                    error!("partition {topic}-{partition} is offline: {error}");
+                }
                 Hosted::Offline
             }
         };

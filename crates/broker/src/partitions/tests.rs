@@ -1,10 +1,13 @@
 //! Partitions that come and go under those who use them.
 
+use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use klamm_config::ServerConfig;
+use klamm_log::disk::{DirEntry, Disk, DiskFile, Inspected, Lock, OsDisk, Space};
 use klamm_log::{AppendOrigin, Isolation, LogConfig, ManagerConfig, MetaProperties};
 use klamm_metadata::{DirectoryId, MetadataProvenance};
 use klamm_protocol::metadata::{PartitionRecord, RemoveTopicRecord, TopicRecord};
@@ -25,7 +28,54 @@ struct Fixture {
     image: MetadataImage,
 }
 
+/// The machine's disk, on which nothing new has room for as long as it is told so.
+#[derive(Debug, Default)]
+struct FullDisk(AtomicBool);
+
+impl Disk for FullDisk {
+    fn create(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        match self.0.load(Ordering::Relaxed) {
+            true => Err(io::ErrorKind::StorageFull.into()),
+            false => OsDisk.create(path),
+        }
+    }
+    fn open(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        OsDisk.open(path)
+    }
+    fn create_dir(&self, path: &Path) -> io::Result<()> {
+        OsDisk.create_dir(path)
+    }
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        OsDisk.rename(from, to)
+    }
+    fn remove_file(&self, path: &Path) -> io::Result<()> {
+        OsDisk.remove_file(path)
+    }
+    fn remove_dir(&self, path: &Path) -> io::Result<()> {
+        OsDisk.remove_dir(path)
+    }
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        OsDisk.sync_dir(path)
+    }
+    fn list(&self, path: &Path) -> io::Result<Vec<DirEntry>> {
+        OsDisk.list(path)
+    }
+    fn inspect(&self, path: &Path) -> io::Result<Inspected> {
+        OsDisk.inspect(path)
+    }
+    fn lock(&self, dir: &Path) -> io::Result<Box<dyn Lock>> {
+        OsDisk.lock(dir)
+    }
+    fn space(&self, path: &Path) -> Option<Space> {
+        OsDisk.space(path)
+    }
+}
+
 fn open(log_dir: &Path) -> Partitions {
+    open_on(Arc::new(OsDisk), log_dir)
+}
+
+fn open_on(disk: Arc<dyn Disk>, log_dir: &Path) -> Partitions {
     let properties = Standalone {
         host: "127.0.0.1",
         port: 0,
@@ -33,7 +83,10 @@ fn open(log_dir: &Path) -> Partitions {
     }
     .properties();
     let (config, _) = ServerConfig::load(&properties).expect("sound settings");
-    let manager = ManagerConfig::new(NODE, vec![log_dir.to_owned()], 7);
+    let manager = ManagerConfig {
+        disk,
+        ..ManagerConfig::new(NODE, vec![log_dir.to_owned()], 7)
+    };
     let (logs, _) = LogManager::open(manager, |_| LogConfig::default(), NOW).expect("the logs open");
     Partitions::new(NODE, Arc::new(NodeConfig::new(config)), Arc::new(logs))
 }
@@ -205,4 +258,31 @@ async fn logs_that_are_not_the_clusters_are_set_aside_at_start() {
     let left = fixture.directories();
     assert!(left.len() == 1 && left[0].ends_with("-stray"), "{left:?}");
     assert_eq!(fixture.restart().partitions.logs().logs().len(), 0);
+}
+
+#[tokio::test]
+async fn a_partition_that_there_was_no_room_for_comes_when_there_is() {
+    let mut fixture = fixture();
+    let disk = Arc::new(FullDisk::default());
+    drop(fixture.partitions);
+    fixture.partitions = open_on(disk.clone(), &fixture.log_dir);
+    disk.0.store(true, Ordering::Relaxed);
+    fixture.change(|delta| create(delta, OLD));
+    let is_offline = |fixture: &Fixture| matches!(fixture.partitions.get("t", 0), Some(Hosted::Offline));
+    fixture.partitions.retry_without_room(&fixture.image, NOW);
+    assert!(is_offline(&fixture), "it is full still");
+    disk.0.store(false, Ordering::Relaxed);
+    fixture.partitions.retry_without_room(&fixture.image, NOW);
+    assert_eq!(append(&fixture.partition()).expect("it leads"), 0);
+
+    // One that went meanwhile is not brought back.
+    fixture.change(|delta| delete(delta, OLD));
+    disk.0.store(true, Ordering::Relaxed);
+    fixture.change(|delta| create(delta, NEW));
+    assert!(is_offline(&fixture));
+    let before = fixture.image.clone();
+    fixture.change(|delta| delete(delta, NEW));
+    disk.0.store(false, Ordering::Relaxed);
+    fixture.partitions.retry_without_room(&before, NOW);
+    assert!(fixture.partitions.get("t", 0).is_none());
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use klamm_controller::{Controller, ControllerError};
 use klamm_metadata::{ConfigResource, TopicsImage};
@@ -17,6 +17,8 @@ use crate::node::Node;
 
 /// How often it is looked.
 const LOOK: Duration = Duration::from_millis(200);
+/// How often logs are tried again to be created that there was no room for.
+const RETRY: Duration = Duration::from_secs(5);
 /// Replicas in one request, as in Kafka.
 const REPLICAS_PER_REQUEST: usize = 2_250;
 
@@ -35,8 +37,21 @@ pub(super) async fn follow(
     let mut looks = tokio::time::interval(LOOK);
     looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let (mut looked_at, mut told) = (None, None);
+    let mut tried = Instant::now();
     loop {
         looks.tick().await;
+        if tried.elapsed() >= RETRY {
+            let again = node.clone();
+            let retry = move || {
+                again
+                    .partitions
+                    .retry_without_room(&again.image(), again.clock.now_ms())
+            };
+            if let Err(panic) = tokio::task::spawn_blocking(retry).await {
+                error!("creating logs that there was no room for ended badly: {panic}");
+            }
+            tried = Instant::now();
+        }
         let moved = node.partitions.moves().done();
         let failures = Some((node.partitions.logs().offline_directories().len(), moved));
         if looked_at != failures {

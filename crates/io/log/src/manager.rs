@@ -193,20 +193,9 @@ impl LogManager {
         }
     }
 
-    /// Puts the lower recovery point and log start of a log on disk, and then truncates it.
+    /// Truncates a log, once the lower recovery point and log start are on disk.
     pub fn truncate_to(&self, log: &Log, offset: i64, now_ms: i64) -> Result<bool, StorageError> {
-        if log.prepare_truncation(offset)?
-            && let Some(dir) = self.inner.dirs.iter().find(|dir| dir.dir.path == log.log_dir())
-        {
-            if !faults::is_on(Fault::KeepRecoveryPoint) {
-                self.inner.write_recovery_points(dir)?;
-            }
-            self.inner.write_log_starts(dir)?;
-            if log.cleaned_offset().is_some() {
-                self.inner.write_cleaned_offsets(dir)?;
-            }
-        }
-        log.truncate_to(offset, now_ms)
+        log.truncate_prepared(offset, now_ms, || self.inner.write_lower_offsets(log))
     }
 
     /// The log directories, in the order of the settings.
@@ -454,6 +443,20 @@ impl Inner {
         self.write_offsets(dir, LOG_START_OFFSET_CHECKPOINT, Log::log_start_to_keep, |start| {
             Some(start.log_start_offset)
         })
+    }
+
+    fn write_lower_offsets(&self, log: &Log) -> Result<()> {
+        let Some(dir) = self.dirs.iter().find(|dir| dir.dir.path == log.log_dir()) else {
+            return Ok(());
+        };
+        if !faults::is_on(Fault::KeepRecoveryPoint) {
+            self.write_recovery_points(dir)?;
+        }
+        self.write_log_starts(dir)?;
+        match log.cleaned_offset() {
+            Some(_) => self.write_cleaned_offsets(dir),
+            None => Ok(()),
+        }
     }
 
     fn write_cleaned_offsets(&self, dir: &Dir) -> Result<()> {

@@ -124,6 +124,9 @@ impl Log {
         let path = self.file_path(FileKind::Snapshot, offset);
         {
             let mut writer = self.open_writer()?;
+            if offset > self.log_end_offset() {
+                return Ok(()); // it was truncated meanwhile, and what comes there is another history
+            }
             if !writer.snapshots.contains(&offset) || read_snapshot(disk, &dir, offset)?.is_none() {
                 writer.snapshots.remove(&offset);
                 let segments = self.segments();
@@ -145,6 +148,9 @@ impl Log {
             return Err(CleanError::Aborted);
         };
         drop(self.open_writer()?); // from here on nobody closes it before the round ends
+        if round.end_offset > self.active_segment().base_offset {
+            return Err(CleanError::Aborted); // it was truncated since the round was planned
+        }
         let cleaner = Cleaner {
             log: self,
             round,

@@ -46,6 +46,26 @@ impl Log {
     pub fn truncate_to(&self, offset: i64, now_ms: i64) -> Result<bool, StorageError> {
         let _not_cleaning = self.cleaning.stop();
         let _flushing = self.flushing.lock().expect(UNPOISONED);
+        self.truncate_now(offset, now_ms)
+    }
+
+    /// As [`truncate_to`](Self::truncate_to), after `keep` has put on disk what this log says of its recovery point and log
+    /// start then. No flush comes in between, which would raise the recovery point again.
+    pub(crate) fn truncate_prepared(
+        &self,
+        offset: i64,
+        now_ms: i64,
+        keep: impl FnOnce() -> Result<()>,
+    ) -> Result<bool> {
+        let _not_cleaning = self.cleaning.stop();
+        let _flushing = self.flushing.lock().expect(UNPOISONED);
+        if self.prepare_truncation(offset)? {
+            keep()?;
+        }
+        self.truncate_now(offset, now_ms)
+    }
+
+    fn truncate_now(&self, offset: i64, now_ms: i64) -> Result<bool> {
         let mut writer = self.open_writer()?;
         let log_end_offset = self.log_end_offset();
         if offset >= log_end_offset {
@@ -63,11 +83,10 @@ impl Log {
         Ok(true)
     }
 
-    /// Lowers recovery point and log start to where the log would end after [`truncate_to`](Self::truncate_to), for the
-    /// checkpoints: a crash in the middle of it, or after the next appends, must not find offsets on disk that lie above
-    /// the log's end. `false`: there is nothing to truncate.
-    pub(crate) fn prepare_truncation(&self, offset: i64) -> Result<bool> {
-        let _flushing = self.flushing.lock().expect(UNPOISONED);
+    /// Lowers recovery point and log start to where the log would end after a truncation, for the checkpoints: a crash in the
+    /// middle of it, or after the next appends, must not find offsets on disk that lie above the log's end. `false`: there is
+    /// nothing to truncate.
+    fn prepare_truncation(&self, offset: i64) -> Result<bool> {
         let _writer = self.open_writer()?;
         if offset >= self.log_end_offset() {
             return Ok(false);

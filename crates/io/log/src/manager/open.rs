@@ -451,11 +451,13 @@ impl Inner {
         for candidate in candidates {
             of_dirs[candidate.dir].push(candidate);
         }
+        let begin = |(dir, candidates): (&Dir, &Vec<Candidate>)| {
+            let progress = &self.config.progress;
+            progress.begin(&dir.dir.path, candidates.len(), threads)
+        };
+        let progress: Vec<_> = self.dirs.iter().zip(&of_dirs).map(begin).collect();
         let work = &|at: usize, candidates: &[Candidate]| {
-            let progress = self
-                .config
-                .progress
-                .begin(&self.dirs[at].dir.path, candidates.len(), threads);
+            let progress = &progress[at];
             let never_fails: Result<(), std::convert::Infallible> =
                 for_each_in_threads(threads, candidates, |thread, candidate| {
                     open(candidate, &progress.thread(thread));

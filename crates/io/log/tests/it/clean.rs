@@ -454,6 +454,17 @@ fn a_round_gives_way_to_whoever_takes_segments_away() {
     };
     interrupted(&|| assert!(node.logs.truncate_to(&node.log(), 300, NOW).unwrap()));
     assert_eq!(node.log().log_end_offset(), 300);
+    let snapshots: Vec<_> = node
+        .names()
+        .into_iter()
+        .filter(|name| name.ends_with(".snapshot"))
+        .collect();
+    assert!(
+        snapshots
+            .last()
+            .is_none_or(|last| *last <= format!("{:020}.snapshot", 300)),
+        "{snapshots:?}"
+    );
     node.log().roll(NOW).unwrap();
     interrupted(&|| stop.store(true, Ordering::Relaxed));
     stop.store(false, Ordering::Relaxed);
