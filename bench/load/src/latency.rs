@@ -4,6 +4,8 @@
 //! when it was due: a broker that stalls is charged for all records that it held up (coordinated omission). Producer and
 //! consumer have a thread each, and defaults but for what is said here.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use klamm_client::{Acks, Client, Consumer, Producer, Record, TopicPartition};
@@ -14,6 +16,9 @@ use crate::options::Options;
 
 /// Records that come this late after the last one was due are lost.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The value of records that do not count.
+const MARK: [u8; 8] = [0xFF; 8];
 
 /// What is produced.
 #[derive(Clone, Copy)]
@@ -63,15 +68,22 @@ pub(crate) fn run(options: &Options<'_>) -> Result<(), String> {
         size: options.get::<usize>("record-size")?.max(8),
         partitions,
     };
-    let (producing, producer) = on_a_thread(|| start_producer(bootstrap.clone(), topic.clone()))?;
+    let (producing, producer) = on_a_thread(|| start_producer(bootstrap.clone()))?;
     let (consuming, consumer) = on_a_thread(|| start_consumer(bootstrap, topic.clone(), partitions))?;
+    let producer = Arc::new(producer);
+    let marking = producing.spawn(mark(producer.clone(), topic.clone(), partitions));
+    consuming.block_on(see_marks(&consumer, partitions as usize))?;
+    marking.abort();
     let schedule = Schedule {
         begin: Instant::now() + Duration::from_millis(100),
         rate,
     };
-    let pacer = std::thread::spawn(move || pace(&producer, &topic, load, schedule).map(|()| producer));
+    let pacer = {
+        let producer = producer.clone();
+        std::thread::spawn(move || pace(&producer, &topic, load, schedule))
+    };
     let reading = consuming.spawn(read(consumer, schedule, load.records));
-    let producer = pacer.join().map_err(|_| "the pacer panicked")??;
+    pacer.join().map_err(|_| "the pacer panicked")??;
     let mut late = consuming.block_on(reading).map_err(|error| error.to_string())??;
     producing
         .block_on(producer.close())
@@ -102,18 +114,41 @@ fn on_a_thread<T, F: Future<Output = Result<T, String>>>(
     Ok((runtime, started))
 }
 
-async fn start_producer(bootstrap: String, topic: String) -> Result<Producer, String> {
-    let producer = Producer::builder(bootstrap.as_str())
+async fn start_producer(bootstrap: String) -> Result<Producer, String> {
+    Producer::builder(bootstrap.as_str())
         .acks(Acks::All)
         .linger(Duration::ZERO)
         .build()
         .await
-        .map_err(|error| error.to_string())?;
-    producer
-        .partitions_for(&topic)
-        .await
-        .map_err(|error| error.to_string())?;
-    Ok(producer)
+        .map_err(|error| error.to_string())
+}
+
+/// Sends marks to all partitions until it is stopped, so that the producer knows all leaders.
+async fn mark(producer: Arc<Producer>, topic: String, partitions: i32) {
+    loop {
+        for partition in 0..partitions {
+            let mark = Record::to(topic.as_str()).partition(partition).value(&MARK[..]);
+            let _ = producer.send(mark).await; // the consumer sees what comes of it
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Reads until a mark came from each partition: then the consumer is at the end of all of them.
+async fn see_marks(consumer: &Consumer, partitions: usize) -> Result<(), String> {
+    let mut seen = BTreeSet::new();
+    let given_up = Instant::now() + PATIENCE;
+    while seen.len() < partitions {
+        if Instant::now() > given_up {
+            return Err(format!("marks came from {} of {partitions} partitions", seen.len()));
+        }
+        let polled = consumer
+            .poll(Duration::from_secs(1))
+            .await
+            .map_err(|error| error.to_string())?;
+        seen.extend(polled.iter().map(|record| record.partition()));
+    }
+    Ok(())
 }
 
 async fn start_consumer(bootstrap: String, topic: String, partitions: i32) -> Result<Consumer, String> {
@@ -161,7 +196,11 @@ async fn read(consumer: Consumer, schedule: Schedule, records: u64) -> Result<Ve
         let now = Instant::now();
         for record in &polled {
             let number = record.value().and_then(|value| value.first_chunk()).copied();
-            let number = u64::from_be_bytes(number.ok_or("a record without a number")?);
+            let number: [u8; 8] = number.ok_or("a record without a number")?;
+            if number == MARK {
+                continue;
+            }
+            let number = u64::from_be_bytes(number);
             *late.get_mut(number as usize).ok_or("a record of another run")? = schedule.late(number, now);
             missing = missing.saturating_sub(1);
         }

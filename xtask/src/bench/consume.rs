@@ -73,7 +73,7 @@ pub(super) fn run(rig: &Rig<'_>) -> Result<Vec<String>, String> {
             target.warm_up(|_| ())?;
             target.create("load", PARTITIONS)?;
             target.measure(&format!(
-                "produce --topic load --partitions {PARTITIONS} --connections 4 --record-size 1024 --batch-size 1048576 \
+                "produce --topic load --partitions {PARTITIONS} --record-size 1024 --batch-size 1048576 \
                  --bytes {}",
                 bytes + bytes / 10
             ))?;

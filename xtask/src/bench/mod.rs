@@ -3,6 +3,7 @@
 //! Only ratios of figures of one run count. Each scenario writes its section of `bench/RESULTS.md` and says which of its
 //! bars are missed.
 
+mod cleaner;
 mod clients;
 mod console;
 mod consume;
@@ -52,6 +53,7 @@ fn compare(rig: &Rig<'_>, scenario: &str) -> Result<Vec<String>, String> {
         "idle" => idle::run(rig),
         "topics" => topics::run(rig),
         "mixed" => mixed::run(rig),
+        "cleaner" => cleaner::run(rig),
         _ => Err(format!("there is no scenario `{scenario}`")),
     }
 }

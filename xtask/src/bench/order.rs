@@ -16,6 +16,7 @@ scenario, all of the first list.
   idle       CPU and memory with 10,000 partitions and no clients
   topics     1,000 topics created one after the other
   mixed      producers and consumers at once, and a backlog read from the disk beside a producer
+  cleaner    compaction of a dirty log by codec; bytes per CPU second of the cleaner's thread
 
   console    console tools, ours and Apache Kafka's, against Klamm
   clients    our client, franz-go and librdkafka against Klamm
@@ -29,7 +30,7 @@ The scenarios need about 20 GB of disk and root, to drop what the system has cac
 
 /// Scenarios that compare brokers, in their order of importance.
 pub(super) const BROKERS: &[&str] = &[
-    "produce", "consume", "requests", "latency", "start", "idle", "topics", "mixed",
+    "produce", "consume", "requests", "latency", "start", "idle", "topics", "mixed", "cleaner",
 ];
 /// Scenarios that compare clients.
 const CLIENTS: &[&str] = &["console", "clients"];

@@ -99,7 +99,7 @@ fn kilobytes(status: &str, name: &str) -> u64 {
 }
 
 /// User and system time in hundredths of a second: the 14th and 15th field, counted behind the name in brackets.
-fn ticks(stat: &str) -> Option<u64> {
+pub(super) fn ticks(stat: &str) -> Option<u64> {
     let (_, fields) = stat.rsplit_once(')')?;
     let mut fields = fields.split_whitespace().skip(11);
     Some(fields.next()?.parse::<u64>().ok()? + fields.next()?.parse::<u64>().ok()?)

@@ -27,7 +27,7 @@ const CREATED: Duration = Duration::from_secs(120);
 pub(super) struct Rig<'a> {
     pub(super) root: &'a Path,
     pub(super) order: &'a Order,
-    klamm: PathBuf,
+    pub(super) klamm: PathBuf,
     load: PathBuf,
 }
 

@@ -61,6 +61,7 @@ fn many(rig: &Rig<'_>, column: Column, samples: &mut Samples) -> Result<(), Stri
     let last = format!("--topic many-{TOPICS} --partition {}", partitions - 1);
     let row = Row::less("after a clean stop, 5,000 partitions", "s").against_kafka(0.1);
     let target = started(rig, column, &home, &last, &row, samples)?;
+    target.settle(); // other partitions may come later
     fill(&target, partitions)?;
     target.kill()?;
     let row = Row::less("after a kill, 5,000 partitions", "s");
