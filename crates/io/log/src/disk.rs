@@ -109,13 +109,18 @@ pub(crate) fn create_dir(disk: &dyn Disk, path: &Path) -> Result<()> {
 
 /// Fills `buffer` from `position` on and says how much there was: less than asked for only at the end of the file.
 pub(crate) fn read_at(file: &dyn DiskFile, path: &Path, buffer: &mut [u8], position: u64) -> Result<usize> {
+    read_whole(file, buffer, position).map_err(|e| StorageError::io("read", path, e))
+}
+
+/// As [`read_at`], for those who only make the file's name when it fails.
+pub(crate) fn read_whole(file: &dyn DiskFile, buffer: &mut [u8], position: u64) -> io::Result<usize> {
     let mut done = 0;
     while done < buffer.len() {
         match file.read_at(&mut buffer[done..], position + done as u64) {
             Ok(0) => break,
             Ok(n) => done += n,
             Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            Err(e) => return Err(StorageError::io("read", path, e)),
+            Err(e) => return Err(e),
         }
     }
     Ok(done)
@@ -123,6 +128,11 @@ pub(crate) fn read_at(file: &dyn DiskFile, path: &Path, buffer: &mut [u8], posit
 
 /// Writes `head` and then `body` at `position`, without joining them in memory first.
 pub(crate) fn write_at(file: &dyn DiskFile, path: &Path, head: &[u8], body: &[u8], position: u64) -> Result<()> {
+    write_whole(file, head, body, position).map_err(|e| StorageError::io("write", path, e))
+}
+
+/// As [`write_at`], for those who only make the file's name when it fails.
+pub(crate) fn write_whole(file: &dyn DiskFile, head: &[u8], body: &[u8], position: u64) -> io::Result<()> {
     let total = head.len() + body.len();
     let mut done = 0;
     while done < total {
@@ -132,10 +142,10 @@ pub(crate) fn write_at(file: &dyn DiskFile, path: &Path, head: &[u8], body: &[u8
             [IoSlice::new(&body[done - head.len()..]), IoSlice::new(&[])]
         };
         match file.write_at(&rest, position + done as u64) {
-            Ok(0) => return Err(StorageError::io("write", path, io::ErrorKind::WriteZero.into())),
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
             Ok(n) => done += n,
             Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            Err(e) => return Err(StorageError::io("write", path, e)),
+            Err(e) => return Err(e),
         }
     }
     Ok(())

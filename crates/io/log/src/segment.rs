@@ -227,7 +227,8 @@ impl Segment {
         self.cut_torn_write()?;
         let file = self.file()?;
         self.log.writes();
-        let written = disk::write_at(&*file, &self.path(FileKind::Log), head, body, u64::from(self.size()));
+        let written = disk::write_whole(&*file, head, body, u64::from(self.size()))
+            .map_err(|e| StorageError::io("write", &self.path(FileKind::Log), e));
         if written.is_err() {
             self.forget_write();
         }
@@ -330,7 +331,7 @@ impl Segment {
         if faults::is_on(Fault::TrustDeadProcess) {
             return Ok(());
         }
-        self.log.writes();
+        self.log.assume_unsynced();
         self.offset_index.assume_unsynced();
         self.time_index.assume_unsynced();
         self.txn_index.assume_unsynced(|| self.path(FileKind::TxnIndex))
@@ -453,7 +454,8 @@ impl Segment {
     /// Reads `len` bytes; fewer only where the file ends.
     pub(crate) fn read(&self, position: u32, len: u32) -> Result<Vec<u8>> {
         let mut bytes = vec![0; len as usize];
-        let read = disk::read_at(&*self.file()?, &self.path(FileKind::Log), &mut bytes, position.into())?;
+        let read = disk::read_whole(&*self.file()?, &mut bytes, position.into())
+            .map_err(|e| StorageError::io("read", &self.path(FileKind::Log), e))?;
         bytes.truncate(read);
         Ok(bytes)
     }

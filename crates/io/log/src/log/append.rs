@@ -2,7 +2,7 @@
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
-use klamm_records::{BATCH_OVERHEAD, BatchError, BatchHeader, TimestampType, batches};
+use klamm_records::{BATCH_OVERHEAD, BatchError, BatchHeader, Compression, Scratch, TimestampType, batches};
 
 use super::{ActiveSegment, Log, Place, Position, UNPOISONED, Writer};
 use crate::config::LogConfig;
@@ -94,7 +94,10 @@ impl Log {
     ) -> Result<AppendInfo, AppendError> {
         let config = self.config();
         let shared = &self.log_dir.shared;
-        let valid = shared.with_scratch(|scratch| validate(records, &config, origin, now_ms, scratch))?;
+        let valid = match stays_uncompressed(records, &config) {
+            true => validate(records, &config, origin, now_ms, &mut Scratch::new())?,
+            false => shared.with_scratch(|scratch| validate(records, &config, origin, now_ms, scratch))?,
+        };
         let size = valid.bytes.len();
         if size > config.segment_bytes as usize {
             return Err(AppendError::LargerThanSegment {
@@ -352,6 +355,13 @@ impl Log {
         writer.snapshots.insert(offset);
         Ok(())
     }
+}
+
+/// Whether a batch needs no codec's memory.
+fn stays_uncompressed(records: &[u8], config: &LogConfig) -> bool {
+    let none = Compression::None;
+    config.target_codec(none).is_none()
+        && BatchHeader::parse(records).is_ok_and(|header| header.attributes.compression() == Ok(none))
 }
 
 /// Leaves a segment's indexes as Kafka does: the time index ends with the largest timestamp.
