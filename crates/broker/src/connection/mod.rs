@@ -4,6 +4,7 @@
 
 mod listeners;
 
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 
 use klamm_net::{Connection, Frame, ReadError, Segment, assemble};
@@ -33,11 +34,18 @@ pub(crate) async fn serve(
     mut connection: Connection,
     mut stopping: watch::Receiver<Stopping>,
 ) {
+    let unstable = node.unstable_api_versions();
+    let has_begun = stopping.clone();
+    // One for all requests: to wait anew for each would cost more than to wait.
+    let mut draining = pin!(reached(&mut stopping, Stopping::Draining));
     loop {
+        if *has_begun.borrow() >= Stopping::Draining {
+            return;
+        }
         let read = tokio::select! {
             biased;
-            () = reached(&mut stopping, Stopping::Draining) => return,
             read = connection.read_frame() => read,
+            () = &mut draining => return,
         };
         let frame = match read {
             Ok(Some(frame)) => frame,
@@ -46,7 +54,8 @@ pub(crate) async fn serve(
         };
         node.metrics.requests.add(1);
         node.metrics.bytes_in.add(frame.bytes.len() as u64);
-        match answer(&node, &listener, &mut connection, &mut stopping, frame).await {
+        let answered = answer(&node, unstable, &listener, &mut connection, draining.as_mut(), frame).await;
+        match answered {
             Answer::Send(segments) => {
                 node.metrics
                     .bytes_out
@@ -64,9 +73,10 @@ pub(crate) async fn serve(
 /// Handles one request. The frame's share of the memory pool is given back when its response is ready.
 async fn answer(
     node: &Arc<Node>,
+    unstable: bool,
     listener: &ListenerInfo,
     connection: &mut Connection,
-    stopping: &mut watch::Receiver<Stopping>,
+    draining: Pin<&mut impl Future<Output = ()>>,
     frame: Frame,
 ) -> Answer {
     let mut body = Reader::new(frame.bytes);
@@ -77,7 +87,7 @@ async fn answer(
             correlation_id,
             ..
         }) => {
-            let response = apis::unsupported_api_versions(listener.kind, node.unstable_api_versions());
+            let response = apis::unsupported_api_versions(listener.kind, unstable);
             return encoded(frame::encode_response(correlation_id, 0, &response).map_err(ServeError::Encode));
         }
         Err(error) => return refuse(node, connection, &error),
@@ -94,7 +104,7 @@ async fn answer(
         };
     };
     if !key
-        .advertised(listener.kind, node.unstable_api_versions())
+        .advertised(listener.kind, unstable)
         .is_some_and(|range| range.contains(version))
     {
         return refuse(node, connection, &format_args!("{key} v{version} is not enabled"));
@@ -108,7 +118,7 @@ async fn answer(
             biased;
             served = serving => served,
             () = connection.closed() => return Answer::Close,
-            () = reached(stopping, Stopping::Draining) => return Answer::Close,
+            () = draining => return Answer::Close,
         }
     } else {
         serving.await

@@ -4,13 +4,15 @@ use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
-use std::task::Poll;
+use std::task::{Poll, ready};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 
+use crate::buffers::LEAST_BYTES;
+use crate::cold::bring_in;
 use crate::idle::IdleClock;
 use crate::listener::Accepted;
 use crate::memory::{MemoryPermit, MemoryPool};
@@ -21,7 +23,7 @@ use crate::write::{WriteError, write_some};
 /// What a read asks for when nothing is known of the next frame. Most requests fit.
 const FIRST_READ_BYTES: usize = 4 * 1024;
 /// The least that a larger frame's buffer has; beyond it the buffer is at most this many times what has arrived.
-const LARGE_FRAME_BYTES: usize = 64 * 1024;
+const LARGE_FRAME_BYTES: usize = LEAST_BYTES;
 const GROWTH: usize = 4;
 /// As much as is read ahead while a request is being served, only to notice that the peer has gone.
 const READ_AHEAD_BYTES: usize = 8 * 1024;
@@ -142,13 +144,14 @@ impl Connection {
                 if self.buffer.len() >= end
                     && let Some(permit) = self.permit.take()
                 {
-                    let bytes = self.buffer.split_to(end).freeze().slice(4..);
+                    let bytes = self.split_frame(end).slice(4..);
                     return Ok(Some(Frame { bytes, permit }));
                 }
             }
-            let want = self.read_size();
+            let limit = self.make_room();
             let read = tokio::select! {
-                read = read_some(&mut self.stream, &mut self.buffer, want) => read?,
+                biased;
+                read = read_some(&mut self.stream, &mut self.buffer, limit) => read?,
                 () = self.idle.expired() => return Err(ReadError::Idle),
             };
             self.idle.touch();
@@ -169,11 +172,17 @@ impl Connection {
     pub async fn write(&mut self, mut segments: Vec<Segment>) -> Result<(), WriteError> {
         // The request may have been parked for longer than a connection may be idle.
         self.idle.touch();
-        while !segments.is_empty() {
-            tokio::select! {
-                sent = write_some(&self.stream, &mut segments) => sent?,
-                () = self.idle.expired() => return Err(WriteError::Idle),
+        let mut cached = 0;
+        while let Some(first) = segments.first() {
+            if let (Segment::File(region), 0) = (first, cached) {
+                cached = bring_in(region).await;
             }
+            let sent_of_file = tokio::select! {
+                biased;
+                sent = write_some(&self.stream, &mut segments, cached) => sent?,
+                () = self.idle.expired() => return Err(WriteError::Idle),
+            };
+            cached -= sent_of_file;
             self.idle.touch();
         }
         Ok(())
@@ -208,11 +217,31 @@ impl Connection {
         }
     }
 
-    /// How long the buffer may become with the next read, in bytes.
-    fn read_size(&self) -> usize {
-        match self.announced_size() {
-            Ok(Some(size)) => buffer_limit(self.buffer.len(), size),
-            _ => FIRST_READ_BYTES,
+    /// Takes the frame that ends at `end` off the buffer. A large one is all that there is: reads end where it does.
+    fn split_frame(&mut self, end: usize) -> Bytes {
+        if end >= LARGE_FRAME_BYTES && self.buffer.len() == end {
+            return self.options.memory.buffers.lend(std::mem::take(&mut self.buffer));
+        }
+        self.buffer.split_to(end).freeze()
+    }
+
+    /// How long the buffer may become with the next read, in bytes. A large frame goes to a buffer of a former one, if there
+    /// is one that it fits.
+    fn make_room(&mut self) -> usize {
+        let Ok(Some(size)) = self.announced_size() else {
+            return FIRST_READ_BYTES;
+        };
+        let end = 4 + size as usize;
+        if end >= LARGE_FRAME_BYTES
+            && self.buffer.capacity() < end
+            && let Some(mut kept) = self.options.memory.buffers.take(end)
+        {
+            kept.extend_from_slice(&self.buffer);
+            self.buffer = kept;
+        }
+        match self.buffer.capacity() >= end {
+            true => end.max(self.buffer.len() + 1),
+            false => buffer_limit(self.buffer.len(), size),
         }
     }
 }
@@ -226,18 +255,22 @@ fn buffer_limit(received: usize, size: u32) -> usize {
 
 /// Waits for bytes and reads once, up to a buffer of `limit` bytes. An empty buffer holds no memory while it waits. Cancel safe.
 async fn read_some(stream: &mut TcpStream, buffer: &mut BytesMut, limit: usize) -> io::Result<usize> {
-    loop {
-        if buffer.is_empty() {
-            *buffer = BytesMut::new();
-        }
-        stream.readable().await?;
-        buffer.reserve(limit.saturating_sub(buffer.len()).max(1));
-        // Not `try_read_buf`: after a short read, `poll_read` knows that the socket is drained and saves the call that would tell.
-        let mut read = pin!(stream.read_buf(buffer));
-        if let Poll::Ready(outcome) = poll_fn(|cx| Poll::Ready(read.as_mut().poll(cx))).await {
-            return outcome;
-        }
+    if buffer.is_empty() {
+        *buffer = BytesMut::new();
     }
+    let most = limit.saturating_sub(buffer.len()).max(1);
+    poll_fn(|cx| {
+        loop {
+            ready!(stream.poll_read_ready(cx))?;
+            buffer.reserve(most);
+            let mut room = (&mut *buffer).limit(most);
+            // Not `try_read_buf`: after a short read, `poll_read` knows that the socket is drained and saves the call that would tell.
+            if let Poll::Ready(outcome) = pin!(stream.read_buf(&mut room)).poll(cx) {
+                return Poll::Ready(outcome);
+            }
+        }
+    })
+    .await
 }
 
 fn foreign_protocol(head: [u8; 4]) -> Option<&'static str> {

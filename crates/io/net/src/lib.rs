@@ -4,7 +4,9 @@
 //! Entry: [`BoundListener`] and [`Connection`] for servers, [`Client`] for the other end.
 //! Driven by `broker/connection`, by the testkit and by clients; everything runs on tokio.
 //! Tests: `quotas/tests` and `memory/tests` beside the code, `tests/it/` over real sockets.
+mod buffers;
 mod client;
+mod cold;
 mod connection;
 mod idle;
 mod listener;

@@ -5,12 +5,18 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use tokio::sync::Notify;
 
+use crate::buffers::FrameBuffers;
+
 /// A budget of bytes; clones share it.
 ///
 /// A frame is let in whole while anything is left of the budget, so the pool may be overdrawn by one frame,
 /// and a frame that was let in never has to wait again: connections can't block one another half-way.
 #[derive(Clone, Debug)]
-pub struct MemoryPool(Option<Arc<Budget>>);
+pub struct MemoryPool {
+    budget: Option<Arc<Budget>>,
+    /// Buffers of former frames. They are no part of the budget.
+    pub(crate) buffers: FrameBuffers,
+}
 
 #[derive(Debug)]
 struct Budget {
@@ -29,26 +35,35 @@ impl MemoryPool {
     /// A pool of `bytes` for all.
     pub fn bounded(bytes: u64) -> Self {
         let available = AtomicI64::new(i64::try_from(bytes).unwrap_or(i64::MAX));
-        MemoryPool(Some(Arc::new(Budget {
+        let budget = Budget {
             available,
             freed: Notify::new(),
-        })))
+        };
+        MemoryPool {
+            budget: Some(Arc::new(budget)),
+            buffers: FrameBuffers::default(),
+        }
     }
 
     /// A pool that never makes anyone wait.
     pub fn unbounded() -> Self {
-        MemoryPool(None)
+        MemoryPool {
+            budget: None,
+            buffers: FrameBuffers::default(),
+        }
     }
 
     /// What is left; negative when overdrawn, `None` without a bound.
     pub fn available(&self) -> Option<i64> {
-        self.0.as_ref().map(|budget| budget.available.load(Ordering::Acquire))
+        self.budget
+            .as_ref()
+            .map(|budget| budget.available.load(Ordering::Acquire))
     }
 
     /// Waits until something is left of the budget, then takes `bytes`.
     pub async fn reserve(&self, bytes: u32) -> MemoryPermit {
         let bytes = i64::from(bytes);
-        let Some(budget) = &self.0 else {
+        let Some(budget) = &self.budget else {
             return MemoryPermit { budget: None, bytes };
         };
         loop {

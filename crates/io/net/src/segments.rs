@@ -1,10 +1,12 @@
 //! What goes out on a connection: bytes in memory and regions of files, in order.
 
 use std::fs::File;
+use std::io::IoSliceMut;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use klamm_protocol::EncodedFrame;
+use rustix::io::{Errno, ReadWriteFlags};
 
 /// A part of a file that is sent without passing through this process's memory (`sendfile`).
 #[derive(Clone, Debug)]
@@ -15,6 +17,27 @@ pub struct FileRegion {
     pub position: u64,
     /// Its length in bytes.
     pub len: u32,
+}
+
+impl FileRegion {
+    /// The region's bytes, if they are in the system's cache: for regions so small that a copy costs less than `sendfile`.
+    pub fn read_if_cached(&self) -> Option<Bytes> {
+        let mut bytes = vec![0; self.len as usize];
+        match self.read_cached(&mut bytes, self.position) {
+            Ok(read) if read == bytes.len() => Some(bytes.into()),
+            _ => None,
+        }
+    }
+
+    /// Reads what is in the system's cache, without waiting for the disk.
+    pub(crate) fn read_cached(&self, bytes: &mut [u8], position: u64) -> rustix::io::Result<usize> {
+        let buffers = &mut [IoSliceMut::new(bytes)];
+        match rustix::io::preadv2(&*self.file, buffers, position, ReadWriteFlags::NOWAIT) {
+            // A file system in memory, or one that can't tell: it is taken at its best.
+            Err(Errno::OPNOTSUPP | Errno::INVAL | Errno::NOSYS) => rustix::io::pread(&*self.file, bytes, position),
+            read => read,
+        }
+    }
 }
 
 /// One piece of a frame that goes out.

@@ -32,18 +32,22 @@ pub enum WriteError {
     },
 }
 
-/// Sends what fits of the first segments and drops what was sent from them.
-pub(crate) async fn write_some(stream: &TcpStream, segments: &mut Vec<Segment>) -> Result<(), WriteError> {
-    let sent = match &segments[0] {
+/// Sends what fits of the first segments and drops what was sent from them; of a file's region at most `cached` bytes. Says
+/// how many of a region were sent.
+pub(crate) async fn write_some(
+    stream: &TcpStream,
+    segments: &mut Vec<Segment>,
+    cached: u32,
+) -> Result<u32, WriteError> {
+    let (sent, of_file) = match &segments[0] {
         Segment::Bytes(_) => {
-            stream
-                .async_io(Interest::WRITABLE, || send_memory(stream, segments))
-                .await?
+            let sent = stream.async_io(Interest::WRITABLE, || send_memory(stream, segments));
+            (sent.await?, 0)
         }
         Segment::File(region) => {
-            stream
-                .async_io(Interest::WRITABLE, || send_file(stream, region))
-                .await?
+            let sent = stream.async_io(Interest::WRITABLE, || send_file(stream, region, cached));
+            let sent = sent.await?;
+            (sent, u32::try_from(sent).expect("no more than was asked for"))
         }
     };
     if sent == 0 {
@@ -53,7 +57,7 @@ pub(crate) async fn write_some(stream: &TcpStream, segments: &mut Vec<Segment>) 
         });
     }
     advance(segments, sent);
-    Ok(())
+    Ok(of_file)
 }
 
 fn send_memory(stream: &TcpStream, segments: &[Segment]) -> io::Result<usize> {
@@ -80,13 +84,13 @@ fn memory(segment: &Segment) -> Option<&Bytes> {
     }
 }
 
-fn send_file(stream: &TcpStream, region: &FileRegion) -> io::Result<usize> {
+fn send_file(stream: &TcpStream, region: &FileRegion, most: u32) -> io::Result<usize> {
     let mut position = region.position;
     Ok(rustix::fs::sendfile(
         stream,
         &*region.file,
         Some(&mut position),
-        region.len as usize,
+        region.len.min(most) as usize,
     )?)
 }
 

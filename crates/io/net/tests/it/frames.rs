@@ -72,6 +72,28 @@ async fn a_large_frame_arrives_whole() {
 }
 
 #[tokio::test]
+async fn large_and_small_frames_in_a_row_keep_to_their_own_bytes() {
+    let (mut peer, mut connection) = pair(ConnectionOptions::default()).await;
+    let sizes = [300_000, 10, 70_000, 299_000, 0, 65_532, 65_533, 4_000, 300_000, 5];
+    let bodies: Vec<Vec<u8>> = (0u8..).zip(sizes).map(|(n, size)| vec![n; size]).collect();
+    let all: Vec<u8> = bodies.iter().flat_map(|body| frame(body)).collect();
+    let sending = tokio::spawn(async move {
+        peer.write_all(&all).await.unwrap();
+        peer
+    });
+    let mut held = None;
+    for body in &bodies {
+        let got = within(connection.read_frame()).await.unwrap().unwrap();
+        assert!(got.bytes == *body, "a frame of {} bytes", body.len());
+        // Its bytes stay its own while the next one is read, perhaps into the buffer of the one before.
+        if let Some((held, body)) = held.replace((got.bytes, body)) {
+            assert!(held == *body);
+        }
+    }
+    drop(sending.await.unwrap());
+}
+
+#[tokio::test]
 async fn sizes_that_are_negative_or_too_large_end_the_connection() {
     let options = ConnectionOptions {
         max_request_bytes: 100,

@@ -49,6 +49,38 @@ async fn memory_and_file_regions_leave_in_order() {
 }
 
 #[tokio::test]
+async fn a_region_that_is_not_in_the_cache_arrives_all_the_same() {
+    let content = pattern((2 << 20) + 5);
+    let file = file_with(&content);
+    file.sync_all().unwrap();
+    let _hint = rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed);
+    let (mut peer, mut connection) = pair(ConnectionOptions::default()).await;
+    let region = FileRegion {
+        file,
+        position: 3,
+        len: (2 << 20) + 1,
+    };
+    let after = Segment::Bytes(Bytes::from_static(b"after"));
+    let writing = tokio::spawn(async move { connection.write(vec![Segment::File(region), after]).await });
+    let mut got = Vec::new();
+    within(peer.read_to_end(&mut got)).await.unwrap();
+    writing.await.unwrap().unwrap();
+    assert!(got == [&content[3..(2 << 20) + 4], b"after"].concat());
+}
+
+#[test]
+fn a_small_region_is_read_from_the_cache_and_only_whole() {
+    let file = file_with(&pattern(100));
+    let region = |position, len| FileRegion {
+        file: file.clone(),
+        position,
+        len,
+    };
+    assert_eq!(region(10, 20).read_if_cached().unwrap(), pattern(100)[10..30]);
+    assert!(region(90, 20).read_if_cached().is_none(), "the file ends inside it");
+}
+
+#[tokio::test]
 async fn a_large_region_reaches_a_slow_reader_whole() {
     let content = pattern(24 << 20);
     let file = file_with(&content);
