@@ -24,6 +24,9 @@ use crate::fetch_sessions::{Ask, Key, SessionRequest};
 use crate::partitions::{FetchError, FetchWaiter, Hosted, LeaderError, Partition};
 use crate::request::RequestContext;
 
+/// Up to this many bytes of a response are copied, from partitions that give no more than so much.
+const COPIED_BYTES: u32 = 16 * 1024;
+
 /// What differs between versions.
 struct Flags {
     by_topic_id: bool,
@@ -105,14 +108,10 @@ pub(crate) async fn handle(cx: &RequestContext<'_>, request: FetchRequest) -> Fe
         .zip(round.found)
         .map(|(key, found)| ((key, found.data), found.region))
         .unzip();
+    let mut copied = 0;
     for ((_, data), region) in responses.iter_mut().zip(&mut regions) {
         data.records = Some(match region.take() {
-            Some(FileRegion { file, position, len }) => {
-                let file = file
-                    .os_file()
-                    .expect("a node's log directories are on the machine's disk");
-                cx.file_records(vec![klamm_net::FileRegion { file, position, len }])
-            }
+            Some(region) => records(cx, region, &mut copied),
             None => Records::Bytes(Bytes::new()),
         });
         if !flags.tells_leader {
@@ -141,6 +140,22 @@ pub(crate) async fn handle(cx: &RequestContext<'_>, request: FetchRequest) -> Fe
         node_endpoints,
         ..Default::default()
     }
+}
+
+/// Names a region for the response; a small one is copied, as that costs less than to have it sent from its file.
+fn records(cx: &RequestContext<'_>, region: FileRegion, copied: &mut u32) -> Records {
+    let FileRegion { file, position, len } = region;
+    let file = file
+        .os_file()
+        .expect("a node's log directories are on the machine's disk");
+    let region = klamm_net::FileRegion { file, position, len };
+    if len <= COPIED_BYTES - *copied
+        && let Some(bytes) = region.read_if_cached()
+    {
+        *copied += len;
+        return Records::Bytes(bytes);
+    }
+    cx.file_records(vec![region])
 }
 
 /// The same error for the whole request, and for each partition where the version has no place for that.
