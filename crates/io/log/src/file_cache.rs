@@ -3,7 +3,8 @@
 //! [`Slot`] is one file that may be open. All slots of a log manager share a [`FileCache`], which closes the handles
 //! that were not used lately once more than its limit are open (the CLOCK rule: a used mark buys one more round).
 //! A file with unsynced writes keeps its handle, because an error of writeback is reported to handles that were open when
-//! it happened, and a handle opened later may never hear of it.
+//! it happened, and a handle opened later may never hear of it. Where it was not this process that wrote, or a handle that
+//! is gone, there is nothing to keep: thousands of logs are opened after a crash, and none of them may hold a file for that.
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -34,6 +35,8 @@ pub(crate) struct Slot {
     /// Writes so far, and how many of them the last sync covered.
     written: AtomicU64,
     synced: AtomicU64,
+    /// Others may have written what no sync covers.
+    unsure: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -65,6 +68,7 @@ impl FileCache {
             used: AtomicBool::new(false),
             written: AtomicU64::new(0),
             synced: AtomicU64::new(0),
+            unsure: AtomicBool::new(false),
         })
     }
 
@@ -151,11 +155,19 @@ impl Slot {
         self.written.fetch_add(1, Ordering::AcqRel);
     }
 
+    /// Has the next sync reach the disk, whatever was written through the handle.
+    pub(crate) fn assume_unsynced(&self) {
+        self.unsure.store(true, Ordering::Release);
+    }
+
     /// Makes durable what was written; without a system call when that is nothing.
     pub(crate) fn sync(self: &Arc<Self>, path: impl Fn() -> PathBuf) -> Result<()> {
         let written = self.written.load(Ordering::Acquire);
-        if self.synced.load(Ordering::Acquire) < written {
-            disk::sync(&*self.file(&path)?, &path())?;
+        let unsure = self.unsure.swap(false, Ordering::AcqRel);
+        if unsure || self.synced.load(Ordering::Acquire) < written {
+            let synced = self.file(&path).and_then(|file| disk::sync(&*file, &path()));
+            self.unsure.fetch_or(unsure && synced.is_err(), Ordering::AcqRel);
+            synced?;
             self.synced.fetch_max(written, Ordering::AcqRel);
         }
         Ok(())
@@ -171,13 +183,17 @@ impl Slot {
 
     /// Closes the handle of a file that is not used for now, unless it has unsynced writes.
     pub(crate) fn release(&self) {
-        if !self.is_dirty() {
+        if !self.must_stay_open() {
             self.close();
         }
     }
 
-    /// Whether there are writes that no sync covers yet.
+    /// Whether there are writes that no sync covers yet, or may be.
     pub(crate) fn is_dirty(&self) -> bool {
+        self.unsure.load(Ordering::Acquire) || self.must_stay_open()
+    }
+
+    fn must_stay_open(&self) -> bool {
         self.synced.load(Ordering::Acquire) < self.written.load(Ordering::Acquire)
     }
 
@@ -187,7 +203,7 @@ impl Slot {
 
     /// Closes the handle unless the file is dirty or was used since the last look.
     fn try_evict(&self) -> bool {
-        if self.is_dirty() || self.used.swap(false, Ordering::Relaxed) {
+        if self.must_stay_open() || self.used.swap(false, Ordering::Relaxed) {
             return false;
         }
         self.close();

@@ -212,7 +212,7 @@ impl<E: Entry> Index<E> {
 
     /// Has the next sync reach the disk whatever this process has written.
     pub(crate) fn assume_unsynced(&self) {
-        self.slot.writes();
+        self.slot.assume_unsynced();
     }
 
     /// Gives the file's name another suffix.

@@ -2,7 +2,9 @@
 //!
 //! Entries ascend by the offset of their marker, and so do the last stable offsets in them, so that both ends of what a reader
 //! needs are found without reading the rest. The file is there only when it is needed. Unlike the other indexes it is no hint:
-//! whoever reads committed records relies on every entry, so recovery makes it say what the log says.
+//! whoever reads committed records relies on every entry, so recovery makes it say what the log says. A file that is lost as
+//! a whole after a clean stop looks like one that was not needed, as in Kafka: only the batches tell, and only `verify` and the
+//! rebuilding of all of a segment's indexes read those.
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -289,7 +291,7 @@ impl TxnIndex {
     /// Has the next sync reach the disk whatever this process has written.
     pub(crate) fn assume_unsynced(&self, path: impl Fn() -> PathBuf) -> Result<()> {
         if self.state(&path)?.exists {
-            self.slot.writes();
+            self.slot.assume_unsynced();
         }
         Ok(())
     }

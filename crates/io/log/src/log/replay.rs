@@ -64,7 +64,10 @@ pub(super) fn replay(
     let from = producers.end_offset;
     for segment in &segments[floor(segments, from)..] {
         let mut entries = Vec::new();
-        if let Some(first) = segment.locate(from)? {
+        // No file is opened for a log that is empty, of which a node may have thousands.
+        if segment.size() > 0
+            && let Some(first) = segment.locate(from)?
+        {
             for located in segment.headers(first.position) {
                 let located = located?;
                 if located.header.base_offset >= from {

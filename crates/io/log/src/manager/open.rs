@@ -432,7 +432,7 @@ impl Inner {
     ) -> Result<(Arc<Log>, Opened)> {
         let dir = &self.dirs[candidate.dir].dir;
         dir.check()?;
-        dir.watch(Log::open(
+        let (log, opened) = dir.watch(Log::open(
             Arc::clone(dir),
             candidate.path.clone(),
             candidate.partition.clone(),
@@ -440,7 +440,14 @@ impl Inner {
             candidate.start,
             now_ms,
             thread,
-        ))
+        ))?;
+        // What recovery writes keeps its file open until it is synced. The first logs leave that to the background; thousands
+        // would take more files than a process may have.
+        if self.shared.files.open_files() > self.config.max_open_files {
+            log.flush()?;
+            log.release_if_idle();
+        }
+        Ok((log, opened))
     }
 
     /// Each log directory has threads of its own (`num.recovery.threads.per.data.dir`), so that one slow disk does not keep

@@ -306,6 +306,38 @@ fn idle_logs_hold_no_files() {
 }
 
 #[test]
+fn after_a_crash_logs_hold_no_files_either() {
+    let (_root, dir) = formatted();
+    let few = || ManagerConfig {
+        max_open_files: 10,
+        ..config(std::slice::from_ref(&dir))
+    };
+    let (manager, _) = start_with(few()).unwrap();
+    for partition in 0..60 {
+        let log = create(&manager, &tp("t", partition));
+        for _ in 0..100 * (partition % 3) {
+            append_values(&log, &["x".repeat(100).as_str()]); // enough for entries in the indexes
+        }
+        if partition % 3 == 1 {
+            log.flush().unwrap();
+        }
+    }
+    let open = manager.open_files();
+    assert!((20..=30).contains(&open), "one of each that is written to: {open}");
+    drop(manager); // as killed
+    let (manager, report) = start_with(few()).unwrap();
+    assert_eq!((report.logs, report.failed.len()), (60, 0));
+    assert!(manager.open_files() <= 13, "{}", manager.open_files());
+    for (partition, log) in manager.logs().iter().enumerate() {
+        assert_eq!(
+            records(log).len(),
+            100 * (log.topic_partition().partition % 3) as usize,
+            "{partition}"
+        );
+    }
+}
+
+#[test]
 fn new_logs_go_where_the_fewest_are_or_where_they_are_told() {
     let root = tempfile::tempdir().unwrap();
     let dirs = [root.path().join("a"), root.path().join("b")];
