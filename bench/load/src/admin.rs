@@ -37,17 +37,17 @@ pub(crate) async fn create(options: &Options<'_>) -> Result<(), String> {
     Ok(())
 }
 
-/// Waits until a broker says of whom the cluster consists, or takes a record for `--topic` and its `--partition`, and prints
-/// when that was.
+/// Waits until a broker says of whom the cluster consists, or took a record for each of the `--partitions` of `--topic`, and
+/// prints when that was.
 pub(crate) async fn ready(options: &Options<'_>) -> Result<(), String> {
     let bootstrap: String = options.get("bootstrap")?;
     let topic: String = options.get_or("topic", String::new())?;
-    let partition: i32 = options.get_or("partition", 0)?;
+    let mut missing: Vec<i32> = (0..options.get_or("partitions", 1)?).collect();
     let deadline = Instant::now() + PATIENCE;
     loop {
         let outcome = match topic.as_str() {
             "" => knows_itself(&bootstrap).await,
-            topic => takes_a_record(&bootstrap, topic, partition).await,
+            topic => takes_records(&bootstrap, topic, &mut missing).await,
         };
         match outcome {
             Ok(()) => break,
@@ -77,7 +77,8 @@ async fn knows_itself(bootstrap: &str) -> Result<(), String> {
     }
 }
 
-async fn takes_a_record(bootstrap: &str, topic: &str, partition: i32) -> Result<(), String> {
+/// Sends a record to each partition that has taken none yet.
+async fn takes_records(bootstrap: &str, topic: &str, missing: &mut Vec<i32>) -> Result<(), String> {
     let mut connection = Connection::open(bootstrap).await?;
     let kind = Kind {
         record_size: 100,
@@ -85,7 +86,18 @@ async fn takes_a_record(bootstrap: &str, topic: &str, partition: i32) -> Result<
         codec: klamm_client::Compression::None,
     };
     let mut request = Request::encode(topic, -1, &kind, 0)?;
-    request.address(0, partition);
-    connection.send(&request.frame).await?;
-    accepted(connection.receive().await?, 0)
+    for partition in missing.iter() {
+        request.address(*partition, *partition);
+        connection.send(&request.frame).await?;
+    }
+    let mut refused = Vec::new();
+    let mut reason = String::new();
+    for partition in missing.iter() {
+        if let Err(error) = accepted(connection.receive().await?, *partition) {
+            refused.push(*partition);
+            reason = error;
+        }
+    }
+    *missing = refused;
+    if missing.is_empty() { Ok(()) } else { Err(reason) }
 }

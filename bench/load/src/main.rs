@@ -27,7 +27,7 @@ loads, on the broker at --bootstrap HOST:PORT; --topic NAME has --partitions N, 
   latency      --rate N records of --record-size B a second from a producer to a consumer, both with a client's defaults but
                for linger.ms=0; of --seconds N after --unmeasured-seconds N
   create       --topics N of --partitions N each, one after the other; they need not be there
-  ready        ends when the broker answers, or takes a record for --topic NAME and --partition N, and says when that was
+  ready        ends when the broker answers, or took a record for each of --partitions N of --topic NAME, and says when that was
 
 bare loops, which serve until they are killed, or end by themselves where so said
   limit receive   --port P --dir D: receives, checks and writes what `produce` sends, and acknowledges it

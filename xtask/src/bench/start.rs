@@ -45,7 +45,7 @@ fn few(rig: &Rig<'_>, column: Column, samples: &mut Samples) -> Result<(), Strin
     }
     target.stop()?;
     let row = Row::less("after a clean stop, 3 topics of 100 MB", "s").against_kafka(0.02);
-    started(rig, column, &home, "--topic three", &row, samples)?.stop()
+    started(rig, column, &home, "--topic three --partitions 4", &row, samples)?.stop()
 }
 
 /// Thousands of partitions with a record in each.
@@ -58,22 +58,19 @@ fn many(rig: &Rig<'_>, column: Column, samples: &mut Samples) -> Result<(), Stri
     }
     fill(&target, partitions)?;
     target.stop()?;
-    let last = format!("--topic many-{TOPICS} --partition {}", partitions - 1);
+    let last = format!("--topic many-{TOPICS} --partitions {partitions}");
     let row = Row::less("after a clean stop, 5,000 partitions", "s").against_kafka(0.1);
     let target = started(rig, column, &home, &last, &row, samples)?;
-    target.settle(); // other partitions may come later
     fill(&target, partitions)?;
     target.kill()?;
     let row = Row::less("after a kill, 5,000 partitions", "s");
     started(rig, column, &home, &last, &row, samples)?.kill()
 }
 
+/// Waits until each partition has taken a record.
 fn fill(target: &Target<'_>, partitions: u64) -> Result<(), String> {
     for topic in 1..=TOPICS {
-        target.measure(&format!(
-            "produce --topic many-{topic} --partitions {partitions} --record-size 100 --batch-size 200 --bytes {}",
-            partitions * 170
-        ))?;
+        target.measure(&format!("ready --topic many-{topic} --partitions {partitions}"))?;
     }
     Ok(())
 }
@@ -89,7 +86,14 @@ fn unflushed(rig: &Rig<'_>, column: Column, samples: &mut Samples) -> Result<(),
     ))?;
     target.kill()?;
     let row = Row::less("after a kill, 10 GB not made durable", "s").against_kafka(1.0 / 3.0);
-    let target = started(rig, column, &home, "--topic large", &row, samples)?;
+    let target = started(
+        rig,
+        column,
+        &home,
+        &format!("--topic large --partitions {UNFLUSHED}"),
+        &row,
+        samples,
+    )?;
     target.add_memory("after a kill, 10 GB not made durable", None, samples);
     target.kill()
 }
