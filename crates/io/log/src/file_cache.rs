@@ -32,6 +32,8 @@ pub(crate) struct Slot {
     cache: Arc<FileCache>,
     handle: Mutex<Handle>,
     used: AtomicBool,
+    /// It is in the cache's clock. Changed under its lock.
+    queued: AtomicBool,
     /// Writes so far, and how many of them the last sync covered.
     written: AtomicU64,
     synced: AtomicU64,
@@ -66,6 +68,7 @@ impl FileCache {
             cache: Arc::clone(self),
             handle: Mutex::new(Handle { file: None, suffix }),
             used: AtomicBool::new(false),
+            queued: AtomicBool::new(false),
             written: AtomicU64::new(0),
             synced: AtomicU64::new(0),
             unsure: AtomicBool::new(false),
@@ -84,7 +87,9 @@ impl FileCache {
 
     fn opened(&self, slot: &Arc<Slot>) {
         let mut clock = locked(&self.clock);
-        clock.push_back(Arc::downgrade(slot));
+        if !slot.queued.swap(true, Ordering::Relaxed) {
+            clock.push_back(Arc::downgrade(slot));
+        }
         // The first look takes the used mark, the next one finds a file unused. A few looks per open keep up with the opens;
         // where all files are dirty there is nothing to find.
         for _ in 0..LOOKS_PER_OPEN {
@@ -95,11 +100,18 @@ impl FileCache {
             let Some(candidate) = oldest.upgrade() else { continue };
             if Arc::ptr_eq(&candidate, slot) || !candidate.try_evict() {
                 clock.push_back(oldest);
+            } else {
+                candidate.queued.store(false, Ordering::Relaxed);
             }
         }
         // Slots closed by their owners leave dead entries; they must not pile up.
-        if clock.len() > 64 && clock.len() > self.open_files() * 2 {
-            clock.retain(|slot| slot.upgrade().is_some_and(|slot| slot.is_open()));
+        if clock.len() > 64 && clock.len() > self.open_files().saturating_mul(2) {
+            let stays = |slot: Arc<Slot>| {
+                let is_open = slot.is_open();
+                slot.queued.store(is_open, Ordering::Relaxed);
+                is_open
+            };
+            clock.retain(|slot| slot.upgrade().is_some_and(stays));
         }
     }
 }
@@ -263,6 +275,39 @@ mod tests {
         assert_eq!(std::fs::read(dir.path().join("7")).unwrap(), [0, 1, 2]);
         drop(slots);
         assert_eq!(cache.open_files(), 0);
+    }
+
+    #[test]
+    fn a_file_that_comes_and_goes_is_counted_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = FileCache::new(Arc::new(OsDisk), 100);
+        let slots: Vec<_> = (0..50).map(|_| cache.slot("")).collect();
+        let path = || dir.path().join("f");
+        std::fs::write(path(), "").unwrap();
+        for _ in 0..20 {
+            for slot in &slots {
+                slot.file(path).unwrap();
+            }
+            slots[1..].iter().for_each(|slot| slot.release());
+        }
+        assert_eq!(cache.open_files(), 1);
+        assert!(locked(&cache.clock).len() <= 64, "{}", locked(&cache.clock).len());
+    }
+
+    #[test]
+    fn a_path_that_changes_is_followed_until_the_file_is_found() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("new"), "").unwrap();
+        let asked = std::cell::Cell::new(0);
+        let path = || {
+            asked.set(asked.get() + 1);
+            dir.path().join(if asked.get() == 1 { "old" } else { "new" })
+        };
+        FileCache::new(Arc::new(OsDisk), 1).slot("").file(path).unwrap();
+        assert_eq!(asked.get(), 2);
+        std::fs::remove_file(dir.path().join("new")).unwrap();
+        let missing = FileCache::new(Arc::new(OsDisk), 1).slot("").file(path);
+        assert!(missing.unwrap_err().is_not_found());
     }
 
     #[test]

@@ -422,3 +422,59 @@ fn what_waits_for_its_removal_in_the_copy_is_removed_after_the_change_of_places(
     assert_eq!(names(&node.dir("a")), Vec::<String>::new());
     assert_eq!(node.manager().offline_directories(), []);
 }
+
+/// Has the disk fail at the `nth` call of a change of places, or from there on, and starts the node again. Says whether there
+/// were so many calls.
+fn fails_at(nth: usize, and_then_dies: bool) -> bool {
+    let mut node = Node::new();
+    let log = node.filled();
+    let moved = node.begin();
+    while moved.copy(1 << 20, NOW).unwrap() > 0 {}
+    let calls = Arc::new(AtomicUsize::new(0));
+    let counted = calls.clone();
+    node.disk.watch(move |_| match counted.fetch_add(1, Ordering::Relaxed) {
+        at if at == nth || at > nth && and_then_dies => Err(broken()),
+        _ => Ok(()),
+    });
+    let finished = node.manager().finish_move(&moved, NOW);
+    if finished.is_ok() {
+        node.manager().note_moved(&moved);
+    }
+    let was_reached = calls.load(Ordering::Relaxed) > nth;
+    if !and_then_dies {
+        node.disk.let_be();
+        if matches!(&finished, Err(error) if !matches!(error, MoveError::Interrupted(_))) {
+            node.manager().abandon_move(&moved, NOW);
+        }
+        if let Some(log) = node.manager().get(&tp()).filter(|log| log.check_online().is_ok()) {
+            assert_eq!(records(&log).len(), 38, "{nth}");
+            append_values(&log, &["goes on"]);
+            log.flush().unwrap();
+            node.manager().tick(NOW + 10_000);
+        }
+    }
+    drop((log, moved, finished));
+    node.manager = None;
+    node.disk.let_be();
+    node.start();
+    let in_both = [node.dir("a"), node.dir("b")].map(|dir| names(&dir));
+    let in_service = in_both.iter().flatten().filter(|name| *name == "t-0").count();
+    assert_eq!(in_service, 1, "{nth}: {in_both:?}");
+    let log = node.manager().get(&tp()).unwrap();
+    let found = records_from(&log, 12);
+    assert!(found.len() == 38 || found.len() == 39 && !and_then_dies, "{nth}");
+    append_values(&log, &["and on"]);
+    was_reached
+}
+
+#[test]
+fn a_process_that_dies_at_any_call_of_the_change_of_places_loses_nothing() {
+    let calls = (0..).find(|nth| !fails_at(*nth, true)).unwrap();
+    assert!(calls > 10, "{calls}");
+}
+
+#[test]
+fn a_disk_that_fails_at_any_call_of_the_change_of_places_loses_nothing() {
+    let calls = (0..).find(|nth| !fails_at(*nth, false)).unwrap();
+    assert!(calls > 10, "{calls}");
+}

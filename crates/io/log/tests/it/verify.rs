@@ -173,6 +173,19 @@ const DAMAGES: &[Damage] = &[
         "are missing",
     ),
     (
+        "a gap that a compaction may have left that did not get to tell",
+        |dir| {
+            std::fs::write(dir.join("cleaner-offset-checkpoint"), "0\n1\nt 0 1\n").unwrap();
+            let gone = &files(&dir.join("t-0"), ".log")[1];
+            for ending in ["log", "index", "timeindex", "txnindex"] {
+                std::fs::remove_file(gone.with_extension(ending)).unwrap();
+            }
+        },
+        Severity::Note,
+        ".log",
+        "of a compaction",
+    ),
+    (
         "an offset index that is gone",
         |dir| std::fs::remove_file(&files(&dir.join("t-0"), ".index")[0]).unwrap(),
         Severity::Repair,
