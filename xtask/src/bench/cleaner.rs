@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::machine::said;
 use super::process;
-use super::report::{Row, Samples};
+use super::report::Row;
 use super::rig::{Rig, Target};
 
 const WORDS: &str = "## Cleaner\n\nBytes of a dirty log that the cleaner's thread gets through in a second of its processor time. \
@@ -32,10 +32,9 @@ const BAR: f64 = 3.0;
 
 /// Measures and writes the section of the results; returns what misses its bar.
 pub(super) fn run(rig: &Rig<'_>) -> Result<Vec<String>, String> {
-    let mut samples = Samples::default();
-    for round in 0..rig.order.rounds {
+    rig.rounds("cleaner", WORDS, |round, samples| {
         for column in rig.brokers(round) {
-            println!("round {}, {}", round + 1, column.name());
+            println!("{}", column.name());
             let target = rig.broker(column, PROPERTIES)?;
             for log in 0..LOGS {
                 for codec in CODECS {
@@ -48,8 +47,8 @@ pub(super) fn run(rig: &Rig<'_>) -> Result<Vec<String>, String> {
             }
             target.stop()?;
         }
-    }
-    rig.publish("cleaner", WORDS, &samples)
+        Ok(())
+    })
 }
 
 /// Fills a topic, has it compacted, and says how many megabytes a second of processor time was enough for.

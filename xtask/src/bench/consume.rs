@@ -63,12 +63,11 @@ const WORDS: &str = "## Consume\n\nA topic of 4 partitions in batches of 1 MiB, 
 
 /// Measures and writes the section of the results; returns what misses its bar.
 pub(super) fn run(rig: &Rig<'_>) -> Result<Vec<String>, String> {
-    let mut samples = Samples::default();
     let bytes = rig.scaled(GB);
     let segment = crate::target_dir(rig.root).join("bench/segment");
-    for round in 0..rig.order.rounds {
+    let missed = rig.rounds("consume", WORDS, |round, samples| {
         for column in rig.brokers(round) {
-            println!("round {}, {}", round + 1, column.name());
+            println!("{}", column.name());
             let target = rig.broker(column, "")?;
             target.warm_up(|_| ())?;
             target.create("load", PARTITIONS)?;
@@ -78,20 +77,21 @@ pub(super) fn run(rig: &Rig<'_>) -> Result<Vec<String>, String> {
                 bytes + bytes / 10
             ))?;
             target.settle();
-            warm_up(&target, bytes, &mut samples)?;
-            measure(&target, bytes, &mut samples)?;
-            target.add_memory("after all of it", None, &mut samples);
+            warm_up(&target, bytes, samples)?;
+            measure(&target, bytes, samples)?;
+            target.add_memory("after all of it", None, samples);
             if column == Column::Klamm {
                 copy(&target, &segment)?;
             }
             target.stop()?;
         }
         let target = rig.limit(&["sendfile", "--file", &segment.display().to_string()])?;
-        measure(&target, bytes, &mut samples)?;
+        measure(&target, bytes, samples)?;
         target.stop()?;
-    }
+        Ok(())
+    })?;
     std::fs::remove_file(&segment).map_err(|error| format!("{}: {error}", segment.display()))?;
-    rig.publish("consume", WORDS, &samples)
+    Ok(missed)
 }
 
 /// Reads what warms a JVM up.

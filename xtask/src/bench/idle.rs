@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::report::{Row, Samples};
+use super::report::Row;
 use super::rig::Rig;
 
 const TOPICS: u64 = 10;
@@ -15,10 +15,9 @@ const WORDS: &str = "## Idle\n\n10 topics of 1,000 partitions with a record in e
 
 /// Measures and writes the section of the results; returns what misses its bar.
 pub(super) fn run(rig: &Rig<'_>) -> Result<Vec<String>, String> {
-    let mut samples = Samples::default();
-    for round in 0..rig.order.rounds {
+    rig.rounds("idle", WORDS, |round, samples| {
         for column in rig.brokers(round) {
-            println!("round {}, {}", round + 1, column.name());
+            println!("{}", column.name());
             let target = rig.broker(column, "")?;
             let partitions = rig.scaled(PARTITIONS);
             for topic in 0..TOPICS {
@@ -32,9 +31,9 @@ pub(super) fn run(rig: &Rig<'_>) -> Result<Vec<String>, String> {
             let cpu = (target.took().cpu - before).as_secs_f64();
             let row = Row::less(WHAT, "% of a core").absolute(1.0);
             samples.add(&row, column, cpu / seconds as f64 * 100.0);
-            target.add_memory(WHAT, None, &mut samples);
+            target.add_memory(WHAT, None, samples);
             target.stop()?;
         }
-    }
-    rig.publish("idle", WORDS, &samples)
+        Ok(())
+    })
 }

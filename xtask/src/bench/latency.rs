@@ -20,18 +20,17 @@ const FIGURES: &[(&str, &str, Option<f64>)] = &[
 
 /// Measures and writes the section of the results; returns what misses its bar.
 pub(super) fn run(rig: &Rig<'_>) -> Result<Vec<String>, String> {
-    let mut samples = Samples::default();
-    for round in 0..rig.order.rounds {
+    rig.rounds("latency", WORDS, |round, samples| {
         for column in rig.brokers(round) {
-            println!("round {}, {}", round + 1, column.name());
+            println!("{}", column.name());
             let target = rig.broker(column, "")?;
             target.warm_up(|_| ())?;
             target.create("load", 4)?;
-            measure(rig, &target, &mut samples)?;
+            measure(rig, &target, samples)?;
             target.stop()?;
         }
-    }
-    rig.publish("latency", WORDS, &samples)
+        Ok(())
+    })
 }
 
 fn measure(rig: &Rig<'_>, target: &Target<'_>, samples: &mut Samples) -> Result<(), String> {

@@ -7,7 +7,7 @@ use super::order::Order;
 use crate::apache_kafka;
 
 /// The opening of a section: what was compared, where, and how to repeat it.
-pub(super) fn introduction(root: &Path, order: &Order, scenario: &str) -> Result<String, String> {
+pub(super) fn introduction(root: &Path, order: &Order, scenario: &str, rounds: usize) -> Result<String, String> {
     let date = said(Command::new("date").args(["-u", "+%F"]))?;
     let git = |args: &[&str]| said(Command::new("git").args(args).current_dir(root));
     let commit = git(&["rev-parse", "--short", "HEAD"])?;
@@ -20,7 +20,7 @@ pub(super) fn introduction(root: &Path, order: &Order, scenario: &str) -> Result
     let memory: f64 = memory.trim_end_matches(" kB").parse().unwrap_or_default();
     Ok(format!(
         "`{}` on {date} at {commit}; Apache Kafka {} on Java {} with the settings of its own start script. {} cores \
-         ({}), {:.0} GB of memory, Linux {}, clients on the same machine. Median of {} rounds, the least and the most in \
+         ({}), {:.0} GB of memory, Linux {}, clients on the same machine. Median of {rounds} rounds, the least and the most in \
          brackets. GB are 10⁹ bytes.",
         order.command(scenario),
         apache_kafka::broker_version(root)?,
@@ -29,7 +29,6 @@ pub(super) fn introduction(root: &Path, order: &Order, scenario: &str) -> Result
         field(&read("/proc/cpuinfo"), "model name"),
         memory / 1e6,
         read("/proc/sys/kernel/osrelease").trim(),
-        order.rounds,
     ))
 }
 

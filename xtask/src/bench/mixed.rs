@@ -13,18 +13,17 @@ const LATENCY: &str = "latency --topic live --partitions 4 --rate 5000 --record-
 
 /// Measures and writes the section of the results; returns what misses its bar.
 pub(super) fn run(rig: &Rig<'_>) -> Result<Vec<String>, String> {
-    let mut samples = Samples::default();
-    for round in 0..rig.order.rounds {
+    rig.rounds("mixed", WORDS, |round, samples| {
         for column in rig.brokers(round) {
-            println!("round {}, {}", round + 1, column.name());
+            println!("{}", column.name());
             let target = rig.broker(column, "")?;
             target.warm_up(|_| ())?;
-            both(rig, &target, &mut samples)?;
-            backlog(rig, &target, &mut samples)?;
+            both(rig, &target, samples)?;
+            backlog(rig, &target, samples)?;
             target.stop()?;
         }
-    }
-    rig.publish("mixed", WORDS, &samples)
+        Ok(())
+    })
 }
 
 fn both(rig: &Rig<'_>, target: &Target<'_>, samples: &mut Samples) -> Result<(), String> {

@@ -118,21 +118,20 @@ const WORDS: &str = "## Produce\n\nBatches encoded once and sent again and again
 
 /// Measures and writes the section of the results; returns what misses its bar.
 pub(super) fn run(rig: &Rig<'_>) -> Result<Vec<String>, String> {
-    let mut samples = Samples::default();
-    for round in 0..rig.order.rounds {
+    rig.rounds("produce", WORDS, |round, samples| {
         for column in rig.brokers(round) {
-            println!("round {}, {}", round + 1, column.name());
+            println!("{}", column.name());
             let target = rig.broker(column, "")?;
-            measure(rig, &target, &mut samples)?;
-            target.add_memory("after all of it", None, &mut samples);
+            measure(rig, &target, samples)?;
+            target.add_memory("after all of it", None, samples);
             target.stop()?;
         }
         let target = rig.limit(&["receive", "--dir", "{dir}"])?;
-        measure(rig, &target, &mut samples)?;
+        measure(rig, &target, samples)?;
         target.stop()?;
-        disk(rig, &mut samples)?;
-    }
-    rig.publish("produce", WORDS, &samples)
+        disk(rig, samples)?;
+        Ok(())
+    })
 }
 
 fn measure(rig: &Rig<'_>, target: &Target<'_>, samples: &mut Samples) -> Result<(), String> {

@@ -125,14 +125,27 @@ impl<'a> Rig<'a> {
         Ok(target)
     }
 
-    /// Prints a report, writes it to the results unless the run was a quick one, and returns which bars are missed.
-    pub(super) fn publish(&self, scenario: &str, words: &str, samples: &Samples) -> Result<Vec<String>, String> {
-        let (table, missed) = samples.report();
-        let introduction = super::machine::introduction(self.root, self.order, scenario)?;
-        let section = format!("{words}\n\n{introduction}\n\n{table}");
-        println!("{section}");
-        if !self.order.quick {
-            results::write(self.root, scenario, &section)?;
+    /// Runs `turn` once a round. After each, prints the report and writes it to the results, unless the run is a quick one, so
+    /// that a run that is broken off leaves what it has found. Returns which bars are missed.
+    pub(super) fn rounds(
+        &self,
+        scenario: &str,
+        words: &str,
+        mut turn: impl FnMut(usize, &mut Samples) -> Result<(), String>,
+    ) -> Result<Vec<String>, String> {
+        let mut samples = Samples::default();
+        let mut missed = Vec::new();
+        for round in 0..self.order.rounds {
+            println!("{scenario}, round {}", round + 1);
+            turn(round, &mut samples)?;
+            let table;
+            (table, missed) = samples.report();
+            let introduction = super::machine::introduction(self.root, self.order, scenario, round + 1)?;
+            let section = format!("{words}\n\n{introduction}\n\n{table}");
+            println!("{section}");
+            if !self.order.quick {
+                results::write(self.root, scenario, &section)?;
+            }
         }
         std::fs::remove_dir_all(self.dir()).map_err(|error| format!("{}: {error}", self.dir().display()))?;
         Ok(missed)

@@ -19,16 +19,15 @@ const UNFLUSHED: u64 = 10;
 
 /// Measures and writes the section of the results; returns what misses its bar.
 pub(super) fn run(rig: &Rig<'_>) -> Result<Vec<String>, String> {
-    let mut samples = Samples::default();
-    for round in 0..rig.order.rounds {
+    rig.rounds("start", WORDS, |round, samples| {
         for column in rig.brokers(round) {
-            println!("round {}, {}", round + 1, column.name());
-            few(rig, column, &mut samples)?;
-            many(rig, column, &mut samples)?;
-            unflushed(rig, column, &mut samples)?;
+            println!("{}", column.name());
+            few(rig, column, samples)?;
+            many(rig, column, samples)?;
+            unflushed(rig, column, samples)?;
         }
-    }
-    rig.publish("start", WORDS, &samples)
+        Ok(())
+    })
 }
 
 /// An empty broker, and one with a few topics.

@@ -1,6 +1,6 @@
 //! Topics made one after the other.
 
-use super::report::{Row, Samples};
+use super::report::Row;
 use super::rig::Rig;
 
 const TOPICS: u64 = 1000;
@@ -11,19 +11,18 @@ const WORDS: &str = "## Topics\n\nOne client makes topics, each when the one bef
 
 /// Measures and writes the section of the results; returns what misses its bar.
 pub(super) fn run(rig: &Rig<'_>) -> Result<Vec<String>, String> {
-    let mut samples = Samples::default();
-    for round in 0..rig.order.rounds {
+    rig.rounds("topics", WORDS, |round, samples| {
         for column in rig.brokers(round) {
-            println!("round {}, {}", round + 1, column.name());
+            println!("{}", column.name());
             let target = rig.broker(column, "")?;
             target.settle();
             let load = format!("create --topics {} --partitions 1", rig.scaled(TOPICS));
             let measured = target.measure(&load)?;
             samples.add(&Row::less(WHAT, "s"), column, measured.figure("seconds"));
             samples.add(&Row::less(WHAT, "CPU s"), column, measured.cpu);
-            target.add_memory(WHAT, None, &mut samples);
+            target.add_memory(WHAT, None, samples);
             target.stop()?;
         }
-    }
-    rig.publish("topics", WORDS, &samples)
+        Ok(())
+    })
 }
