@@ -46,12 +46,12 @@ fn marker(end: ControlRecordType) -> Bytes {
     marker.build()
 }
 
-/// The end of the log is where it was flushed to, so that nothing is flushed again, and a power cut brings back what was cut
-/// off if that was not synced when it was.
+/// The log ends where it was flushed to, so that nothing of it is flushed again. Some of these power cuts keep the next segment
+/// and its snapshot, with which a start does not look at this one; they bring back what was cut off, unless that was synced.
 #[test]
 fn an_abort_that_was_cut_off_does_not_come_back() {
     let name = TopicPartition::new("t", 0);
-    for seed in 0..50 {
+    for seed in 0..300 {
         let (disk, mut random) = (formatted(), Random::new(seed));
         let manager = open(&disk);
         let log = manager
@@ -65,7 +65,6 @@ fn an_abort_that_was_cut_off_does_not_come_back() {
         log.flush().unwrap();
         manager.truncate_to(&log, 1, NOW).unwrap();
         log.roll(NOW).unwrap();
-        log.flush().unwrap();
         drop((log, manager));
         disk.crash(Crash::Power, &mut random);
 
