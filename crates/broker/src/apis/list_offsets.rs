@@ -3,12 +3,14 @@
 //! Finds an offset by a timestamp, or one of the special ones. A partition asked for twice is refused, in one reply.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use klamm_log::{Log, ReadError, TimestampAndOffset};
 use klamm_protocol::ErrorCode;
 use klamm_protocol::messages::list_offsets_request::ListOffsetsPartition;
 use klamm_protocol::messages::list_offsets_response::{ListOffsetsPartitionResponse, ListOffsetsTopicResponse};
 use klamm_protocol::messages::{ListOffsetsRequest, ListOffsetsResponse};
+use tokio::task::spawn_blocking;
 
 use super::partition_errors::{hosted, leader_code};
 use crate::request::RequestContext;
@@ -38,7 +40,10 @@ pub(crate) async fn handle(cx: &RequestContext<'_>, request: ListOffsetsRequest)
         let mut partitions = Vec::with_capacity(topic.partitions.len());
         for ask in &topic.partitions {
             let found = match asked.remove(&(&topic.name, ask.partition_index)) {
-                Some(1) => read_committed.and_then(|committed| look_up(cx, &topic.name, ask, committed)),
+                Some(1) => match read_committed {
+                    Ok(committed) => look_up(cx, &topic.name, ask, committed).await,
+                    Err(code) => Err(code),
+                },
                 Some(_) => Err(ErrorCode::INVALID_REQUEST),
                 None => continue,
             };
@@ -88,7 +93,7 @@ fn min_version(timestamp: i64) -> i16 {
     }
 }
 
-fn look_up(
+async fn look_up(
     cx: &RequestContext<'_>,
     topic: &str,
     ask: &ListOffsetsPartition,
@@ -123,18 +128,26 @@ fn look_up(
         EARLIEST => Some(at(offsets.log_start_offset)),
         EARLIEST_LOCAL => Some(at(offsets.local_log_start_offset)),
         LATEST_TIERED | EARLIEST_PENDING_UPLOAD => None,
-        MAX_TIMESTAMP => visible(log.offset_of_max_timestamp(), limit, &log)?,
-        timestamp => visible(log.offset_for_timestamp(timestamp), limit, &log)?,
+        MAX_TIMESTAMP => search(log, limit, Log::offset_of_max_timestamp).await?,
+        timestamp => search(log, limit, move |log| log.offset_for_timestamp(timestamp)).await?,
     };
     Ok(found)
 }
 
-/// A record beyond what the client may see is not there for it.
-fn visible(
-    found: Result<Option<TimestampAndOffset>, ReadError>,
+type Found = Result<Option<TimestampAndOffset>, ReadError>;
+
+/// Looks for a record in the files, which may take their time.
+async fn search(
+    log: Arc<Log>,
     limit: i64,
-    log: &Log,
+    look: impl FnOnce(&Log) -> Found + Send + 'static,
 ) -> Result<Option<TimestampAndOffset>, ErrorCode> {
+    let searched = spawn_blocking(move || visible(look(&log), limit, &log)).await;
+    searched.unwrap_or(Err(ErrorCode::UNKNOWN_SERVER_ERROR))
+}
+
+/// A record beyond what the client may see is not there for it.
+fn visible(found: Found, limit: i64, log: &Log) -> Result<Option<TimestampAndOffset>, ErrorCode> {
     match found {
         Ok(found) => Ok(found.filter(|found| found.offset < limit)),
         Err(ReadError::OffsetOutOfRange { .. }) => Ok(None),

@@ -4,9 +4,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use klamm_config::{Overrides, ServerConfig};
-use klamm_log::{LogManager, ManagerConfig, MetaProperties, OpenError, OpenReport, RecoveryProgress, Shutdown};
+use klamm_log::{
+    LogManager, ManagerConfig, MetaProperties, OpenDirReport, OpenError, OpenReport, RecoveryProgress, Shutdown,
+};
 use klamm_protocol::Uuid;
 use klamm_raft::{Endpoint as RaftEndpoint, Endpoints};
+use rustix::process::{Resource, getrlimit};
 use tokio::sync::watch;
 use tracing::{info, warn};
 
@@ -119,7 +122,7 @@ pub(super) fn open(
             .collect(),
         listeners: endpoints::advertised(&server.advertised_listeners, &endpoints),
         controller_listeners: endpoints::advertised(&server.advertised_controller_listeners, &endpoints),
-        previous_broker_epoch: previous_epoch(&report),
+        previous_broker_epoch: previous_epoch(&report.dirs, server.log_dirs.len()),
     };
     let sessions = usize::try_from(server.config.int("max.incremental.fetch.session.cache.slots")).unwrap_or(0);
     let node = Arc::new(Node {
@@ -175,7 +178,7 @@ fn open_logs(
 ) -> Result<(LogManager, OpenReport), OpenError> {
     let server = &config.server;
     let values = &server.config;
-    let log_dirs: Vec<PathBuf> = server.log_dirs.iter().map(PathBuf::from).collect();
+    let log_dirs: Vec<PathBuf> = server.log_dirs.iter().map(|dir| absolute(dir)).collect();
     let checkpoints = values.int("log.flush.offset.checkpoint.interval.ms");
     let manager = ManagerConfig {
         recovery_threads_per_data_dir: usize::try_from(values.int("num.recovery.threads.per.data.dir"))
@@ -186,6 +189,7 @@ fn open_logs(
         checkpoint_interval_ms: i64::from(checkpoints.min(values.int("log.flush.start.offset.checkpoint.interval.ms"))),
         producer_id_expiration_ms: i64::from(values.int("producer.id.expiration.ms")),
         verifies_transactions: values.boolean("transaction.partition.verification.enable"),
+        max_open_files: idle_files(getrlimit(Resource::Nofile).current),
         progress,
         ..ManagerConfig::new(server.node_id, log_dirs, entropy::random())
     };
@@ -207,10 +211,24 @@ fn open_logs(
     Ok((logs, report))
 }
 
-/// The broker's epoch when it last stopped, if it stopped cleanly in all directories (KIP-966).
-fn previous_epoch(report: &OpenReport) -> i64 {
-    let epochs: Option<Vec<i64>> = report
-        .dirs
+/// A log directory as requests name it, wherever the node was started from.
+fn absolute(dir: &str) -> PathBuf {
+    std::path::absolute(dir).unwrap_or_else(|_| PathBuf::from(dir))
+}
+
+/// Files that are kept open though nobody needs them now: at most a quarter of those that the process may have.
+fn idle_files(limit: Option<u64>) -> usize {
+    const MOST: u64 = 1_000;
+    usize::try_from(limit.map_or(MOST, |limit| (limit / 4).min(MOST))).unwrap_or(0)
+}
+
+/// The broker's epoch when it last stopped, if it stopped cleanly in all of so many directories (KIP-966).
+fn previous_epoch(dirs: &[OpenDirReport], count: usize) -> i64 {
+    // What one says that can't be read nobody knows.
+    if dirs.len() < count {
+        return -1;
+    }
+    let epochs: Option<Vec<i64>> = dirs
         .iter()
         .map(|dir| match dir.shutdown {
             Shutdown::Clean(epoch) => epoch,
@@ -236,4 +254,42 @@ fn controller_endpoints(server: &ServerConfig, endpoints: &[Endpoint]) -> Endpoi
             )
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn dirs(shutdowns: &[Shutdown]) -> Vec<OpenDirReport> {
+        let report = |shutdown: &Shutdown| OpenDirReport {
+            path: PathBuf::new(),
+            shutdown: *shutdown,
+            foreign: Vec::new(),
+        };
+        shutdowns.iter().map(report).collect()
+    }
+
+    #[test]
+    fn the_previous_epoch_counts_if_all_directories_were_left_cleanly_in_it() {
+        use Shutdown::{Clean, Unclean};
+        assert_eq!(previous_epoch(&dirs(&[Clean(Some(7)), Clean(Some(7))]), 2), 7);
+        assert_eq!(previous_epoch(&dirs(&[Clean(Some(7)), Clean(Some(8))]), 2), -1);
+        assert_eq!(previous_epoch(&dirs(&[Clean(Some(7)), Clean(None)]), 2), -1);
+        assert_eq!(previous_epoch(&dirs(&[Clean(Some(7)), Unclean]), 2), -1);
+        assert_eq!(previous_epoch(&dirs(&[Clean(Some(7))]), 2), -1, "one can't be read");
+        assert_eq!(previous_epoch(&[], 0), -1);
+    }
+
+    #[test]
+    fn log_directories_are_named_from_the_root() {
+        let here = std::env::current_dir().expect("a directory");
+        assert_eq!(absolute("data/a"), here.join("data/a"));
+        assert_eq!(absolute("/data/a"), Path::new("/data/a"));
+    }
+
+    #[test]
+    fn few_files_are_kept_open_where_few_are_allowed() {
+        let kept = [Some(256), Some(1_024), Some(1 << 20), None].map(idle_files);
+        assert_eq!(kept, [64, 256, 1_000, 1_000]);
+    }
 }

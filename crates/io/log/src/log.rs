@@ -222,6 +222,11 @@ impl Log {
         &self.log_dir.path
     }
 
+    /// Whether it lies in this log directory.
+    pub(crate) fn is_in(&self, dir: &Arc<LogDir>) -> bool {
+        Arc::ptr_eq(&self.log_dir, dir)
+    }
+
     /// Fails when the log directory is out of service.
     pub fn check_online(&self) -> Result<(), StorageError> {
         self.log_dir.check()

@@ -5,7 +5,7 @@ mod open;
 mod tick;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 use std::thread::JoinHandle;
@@ -289,9 +289,19 @@ impl Inner {
         self.logs.read().expect(UNPOISONED).values().cloned().collect()
     }
 
-    fn logs_in(&self, dir: &Path) -> Vec<Arc<Log>> {
+    fn logs_in(&self, dir: &Dir) -> Vec<Arc<Log>> {
         let logs = self.logs.read().expect(UNPOISONED);
-        logs.values().filter(|log| log.log_dir() == dir).cloned().collect()
+        logs.values().filter(|log| log.is_in(&dir.dir)).cloned().collect()
+    }
+
+    fn count_in(&self, dir: &Dir) -> usize {
+        let logs = self.logs.read().expect(UNPOISONED);
+        logs.values().filter(|log| log.is_in(&dir.dir)).count()
+    }
+
+    /// The directory of a log of this manager.
+    fn dir_of(&self, log: &Log) -> Option<&Dir> {
+        self.dirs.iter().find(|dir| log.is_in(&dir.dir))
     }
 
     fn take(&self, partition: &TopicPartition) -> Option<Arc<Log>> {
@@ -362,13 +372,10 @@ impl Inner {
             .iter()
             .filter(|dir| wanted.is_none() || dir.directory_id == wanted);
         let (online, offline): (Vec<_>, Vec<_>) = candidates.partition(|dir| dir.dir.check().is_ok());
-        let fewest = online.into_iter().min_by_key(|dir| {
-            if self.dirs.len() == 1 {
-                0
-            } else {
-                self.logs_in(&dir.dir.path).len()
-            }
-        });
+        let fewest = match online[..] {
+            [only] => Some(only),
+            _ => online.into_iter().min_by_key(|dir| self.count_in(dir)),
+        };
         match fewest {
             Some(dir) => Ok(dir),
             None => Err(offline
@@ -396,7 +403,7 @@ impl Inner {
                 .filter_map(|(tp, log)| Some((tp.clone(), unopened(&log.start)?)));
             lines.collect()
         };
-        for log in self.logs_in(&dir.dir.path) {
+        for log in self.logs_in(dir) {
             if let Some(offset) = offset(&log) {
                 offsets.insert(log.topic_partition().clone(), offset);
             }
@@ -431,7 +438,7 @@ impl Inner {
     }
 
     fn note_gone(&self, log: &Log) {
-        if let Some(dir) = self.dirs.iter().find(|dir| dir.dir.path == log.log_dir()) {
+        if let Some(dir) = self.dir_of(log) {
             dir.gone.lock().expect(UNPOISONED).insert(log.topic_partition().clone());
             if log.cleaned_offset().is_some() {
                 dir.cleaned_stale.store(true, Ordering::Release);
@@ -446,7 +453,7 @@ impl Inner {
     }
 
     fn write_lower_offsets(&self, log: &Log) -> Result<()> {
-        let Some(dir) = self.dirs.iter().find(|dir| dir.dir.path == log.log_dir()) else {
+        let Some(dir) = self.dir_of(log) else {
             return Ok(());
         };
         if !faults::is_on(Fault::KeepRecoveryPoint) {
@@ -481,7 +488,7 @@ impl Inner {
 
     fn close_dir(&self, dir: &Dir, broker_epoch: i64) -> Result<()> {
         dir.dir.check()?;
-        let logs = self.logs_in(&dir.dir.path);
+        let logs = self.logs_in(dir);
         for_each_in_threads(self.config.recovery_threads_per_data_dir, &logs, |_, log| log.close())?;
         self.write_checkpoints(dir)?;
         if dir.unopened.lock().expect(UNPOISONED).is_empty() {

@@ -169,14 +169,14 @@ impl Inner {
             log.flush()?;
         }
         log.secure_producers(offset)?;
-        match self.dirs.iter().find(|dir| dir.dir.path == log.log_dir()) {
+        match self.dir_of(log) {
             Some(dir) => self.write_recovery_points(dir),
             None => Ok(()),
         }
     }
 
     fn keep_cleaned_offset(&self, log: &Log) -> Result<()> {
-        match self.dirs.iter().find(|dir| dir.dir.path == log.log_dir()) {
+        match self.dir_of(log) {
             Some(dir) => self.write_cleaned_offsets(dir),
             None => Ok(()),
         }
@@ -218,10 +218,7 @@ impl Inner {
 
     fn may_be_cleaned(&self, log: &Arc<Log>) -> bool {
         let state = self.cleaner.lock();
-        let is_online = self
-            .dirs
-            .iter()
-            .any(|dir| dir.dir.path == log.log_dir() && dir.dir.check().is_ok());
+        let is_online = log.check_online().is_ok();
         is_online && !state.in_progress.contains(log.topic_partition()) && !state.is_uncleanable(log)
     }
 

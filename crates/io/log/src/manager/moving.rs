@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::{Dir, Inner, LogManager, UNPOISONED};
+use super::{LogManager, UNPOISONED};
 use crate::disk;
 use crate::error::{Result, StorageError};
 use crate::log::{AppendError, Isolation, Log, LogStart, ReadError};
@@ -238,12 +238,6 @@ impl LogManager {
             log_end_offset: log.log_end_offset(),
         };
         moving.iter().map(future).collect()
-    }
-}
-
-impl Inner {
-    fn dir_of(&self, log: &Log) -> Option<&Dir> {
-        self.dirs.iter().find(|dir| dir.dir.path == log.log_dir())
     }
 }
 

@@ -148,7 +148,7 @@ impl Inner {
                 tracing::warn!(dir = %dir.dir.path.display(), %error, "log start offsets not written");
                 continue;
             }
-            for log in retired.iter().filter(|log| log.log_dir() == dir.dir.path) {
+            for log in retired.iter().filter(|log| log.is_in(&dir.dir)) {
                 noted(log, log.remove_retired_segments(now_ms));
             }
         }
@@ -167,7 +167,7 @@ impl Inner {
     fn dirs_of(&self, logs: &[Arc<Log>]) -> impl Iterator<Item = &Dir> {
         self.dirs
             .iter()
-            .filter(|dir| logs.iter().any(|log| log.log_dir() == dir.dir.path))
+            .filter(|dir| logs.iter().any(|log| log.is_in(&dir.dir)))
     }
 
     /// After a round of background flushes: puts the recovery points on disk, not more often than twice a second.
