@@ -50,7 +50,7 @@ const OTHER: Case = Case {
 };
 
 /// Of what costs Kafka much, less is enough.
-const COSTLY: Case = Case { bytes: GB / 5, ..OTHER };
+const COSTLY: Case = Case { bytes: GB / 10, ..OTHER };
 
 const CASES: &[Case] = &[
     LARGE,
