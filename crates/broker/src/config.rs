@@ -10,6 +10,10 @@ use klamm_config::{BrokerLayers, Config, Overrides, ServerConfig};
 use klamm_metadata::{ConfigResource, MetadataImage};
 use klamm_net::{ConnectionLimits, ConnectionOptions, MemoryPool, SocketOptions};
 
+/// Send buffers where nobody chose their size: enough for the network, and what lies in them is still in the processor's cache
+/// when a consumer on the same machine reads it.
+const SEND_BUFFER_BYTES: u32 = 256 * 1024;
+
 /// What a node is configured with.
 #[derive(Debug)]
 pub struct NodeConfig {
@@ -48,14 +52,21 @@ impl NodeConfig {
         self.effective.store(Arc::new(effective));
     }
 
-    /// Buffers and backlog of the node's sockets.
+    /// Buffers and backlog of the node's sockets. Where nobody chose the buffers' sizes they are not Kafka's 100 KiB, which cost
+    /// a third more processor time: decision 0010.
     pub(crate) fn socket_options(&self) -> SocketOptions {
         let config = &self.server.config;
-        let size = |key| u32::try_from(config.int(key)).ok();
+        let chosen = |key| u32::try_from(config.int(key)).ok();
         SocketOptions {
             backlog: config.int("socket.listen.backlog.size").unsigned_abs(),
-            send_buffer_bytes: size("socket.send.buffer.bytes"),
-            receive_buffer_bytes: size("socket.receive.buffer.bytes"),
+            send_buffer_bytes: match config.is_set("socket.send.buffer.bytes") {
+                true => chosen("socket.send.buffer.bytes"),
+                false => Some(SEND_BUFFER_BYTES),
+            },
+            receive_buffer_bytes: match config.is_set("socket.receive.buffer.bytes") {
+                true => chosen("socket.receive.buffer.bytes"),
+                false => None,
+            },
         }
     }
 
@@ -106,4 +117,44 @@ fn per_ip_overrides(text: &str) -> HashMap<IpAddr, u32> {
         }
     }
     overrides
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use klamm_config::Properties;
+
+    use super::*;
+    use crate::standalone::Standalone;
+
+    fn sockets(overrides: &[&str]) -> SocketOptions {
+        let standalone = Standalone {
+            host: "localhost",
+            port: 0,
+            data_dir: Path::new("data"),
+        };
+        let mut properties: Properties = standalone.properties();
+        for text in overrides {
+            properties.set_override(text).unwrap();
+        }
+        let (config, _) = ServerConfig::load(&properties).unwrap();
+        NodeConfig::new(config).socket_options()
+    }
+
+    #[test]
+    fn buffers_have_the_size_that_somebody_chose_and_else_ours() {
+        let unset = sockets(&[]);
+        assert_eq!(
+            (unset.send_buffer_bytes, unset.receive_buffer_bytes),
+            (Some(256 * 1024), None)
+        );
+        let chosen = sockets(&["socket.send.buffer.bytes=102400", "socket.receive.buffer.bytes=102400"]);
+        assert_eq!(
+            (chosen.send_buffer_bytes, chosen.receive_buffer_bytes),
+            (Some(102_400), Some(102_400))
+        );
+        let systems = sockets(&["socket.send.buffer.bytes=-1", "socket.receive.buffer.bytes=-1"]);
+        assert_eq!((systems.send_buffer_bytes, systems.receive_buffer_bytes), (None, None));
+    }
 }

@@ -27,11 +27,11 @@ pub(super) const KEYS: &[ConfigKey] = &[
     int("socket.send.buffer.bytes", High)
         .default("102400")
         .effective()
-        .doc("Send buffer of a connection's socket; -1 leaves it to the system."),
+        .doc("Send buffer of a connection's socket, 256 KiB if it is not set; -1 leaves it to the system."),
     int("socket.receive.buffer.bytes", High)
         .default("102400")
         .effective()
-        .doc("Receive buffer of a connection's socket; -1 leaves it to the system."),
+        .doc("Receive buffer of a connection's socket; -1, or not setting it, leaves it to the system."),
     int("socket.request.max.bytes", High)
         .default("104857600")
         .at_least(1)
