@@ -8,6 +8,8 @@ mod disk;
 pub mod log;
 mod machine;
 mod random;
+mod run;
 
 pub use disk::{Crash, Failure, Forgotten, SimDisk};
 pub use random::Random;
+pub use run::{Summary, Wrong};

@@ -6,8 +6,7 @@
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use klamm_simulator::log::{Summary, Wrong};
-use klamm_simulator::{clean, log};
+use klamm_simulator::{Summary, Wrong, clean, log};
 
 const USAGE: &str = "usage: klamm-simulator log|clean [--seed FIRST] [--seeds COUNT]";
 

@@ -7,12 +7,9 @@
 mod model;
 mod world;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use klamm_log::Fault;
 
-use klamm_log::{Fault, choose_fault};
-
-use crate::log::{Summary, Wrong};
-use crate::{Forgotten, Random};
+use crate::{Forgotten, Random, Summary, Wrong, run};
 use world::World;
 
 /// How a run is made.
@@ -36,37 +33,17 @@ impl Default for Options {
     }
 }
 
-/// Steps that a failed run shows.
-const SHOWN: usize = 25;
-
 /// Runs one seed.
 ///
 /// # Errors
 /// What the log got wrong, be it an answer or an assertion of its own.
 pub fn run(seed: u64, options: Options) -> Result<Summary, Wrong> {
-    choose_fault(options.fault);
-    let mut world = World::new(seed, options.forgotten);
-    let outcome = catch_unwind(AssertUnwindSafe(|| {
+    let steps = |world: &mut World| {
         (0..options.steps).try_for_each(|_| world.step())?;
         world.finish()
-    }));
-    choose_fault(None);
-    let problem = match outcome {
-        Ok(Ok(())) => return Ok(world.summary()),
-        Ok(Err(problem)) => problem,
-        Err(panic) => {
-            let text = panic.downcast_ref::<String>().cloned();
-            text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
-                .unwrap_or_default()
-        }
     };
-    let trace = world.summary().trace;
-    let last_steps = trace[trace.len().saturating_sub(SHOWN)..].to_vec();
-    Err(Wrong {
-        seed,
-        problem,
-        last_steps,
-    })
+    let begin = || World::new(seed, options.forgotten);
+    run::judge(seed, options.fault, begin, steps, World::summary)
 }
 
 /// A draw of one of several weighted things.

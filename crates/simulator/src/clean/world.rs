@@ -13,8 +13,7 @@ use klamm_records::{Batch, BatchBuilder, Compression, ControlRecordType, RecordR
 
 use super::model::{DELETE_RETENTION_MS, Entry, Found, Partition, Read, Record};
 use super::weighted;
-use crate::log::Summary;
-use crate::{Crash, Failure, Forgotten, Random, SimDisk, machine};
+use crate::{Crash, Failure, Forgotten, Random, SimDisk, Summary, machine};
 
 const PRODUCERS: u64 = 3;
 const KEYS: u64 = 8;

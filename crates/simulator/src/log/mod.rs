@@ -9,11 +9,9 @@ mod steps;
 mod transactions;
 mod world;
 
-use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use klamm_log::Fault;
 
-use crate::{Forgotten, Random};
-use klamm_log::{Fault, choose_fault};
+use crate::{Forgotten, Random, Summary, Wrong, run};
 use world::World;
 
 /// How a run is made.
@@ -37,67 +35,16 @@ impl Default for Options {
     }
 }
 
-/// What a run has done.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Summary {
-    /// Batches acknowledged.
-    pub appended: u64,
-    /// Records read and compared.
-    pub compared: u64,
-    /// Machines that lost power.
-    pub power_cuts: u64,
-    /// Every step with its outcome.
-    pub trace: Vec<String>,
-}
-
-/// A run that found the log wrong.
-#[derive(Clone, Debug)]
-pub struct Wrong {
-    /// Draws the same run again.
-    pub seed: u64,
-    /// What was found.
-    pub problem: String,
-    /// The last steps, the newest at the end.
-    pub last_steps: Vec<String>,
-}
-
-impl fmt::Display for Wrong {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "seed {}: {}", self.seed, self.problem)?;
-        self.last_steps.iter().try_for_each(|step| writeln!(f, "  {step}"))
-    }
-}
-
-/// Steps that a failed run shows.
-const SHOWN: usize = 25;
-
 /// Runs one seed.
 ///
 /// # Errors
 /// What the log got wrong, be it an answer or an assertion of its own.
 pub fn run(seed: u64, options: Options) -> Result<Summary, Wrong> {
-    choose_fault(options.fault);
-    let mut world = World::new(seed, options.forgotten);
     let mut random = Random::new(seed ^ 0x5eed);
-    let outcome = catch_unwind(AssertUnwindSafe(|| {
+    let steps = |world: &mut World| {
         (0..options.steps).try_for_each(|_| world.step(steps::draw(&mut random)))?;
         world.step(steps::Step::Verify)
-    }));
-    choose_fault(None);
-    let problem = match outcome {
-        Ok(Ok(())) => return Ok(world.summary()),
-        Ok(Err(problem)) => problem,
-        Err(panic) => {
-            let text = panic.downcast_ref::<String>().cloned();
-            text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
-                .unwrap_or_default()
-        }
     };
-    let trace = world.summary().trace;
-    let last_steps = trace[trace.len().saturating_sub(SHOWN)..].to_vec();
-    Err(Wrong {
-        seed,
-        problem,
-        last_steps,
-    })
+    let begin = || World::new(seed, options.forgotten);
+    run::judge(seed, options.fault, begin, steps, World::summary)
 }

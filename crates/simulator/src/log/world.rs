@@ -9,12 +9,11 @@ use klamm_log::{
 use klamm_protocol::Uuid;
 use klamm_records::{BatchBuilder, Compression, Scratch, batches};
 
-use super::Summary;
 use super::model::{Batch, Kind, Partition, Stopped};
 use super::steps::Step;
 use super::transactions;
 use crate::disk::Forgotten;
-use crate::{Crash, Random, SimDisk, machine};
+use crate::{Crash, Random, SimDisk, Summary, machine};
 
 /// Partitions of the node.
 pub(super) const PARTITIONS: usize = 4;
