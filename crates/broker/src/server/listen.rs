@@ -44,17 +44,18 @@ impl Quotas {
     }
 }
 
-/// Opens all listeners.
+/// Opens all listeners: those of the controller first, so that who sees a broker's port finds the controller too, as in Kafka.
 ///
 /// # Errors
 /// A port that somebody else began to listen on since it was bound.
-pub(super) fn listen(node: &Arc<Node>, endpoints: Vec<Endpoint>, quotas: &Quotas) -> Result<Listeners, StartError> {
+pub(super) fn listen(node: &Arc<Node>, mut endpoints: Vec<Endpoint>, quotas: &Quotas) -> Result<Listeners, StartError> {
     let options = node.config.connection_options();
     let of_clients = endpoints
         .iter()
         .filter(|endpoint| endpoint.kind == Listener::Broker)
         .count();
     let inter_broker = &node.config.server.inter_broker_listener_name;
+    endpoints.sort_by_key(|endpoint| endpoint.kind == Listener::Broker);
     let mut listeners = Listeners::new();
     for Endpoint { name, kind, bound } in endpoints {
         // Clients on other listeners can't shut brokers out.

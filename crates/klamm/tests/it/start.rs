@@ -131,6 +131,19 @@ async fn a_formatted_directory_starts_from_a_file() {
 }
 
 #[test]
+fn whoever_sees_the_brokers_port_finds_the_controller() {
+    let node = Installed::new("").formatted();
+    let mut process = node.start();
+    wait_until_ready(&mut process);
+    process.signal(Signal::TERM);
+    assert!(process.end().unwrap().success(), "{}", process.stderr());
+    let stderr = process.stderr();
+    let opened = |listener: &str| stderr.find(&format!("listening listener=\"{listener}\""));
+    let (controller, broker) = (opened("CONTROLLER"), opened("PLAINTEXT"));
+    assert!(controller.is_some() && controller < broker, "{stderr}");
+}
+
+#[test]
 fn without_a_directory_data_goes_home() {
     let home = tempfile::tempdir().unwrap();
     let other = tempfile::tempdir().unwrap();
