@@ -363,24 +363,19 @@ impl Segment {
         let entry = self.offset_index.lookup(|| self.path(FileKind::OffsetIndex), offset)?;
         // The entry's batch may hold the offset or end before it, never begin behind it. Otherwise the index is not this
         // log's, and the search begins at the front.
-        if let Some(OffsetPosition { position, .. }) = entry
-            && let Some(Ok(first)) = self.headers(position).next()
-            && first.header.base_offset <= offset
-            && first.header.base_offset >= self.base_offset
-        {
-            return self.locate_from(position, offset);
-        }
-        self.locate_from(0, offset)
-    }
-
-    fn locate_from(&self, position: u32, offset: i64) -> Result<Option<Located>> {
-        for located in self.headers(position) {
-            let located = located?;
-            if located.header.last_offset() >= offset {
-                return Ok(Some(located));
+        if let Some(OffsetPosition { position, .. }) = entry {
+            let mut from_entry = self.headers(position);
+            if let Some(Ok(first)) = from_entry.next()
+                && first.header.base_offset <= offset
+                && first.header.base_offset >= self.base_offset
+            {
+                return match first.header.last_offset() >= offset {
+                    true => Ok(Some(first)),
+                    false => from_entry.find_offset(offset),
+                };
             }
         }
-        Ok(None)
+        self.headers(0).find_offset(offset)
     }
 
     /// The largest timestamp of the records at and above `start_offset`, -1 if none has one. Reads the headers behind it.
@@ -580,6 +575,16 @@ impl Headers<'_> {
             self.window_at = position;
         }
         Ok(&self.window[(position - self.window_at) as usize..])
+    }
+
+    /// The first of the batches to come that holds `offset` or a later one.
+    fn find_offset(&mut self, offset: i64) -> Result<Option<Located>> {
+        let is_before = |located: &Result<Located>| {
+            located
+                .as_ref()
+                .is_ok_and(|located| located.header.last_offset() < offset)
+        };
+        self.find(|located| !is_before(located)).transpose()
     }
 
     fn step(&mut self) -> Result<Located> {
