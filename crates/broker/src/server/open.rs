@@ -189,7 +189,8 @@ fn open_logs(
         checkpoint_interval_ms: i64::from(checkpoints.min(values.int("log.flush.start.offset.checkpoint.interval.ms"))),
         producer_id_expiration_ms: i64::from(values.int("producer.id.expiration.ms")),
         verifies_transactions: values.boolean("transaction.partition.verification.enable"),
-        max_open_files: idle_files(getrlimit(Resource::Nofile).current),
+        max_open_files: share_of_files(4, 1_000),
+        max_unsynced_files: share_of_files(2, 100_000),
         progress,
         ..ManagerConfig::new(server.node_id, log_dirs, entropy::random())
     };
@@ -216,10 +217,10 @@ fn absolute(dir: &str) -> PathBuf {
     std::path::absolute(dir).unwrap_or_else(|_| PathBuf::from(dir))
 }
 
-/// Files that are kept open though nobody needs them now: at most a quarter of those that the process may have.
-fn idle_files(limit: Option<u64>) -> usize {
-    const MOST: u64 = 1_000;
-    usize::try_from(limit.map_or(MOST, |limit| (limit / 4).min(MOST))).unwrap_or(0)
+/// A part of the files that the process may have open, and no more than `most`.
+fn share_of_files(part: u64, most: u64) -> usize {
+    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    usize::try_from((limit / part).min(most)).unwrap_or(usize::MAX)
 }
 
 /// The broker's epoch when it last stopped, if it stopped cleanly in all of so many directories (KIP-966).
@@ -289,7 +290,8 @@ mod tests {
 
     #[test]
     fn few_files_are_kept_open_where_few_are_allowed() {
-        let kept = [Some(256), Some(1_024), Some(1 << 20), None].map(idle_files);
-        assert_eq!(kept, [64, 256, 1_000, 1_000]);
+        let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+        assert_eq!(share_of_files(4, u64::MAX) as u64, limit / 4);
+        assert_eq!(share_of_files(1, 7), 7);
     }
 }

@@ -143,6 +143,9 @@ pub struct ManagerConfig {
     pub background_flush_ms: i64,
     /// Files kept open besides those with unflushed writes.
     pub max_open_files: usize,
+    /// Files that recovery may leave open until the background has synced what it wrote to them. A log beyond that is synced
+    /// when it is opened, which takes longer.
+    pub max_unsynced_files: usize,
     /// Where the random ids of directories come from.
     pub seed: u64,
     /// The disk that the directories are on.
@@ -170,6 +173,7 @@ impl ManagerConfig {
             background_flush_bytes: 64 << 20,
             background_flush_ms: 5_000,
             max_open_files: 1_000,
+            max_unsynced_files: 10_000,
             seed,
             disk: Arc::new(OsDisk),
             progress: Arc::default(),

@@ -443,7 +443,7 @@ impl Inner {
         ))?;
         // What recovery writes keeps its file open until it is synced. The first logs leave that to the background; thousands
         // would take more files than a process may have.
-        if self.shared.files.open_files() > self.config.max_open_files {
+        if self.shared.files.open_files() > self.config.max_unsynced_files {
             log.flush()?;
             log.release_if_idle();
         }

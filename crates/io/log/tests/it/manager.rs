@@ -310,6 +310,7 @@ fn after_a_crash_logs_hold_no_files_either() {
     let (_root, dir) = formatted();
     let few = || ManagerConfig {
         max_open_files: 10,
+        max_unsynced_files: 10,
         ..config(std::slice::from_ref(&dir))
     };
     let (manager, _) = start_with(few()).unwrap();
