@@ -21,7 +21,7 @@ const CODECS: [&str; 5] = ["none", "gzip", "snappy", "lz4", "zstd"];
 const RECORDS: u64 = 1_000_000;
 const VALUE: usize = 200;
 /// The last segment is not cleaned: small ones leave little of the log out.
-const PROPERTIES: &str = "log.cleaner.backoff.ms=100\nlog.segment.bytes=33554432\n";
+const SEGMENT: u64 = 32 << 20;
 /// Logs of each codec, the first of which does not count.
 const LOGS: usize = 3;
 /// How the threads' names begin, as far as the system keeps them.
@@ -32,10 +32,14 @@ const BAR: f64 = 3.0;
 
 /// Measures and writes the section of the results; returns what misses its bar.
 pub(super) fn run(rig: &Rig<'_>) -> Result<Vec<String>, String> {
+    let properties = format!(
+        "log.cleaner.backoff.ms=100\nlog.segment.bytes={}\n",
+        rig.scaled(SEGMENT)
+    );
     rig.rounds("cleaner", WORDS, |round, samples| {
         for column in rig.brokers(round) {
             println!("{}", column.name());
-            let target = rig.broker(column, PROPERTIES)?;
+            let target = rig.broker(column, &properties)?;
             for log in 0..LOGS {
                 for codec in CODECS {
                     let rate = clean(rig, &target, codec)?;
