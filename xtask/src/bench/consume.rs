@@ -79,7 +79,7 @@ pub(super) fn run(rig: &Rig<'_>) -> Result<Vec<String>, String> {
             target.settle();
             warm_up(&target, bytes, samples)?;
             measure(&target, bytes, samples)?;
-            target.add_memory("after all of it", None, samples);
+            target.add_memory("after all of it", None, samples)?;
             if column == Column::Klamm {
                 copy(&target, &segment)?;
             }

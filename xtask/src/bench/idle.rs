@@ -30,8 +30,8 @@ pub(super) fn run(rig: &Rig<'_>) -> Result<Vec<String>, String> {
             std::thread::sleep(Duration::from_secs(seconds));
             let cpu = (target.took().cpu - before).as_secs_f64();
             let row = Row::less(WHAT, "% of a core").absolute(1.0);
+            target.add_memory(WHAT, None, samples)?;
             samples.add(&row, column, cpu / seconds as f64 * 100.0);
-            target.add_memory(WHAT, None, samples);
             target.stop()?;
         }
         Ok(())

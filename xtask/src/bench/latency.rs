@@ -50,6 +50,6 @@ fn measure(rig: &Rig<'_>, target: &Target<'_>, samples: &mut Samples) -> Result<
     }
     let core = load.cpu / (seconds + 2) as f64 * 100.0;
     samples.add(&Row::less(WHAT, "% of a core"), target.column, core);
-    target.add_memory(WHAT, Some(0.05), samples);
+    target.add_memory(WHAT, Some(0.05), samples)?;
     Ok(())
 }

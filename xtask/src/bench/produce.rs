@@ -50,7 +50,10 @@ const OTHER: Case = Case {
 };
 
 /// Of what costs Kafka much, less is enough.
-const COSTLY: Case = Case { bytes: GB / 10, ..OTHER };
+const COSTLY: Case = Case {
+    bytes: GB / 10,
+    ..OTHER
+};
 
 const CASES: &[Case] = &[
     LARGE,
@@ -123,7 +126,7 @@ pub(super) fn run(rig: &Rig<'_>) -> Result<Vec<String>, String> {
             println!("{}", column.name());
             let target = rig.broker(column, "")?;
             measure(rig, &target, samples)?;
-            target.add_memory("after all of it", None, samples);
+            target.add_memory("after all of it", None, samples)?;
             target.stop()?;
         }
         let target = rig.limit(&["receive", "--dir", "{dir}"])?;

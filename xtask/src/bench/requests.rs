@@ -21,7 +21,7 @@ pub(super) fn run(rig: &Rig<'_>) -> Result<Vec<String>, String> {
             let target = rig.broker(column, "")?;
             target.warm_up(|_| ())?;
             measure(rig, &target, samples)?;
-            target.add_memory("after all of it", None, samples);
+            target.add_memory("after all of it", None, samples)?;
             target.stop()?;
         }
         let target = rig.limit(&["requests"])?;

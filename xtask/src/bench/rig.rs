@@ -384,13 +384,17 @@ impl Target<'_> {
     }
 
     /// Its memory now, as a row of `what`.
-    pub(super) fn add_memory(&self, what: &str, bar: Option<f64>, samples: &mut Samples) {
+    pub(super) fn add_memory(&self, what: &str, bar: Option<f64>, samples: &mut Samples) -> Result<(), String> {
         let resident = process::resident(self.pid) as f64 / 1e6;
+        if resident == 0.0 {
+            return Err(format!("{} has ended", self.column.name()));
+        }
         samples.add(
             &Row::less(what, "MB resident").against_kafka(bar),
             self.column,
             resident,
         );
+        Ok(())
     }
 }
 

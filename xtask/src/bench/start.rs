@@ -93,7 +93,7 @@ fn unflushed(rig: &Rig<'_>, column: Column, samples: &mut Samples) -> Result<(),
         &row,
         samples,
     )?;
-    target.add_memory("after a kill, 10 GB not made durable", None, samples);
+    target.add_memory("after a kill, 10 GB not made durable", None, samples)?;
     target.kill()
 }
 

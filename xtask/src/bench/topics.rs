@@ -20,7 +20,7 @@ pub(super) fn run(rig: &Rig<'_>) -> Result<Vec<String>, String> {
             let measured = target.measure(&load)?;
             samples.add(&Row::less(WHAT, "s"), column, measured.figure("seconds"));
             samples.add(&Row::less(WHAT, "CPU s"), column, measured.cpu);
-            target.add_memory(WHAT, None, samples);
+            target.add_memory(WHAT, None, samples)?;
             target.stop()?;
         }
         Ok(())
