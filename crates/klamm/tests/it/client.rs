@@ -11,7 +11,7 @@ use klamm_protocol::{ErrorCode, Records, Request, Uuid};
 use klamm_records::{BatchBuilder, Compression, Scratch, batches};
 
 /// How long any one reply may take.
-pub(crate) const REPLY_WITHIN: Duration = Duration::from_secs(15);
+pub(crate) const REPLY_WITHIN: Duration = Duration::from_secs(60);
 
 /// The last version of Produce that names topics instead of giving their ids.
 pub(crate) const PRODUCE_BY_NAME: i16 = 12;
