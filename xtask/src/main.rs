@@ -8,6 +8,7 @@ mod codegen;
 mod compat;
 mod docs;
 mod exchange;
+mod guard;
 mod peer;
 mod sim;
 mod test;
@@ -26,6 +27,7 @@ const USAGE: &str = "usage: cargo xtask <task>
   compat [CLIENT]…   run the suites of real clients (all, or java, sarama …) against a node
   docs [PAGE]…       write the pages of docs/ that are rendered from the code
   exchange           have Apache Kafka and a node of ours take turns on the same log directories
+  guard [--write]    count instructions, allocations and system calls of hot paths, and compare them with the baseline
   peer               compare a node's answers with Apache Kafka's, API by API
   sim log|clean …    simulate the log, or its cleaner, on a disk that loses what was not synced: --seed N --seeds COUNT
   test               everything that has to hold: tidy, format, lints, docs, tests, real clients
@@ -44,6 +46,7 @@ fn main() -> ExitCode {
         ["compat", clients @ ..] => verdict(compat::run(&root(), clients).unwrap_or_else(|error| vec![error])),
         ["docs", pages @ ..] => docs(pages),
         ["exchange"] => verdict(exchange::run(&root()).unwrap_or_else(|error| vec![error])),
+        ["guard", args @ ..] => verdict(guard::run(&root(), args).unwrap_or_else(|error| vec![error])),
         ["peer"] => verdict(peer::run(&root()).unwrap_or_else(|error| vec![error])),
         ["sim", args @ ..] => verdict(sim::run(&root(), args).err().into_iter().collect()),
         ["test"] => verdict(test::run(&root())),

@@ -31,6 +31,7 @@ pub(crate) fn run(root: &Path) -> Vec<String> {
             crate::sim::run(root, &["clean", "--seeds", "1000"])
         }),
         ("the tours of the pages", |root| none(crate::tour::run(root)?)),
+        ("what hot paths cost", |root| none(crate::guard::run(root, &[])?)),
         ("real clients", |root| none(crate::compat::run(root, &[])?)),
         ("our client with Apache Kafka", |root| none(crate::client::run(root)?)),
         ("Apache Kafka's answers", |root| none(crate::peer::run(root)?)),
