@@ -23,6 +23,7 @@ use crate::config::LogConfig;
 use crate::disk;
 use crate::error::{Result, StorageError};
 use crate::faults::{self, Fault};
+use crate::file_cache::wherever_it_is;
 use crate::names::FileKind;
 use crate::producers::encode_snapshot;
 use crate::recovery::EntryPacer;
@@ -79,7 +80,7 @@ impl Log {
         });
         let offsets = self.offsets();
         Ok(plan::LogFacts {
-            segments: self.log_dir.watch(segments)?,
+            segments: self.watch_read(segments)?,
             log_start_offset: offsets.log_start_offset,
             log_end_offset: offsets.log_end_offset,
             last_stable_offset: offsets.last_stable_offset,
@@ -94,7 +95,9 @@ impl Log {
             if largest >= 0 {
                 return Ok(largest);
             }
-            Ok::<_, StorageError>(disk::inspect(segment.disk(), &segment.current_path(FileKind::Log))?.modified_ms)
+            let path = || segment.current_path(FileKind::Log);
+            let inspected = wherever_it_is(path, |path| disk::inspect(segment.disk(), path));
+            Ok::<_, StorageError>(inspected?.modified_ms)
         };
         let first = || Ok::<_, StorageError>(first_timestamp(segment)?.unwrap_or(-1));
         let asks_for_largest = is_dirty && config.min_compaction_lag_ms > 0;
