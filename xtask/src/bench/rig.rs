@@ -79,9 +79,12 @@ impl<'a> Rig<'a> {
 
     /// Starts a broker on an empty directory.
     pub(super) fn broker(&self, column: Column, properties: &str) -> Result<Target<'_>, String> {
-        let home = self.home(column, properties)?;
-        let broker = home.start(side(column), "broker.log")?;
-        Ok(self.target(column, &home, broker))
+        self.start(column, &self.home(column, properties)?)
+    }
+
+    /// Starts a broker on a directory that may have been used before.
+    pub(super) fn start(&self, column: Column, home: &Home) -> Result<Target<'_>, String> {
+        Ok(self.target(column, home, home.start(side(column), "broker.log")?))
     }
 
     pub(super) fn target(&self, column: Column, home: &Home, broker: Broker) -> Target<'_> {

@@ -50,7 +50,7 @@ fn few(rig: &Rig<'_>, column: Column, samples: &mut Samples) -> Result<(), Strin
 /// Thousands of partitions with a record in each.
 fn many(rig: &Rig<'_>, column: Column, samples: &mut Samples) -> Result<(), String> {
     let home = rig.home(column, "")?;
-    let target = rig.target(column, &home, home.start(rig::side(column), "broker.log")?);
+    let target = rig.start(column, &home)?;
     let partitions = rig.scaled(PARTITIONS);
     for topic in 1..=TOPICS {
         target.create(&format!("many-{topic}"), partitions)?;
@@ -77,7 +77,7 @@ fn fill(target: &Target<'_>, partitions: u64) -> Result<(), String> {
 /// Gigabytes that are in memory only, as far as the broker knows.
 fn unflushed(rig: &Rig<'_>, column: Column, samples: &mut Samples) -> Result<(), String> {
     let home = rig.home(column, "")?;
-    let target = rig.target(column, &home, home.start(rig::side(column), "broker.log")?);
+    let target = rig.start(column, &home)?;
     target.create("large", UNFLUSHED)?;
     target.measure(&format!(
         "produce --topic large --partitions {UNFLUSHED} --record-size 1024 --batch-size 1048576 --bytes {}",
