@@ -32,6 +32,13 @@ pub(super) fn introduction(root: &Path, order: &Order, scenario: &str, rounds: u
     ))
 }
 
+/// What else the machine did: figures of one that was busy say less.
+pub(super) fn load_average() -> String {
+    let averages = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let minute = averages.split(' ').next().unwrap_or_default();
+    format!("The machine's load average was {minute} when it began.")
+}
+
 /// It prints it to its standard error.
 fn java_version() -> Result<String, String> {
     let mut java = Command::new("java");

@@ -138,13 +138,14 @@ impl<'a> Rig<'a> {
     ) -> Result<Vec<String>, String> {
         let mut samples = Samples::default();
         let mut missed = Vec::new();
+        let busy = super::machine::load_average();
         for round in 0..self.order.rounds {
             println!("{scenario}, round {}", round + 1);
             turn(round, &mut samples)?;
             let table;
             (table, missed) = samples.report();
             let introduction = super::machine::introduction(self.root, self.order, scenario, round + 1)?;
-            let section = format!("{words}\n\n{introduction}\n\n{table}");
+            let section = format!("{words}\n\n{introduction} {busy}\n\n{table}");
             println!("{section}");
             if !self.order.quick {
                 results::write(self.root, scenario, &section)?;
