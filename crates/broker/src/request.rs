@@ -7,6 +7,7 @@ use klamm_metadata::MetadataImage;
 use klamm_net::{FileRegion, Segment};
 use klamm_protocol::{Listener, Records};
 
+use crate::apis::MetadataReplies;
 use crate::node::Node;
 
 /// A listener as its requests see it.
@@ -16,6 +17,17 @@ pub struct ListenerInfo {
     pub name: String,
     /// Which APIs it offers.
     pub kind: Listener,
+    pub(crate) metadata_replies: MetadataReplies,
+}
+
+impl ListenerInfo {
+    pub(crate) fn new(name: String, kind: Listener) -> Self {
+        ListenerInfo {
+            name,
+            kind,
+            metadata_replies: MetadataReplies::default(),
+        }
+    }
 }
 
 /// What becomes of the connection when a handler has returned.

@@ -5,6 +5,8 @@
 //! Errors per topic: UNKNOWN_TOPIC_OR_PARTITION, UNKNOWN_TOPIC_ID, INVALID_TOPIC_EXCEPTION, INVALID_REQUEST; per partition:
 //! LEADER_NOT_AVAILABLE, LISTENER_NOT_FOUND (v6+), REPLICA_NOT_AVAILABLE (v0).
 
+mod replies;
+
 use std::collections::BTreeSet;
 
 use klamm_controller::is_valid_topic_name;
@@ -14,8 +16,11 @@ use klamm_protocol::messages::metadata_response::{
     MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
 };
 use klamm_protocol::messages::{MetadataRequest, MetadataResponse};
-use klamm_protocol::{ErrorCode, Uuid};
+use klamm_protocol::{EncodedFrame, ErrorCode, Uuid, frame};
+use replies::Kind;
+pub(crate) use replies::Replies;
 
+use super::ServeError;
 use crate::authorized_operations::{CLUSTER_OPERATIONS, TOPIC_OPERATIONS};
 use crate::request::RequestContext;
 use crate::topics::is_internal;
@@ -41,9 +46,38 @@ impl Flags {
             listener_not_found: version >= 6,
         }
     }
+
+    fn asks_for_all(&self, request: &MetadataRequest) -> bool {
+        match &request.topics {
+            None => true,
+            Some(asked) => asked.is_empty() && self.no_topics_means_all,
+        }
+    }
 }
 
-pub(crate) async fn handle(cx: &RequestContext<'_>, request: MetadataRequest) -> MetadataResponse {
+/// Handles a request; what is asked about all topics is encoded once per image.
+pub(super) async fn reply(
+    cx: &RequestContext<'_>,
+    request: MetadataRequest,
+    correlation_id: i32,
+) -> Result<EncodedFrame, ServeError> {
+    let replies = &cx.listener.metadata_replies;
+    let kind = Flags::of(cx.api_version).asks_for_all(&request).then_some(Kind {
+        version: cx.api_version,
+        cluster_operations: request.include_cluster_authorized_operations,
+        topic_operations: request.include_topic_authorized_operations,
+    });
+    if let Some(known) = kind.and_then(|kind| replies.get(&cx.image, kind, correlation_id)) {
+        return Ok(known);
+    }
+    let encoded = frame::encode_response(correlation_id, cx.api_version, &handle(cx, request))?;
+    if let Some(kind) = kind {
+        replies.put(&cx.image, kind, &encoded);
+    }
+    Ok(encoded)
+}
+
+fn handle(cx: &RequestContext<'_>, request: MetadataRequest) -> MetadataResponse {
     let flags = Flags::of(cx.api_version);
     if let Some(refused) = refused(&flags, &request) {
         return refused;
@@ -53,10 +87,9 @@ pub(crate) async fn handle(cx: &RequestContext<'_>, request: MetadataRequest) ->
         listener: &cx.listener.name,
         flags,
     };
-    let mut topics = match &request.topics {
-        None => view.all_topics(),
-        Some(asked) if asked.is_empty() && view.flags.no_topics_means_all => view.all_topics(),
-        Some(_) => asked_topics(cx, &view, &request),
+    let mut topics = match view.flags.asks_for_all(&request) {
+        true => view.all_topics(),
+        false => asked_topics(cx, &view, &request),
     };
     if request.include_topic_authorized_operations {
         for topic in topics.iter_mut().filter(|topic| topic.name.is_some()) {

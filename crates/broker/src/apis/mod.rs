@@ -3,7 +3,7 @@
 //! A handler is `async fn handle(cx: &RequestContext<'_>, request: XRequest) -> XResponse` in `apis/<api>.rs`: whatever goes
 //! wrong becomes a response. An API is offered (ApiVersions) exactly when it stands in the listener's table here:
 //! one line, `XRequest => x::handle;`, or `XRequest => x::handle, parks = true;` when the handler may wait long for others
-//! and is to be dropped when its client leaves or the node stops.
+//! and is to be dropped when its client leaves or the node stops. `encodes = true` is of a handler that makes the reply's frame.
 
 use std::pin::Pin;
 
@@ -71,6 +71,7 @@ mod unregister_broker;
 mod update_features;
 
 pub(crate) use api_versions::unsupported_version as unsupported_api_versions;
+pub(crate) use metadata::Replies as MetadataReplies;
 pub(crate) use not_offered::reply as not_offered;
 
 /// A handler at work.
@@ -98,16 +99,22 @@ pub(crate) struct Api {
 }
 
 macro_rules! apis {
-    ($($request:ident => $handler:path $(, parks = $parks:literal)?;)*) => {
+    ($($request:ident => $handler:path $(, parks = $parks:literal)? $(, encodes = $encodes:tt)?;)*) => {
         &[$(Api {
             key: <$request as Request>::KEY,
             serve: |cx, mut body, correlation_id| Box::pin(async move {
                 let request = <$request as Message>::decode(&mut body, cx.api_version)?;
-                let response = $handler(cx, request).await;
-                Ok(frame::encode_response(correlation_id, cx.api_version, &response)?)
+                apis!(@frame cx request correlation_id $handler $(, $encodes)?)
             }),
             parks: false $(|| $parks)?,
         }),*]
+    };
+    (@frame $cx:ident $request:ident $correlation_id:ident $handler:path) => {{
+        let response = $handler($cx, $request).await;
+        Ok(frame::encode_response($correlation_id, $cx.api_version, &response)?)
+    }};
+    (@frame $cx:ident $request:ident $correlation_id:ident $handler:path, true) => {
+        $handler($cx, $request, $correlation_id).await
     };
 }
 
@@ -116,7 +123,7 @@ const BROKER: &[Api] = apis! {
     ProduceRequest => produce::handle, parks = true;
     FetchRequest => fetch::handle, parks = true;
     ListOffsetsRequest => list_offsets::handle;
-    MetadataRequest => metadata::handle;
+    MetadataRequest => metadata::reply, encodes = true;
     OffsetCommitRequest => offset_commit::handle;
     OffsetFetchRequest => offset_fetch::handle;
     FindCoordinatorRequest => find_coordinator::handle;

@@ -60,10 +60,7 @@ pub(super) fn listen(node: &Arc<Node>, mut endpoints: Vec<Endpoint>, quotas: &Qu
     for Endpoint { name, kind, bound } in endpoints {
         // Clients on other listeners can't shut brokers out.
         let protected = kind == Listener::Broker && of_clients > 1 && name == *inter_broker;
-        let info = ListenerInfo {
-            name: name.clone(),
-            kind,
-        };
+        let info = ListenerInfo::new(name.clone(), kind);
         let address = listeners
             .open(node, bound, info, options.clone(), quotas.of(kind), protected)
             .map_err(|source| EndpointError {
