@@ -21,6 +21,9 @@ import org.apache.kafka.tools.DumpLogSegments;
  * state BOOTSTRAP FILE apache|klamm   writes all that a client can see to a file
  * load BOOTSTRAP                      begins to produce without end
  * check-load BOOTSTRAP                ends that, and checks that nothing acknowledged is missing
+ * fill-dirty BOOTSTRAP                fills a topic with what compaction takes away
+ * compact BOOTSTRAP                   has it compacted
+ * more-dirty BOOTSTRAP                ends its last segment
  * dump-log DIRECTORY FILE             has Apache Kafka's dump tool read every file of a log directory; complaints go to a file
  */
 public final class Exchange {
@@ -43,6 +46,9 @@ public final class Exchange {
                     case "state" -> Files.write(Path.of(words[2]), new State(words[1], words[3].equals("apache")).lines());
                     case "load" -> load = new Load(words[1]);
                     case "check-load" -> load.check(words[1]);
+                    case "fill-dirty" -> Dirty.fill(words[1]);
+                    case "compact" -> Dirty.compact(words[1]);
+                    case "more-dirty" -> Dirty.more(words[1]);
                     case "dump-log" -> Files.write(Path.of(words[2]), dump(Path.of(words[1])));
                     default -> answer = "FAIL unknown command " + words[0];
                 }

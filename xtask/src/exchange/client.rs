@@ -14,7 +14,7 @@ const LIMIT: Duration = Duration::from_secs(120);
 /// Compiles the clients' side; the directory of its classes.
 pub(super) fn compile(root: &Path, work: &Path) -> Result<PathBuf, String> {
     let classes = work.join("classes");
-    let sources = ["Exchange", "Fill", "State", "Load", "Cleaned"];
+    let sources = ["Exchange", "Fill", "State", "Load", "Cleaned", "Dirty"];
     crate::succeed(
         Command::new("javac")
             .arg("-d")

@@ -3,9 +3,10 @@
 //! One begins, fills the directories with everything that they can hold, and stops or is killed. The other opens them in place:
 //! clients have to see there what they saw before, Apache Kafka's dump tool and `klamm log verify` have nothing to complain of, and neither broker may find
 //! anything to repair after a clean stop. Then it adds its own, and so on. Two such sequences, one begun by each side, run side
-//! by side; what clients see, and what both log, stays in the target directory.
+//! by side; what clients see, and what both log, stays in the target directory. Beside them each compacts a copy of the same log.
 //! `KLAMM_BINARY` names a binary that is there already; without it one is built.
 
+mod cleaned;
 mod client;
 mod files;
 mod home;
@@ -65,7 +66,11 @@ pub(crate) fn run(root: &Path) -> Result<Vec<String>, String> {
             Ok(sequence.wrong)
         }));
     }
-    let mut wrong = Vec::new();
+    let mut wrong: Vec<String> = cleaned::compare(root, &work.join("cleaned"), &klamm, &classes)
+        .unwrap_or_else(|error| vec![error])
+        .into_iter()
+        .map(|line| format!("cleaned: {line}"))
+        .collect();
     for (sequence, (name, _)) in sequences.into_iter().zip(SEQUENCES) {
         match sequence.join().map_err(|_| "a sequence panicked")? {
             Ok(found) => wrong.extend(found.into_iter().map(|line| format!("{name}: {line}"))),
