@@ -141,8 +141,7 @@ impl Log {
         result.or_else(|error| {
             self.check_in_range(offset, &self.positions())?;
             Err(self
-                .log_dir
-                .watch::<T>(Err(error))
+                .watch_read::<T>(Err(error))
                 .map_or_else(ReadError::Storage, |_| unreachable!("an error")))
         })
     }

@@ -291,10 +291,13 @@ fn whoever_reads_while_the_directories_change_their_names_finds_what_was_there()
     assert_eq!(node.manager().offline_directories(), []);
     // Whoever still holds the old one when its files are gone does its directory no harm.
     node.manager().tick(NOW + 1_000);
-    assert!(matches!(
-        log.offset_for_timestamp(NOW),
-        Err(klamm_log::ReadError::Storage(StorageError::Closed { .. }))
-    ));
+    for read in [
+        log.offset_for_timestamp(NOW).map(drop),
+        log.read(15, 1 << 20, Isolation::LastStableOffset, true).map(drop),
+    ] {
+        let closed = matches!(read, Err(klamm_log::ReadError::Storage(StorageError::Closed { .. })));
+        assert!(closed, "{read:?}");
+    }
     assert_eq!(node.manager().offline_directories(), []);
 }
 
