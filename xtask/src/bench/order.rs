@@ -26,7 +26,8 @@ scenario, all of the first list.
   --quick        a tenth of the load, one turn, no warm JVM: to see that it works; writes no results
 
 KLAMM_BINARY and KLAMM_LOAD_BINARY name release builds that are there already; without them they are made.
-The scenarios need about 20 GB of disk and root, to drop what the system has cached.";
+The scenarios need about 20 GB of disk and root, to drop what the system has cached. A round of one takes two to four minutes
+on two quiet cores; a busy machine spoils GB/s and latencies first, and the section says how busy it was.";
 
 /// Scenarios that compare brokers, in their order of importance.
 pub(super) const BROKERS: &[&str] = &[
