@@ -20,7 +20,7 @@ pub(super) fn introduction(root: &Path, order: &Order, scenario: &str, rounds: u
     let memory: f64 = memory.trim_end_matches(" kB").parse().unwrap_or_default();
     Ok(format!(
         "`{}` on {date} at {commit}; Apache Kafka {} on Java {} with the settings of its own start script. {} cores \
-         ({}), {:.0} GB of memory, Linux {}, clients on the same machine. Median of {rounds} rounds, the least and the most in \
+         ({}), {:.0} GB of memory, Linux {}, clients on the same machine. Rounds finished: {rounds}; medians, the least and the most in \
          brackets. GB are 10⁹ bytes.",
         order.command(scenario),
         apache_kafka::broker_version(root)?,
