@@ -17,6 +17,9 @@ const SPARE_MIN: usize = 8;
 /// Entries that a table begins with. It doubles as long as it may: the smaller, the more of it the processor's caches hold.
 const FIRST_ENTRIES: usize = 1 << 12;
 
+/// How full a table gets that may still grow.
+const ROOMY: f64 = 0.6;
+
 /// A hash in two words and the offset plus one; 0 stands in an empty place.
 type Entry = [u64; 3];
 
@@ -78,7 +81,13 @@ impl OffsetMap {
         }
         self.entries = larger;
         self.places = places;
-        self.limit = ((places as f64 * self.load_factor) as usize).max(1);
+        // As long as it may grow it stays roomy: in a full table each new key shifts many others.
+        let load_factor = if entries < self.entries_max {
+            self.load_factor.min(ROOMY)
+        } else {
+            self.load_factor
+        };
+        self.limit = ((places as f64 * load_factor) as usize).max(1);
         true
     }
 
