@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use crate::apache_kafka::{self, Jvm};
 
 /// The most that a start or a stop may take, on a machine that does other things too.
-const LIMIT: Duration = Duration::from_secs(90);
+const LIMIT: Duration = Duration::from_secs(240);
 /// One for all, so that it need not be replaced in what is compared.
 const CLUSTER_ID: &str = "4L6g3nShT-eMCtK--X86sw";
 /// The exit status of a JVM that stopped because of SIGTERM.
