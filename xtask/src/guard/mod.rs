@@ -102,11 +102,11 @@ mod tests {
     #[test]
     fn more_than_a_little_is_too_much_and_less_is_not() {
         let then = counts("m", 1000.0, 15.0);
-        assert_eq!(compare(&then, &counts("m", 1049.0, 15.4)), Vec::<String>::new());
+        assert_eq!(compare(&then, &counts("m", 1249.0, 15.4)), Vec::<String>::new());
         assert_eq!(compare(&then, &counts("m", 500.0, 2.0)), Vec::<String>::new());
-        let wrong = compare(&then, &counts("m", 1051.0, 16.0));
+        let wrong = compare(&then, &counts("m", 1251.0, 16.0));
         assert_eq!(wrong.len(), 2);
-        assert!(wrong[0].contains("instructions of `f`: 1051.0") && wrong[1].contains("allocations of `r`: 16.0"));
+        assert!(wrong[0].contains("instructions of `f`: 1251.0") && wrong[1].contains("allocations of `r`: 16.0"));
     }
 
     #[test]
