@@ -38,8 +38,8 @@ impl Kind {
         matches!(self, Kind::Instructions | Kind::RequestInstructions)
     }
 
-    /// The most that passes for as much as `count`. A change elsewhere in a crate was seen to move what is inlined into an append,
-    /// and with it its instructions by up to 16 %; a node does a little by itself between requests.
+    /// The most that passes for as much as `count`. The instructions of an append differed by up to 16 % between builds of
+    /// sources that differ elsewhere, for reasons not found out; a node does a little by itself between requests.
     pub(super) fn most(self, count: f64) -> f64 {
         match self {
             Kind::Instructions | Kind::RequestInstructions => count * 1.25,
