@@ -24,7 +24,8 @@ pub(crate) async fn handle(cx: &RequestContext<'_>, mut request: OffsetDeleteReq
                 error_code: ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
             })
             .collect();
-        if !rows.is_empty() {
+        // A topic that nobody knows comes back also when no partition of it is named.
+        if !rows.is_empty() || cx.image.topics().by_name(&topic.name).is_none() {
             unknown.push(OffsetDeleteResponseTopic {
                 name: topic.name.clone(),
                 partitions: rows,

@@ -273,6 +273,7 @@ async fn delete(pair: &mut Pair, topic: &str) {
         ("unknown topic", &group, "none", &[0]),
         ("bad topic", &group, "a/b", &[0]),
         ("no partitions", &group, topic, &[]),
+        ("no partitions of an unknown topic", &group, "none", &[]),
         ("unknown group", "none", topic, &[0]),
         ("group without a name", "", topic, &[0]),
         ("normal", &group, topic, &[0]),
