@@ -1,15 +1,13 @@
 //! Readers of whole topics, as fast as a broker lets them.
 
-use std::time::Instant;
-
 use bytes::Bytes;
 use klamm_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use klamm_protocol::messages::{FetchRequest, FetchResponse};
 use klamm_protocol::{ErrorCode, frame};
-use tokio::task::LocalSet;
 
 use crate::connection::Connection;
 use crate::figures::Done;
+use crate::lanes;
 use crate::options::Options;
 use crate::produce::share;
 
@@ -41,17 +39,7 @@ pub(crate) async fn run(options: &Options<'_>) -> Result<(), String> {
             partition_bytes: options.get_or("partition-bytes", 1 << 20)?,
         });
     }
-    let begun = Instant::now();
-    let tasks = LocalSet::new();
-    let lanes: Vec<_> = lanes.into_iter().map(|lane| tasks.spawn_local(lane.run())).collect();
-    tasks.await;
-    let took = begun.elapsed();
-    let mut done = Done::default();
-    for lane in lanes {
-        done.add(lane.await.map_err(|error| error.to_string())??);
-    }
-    done.print(took);
-    Ok(())
+    lanes::run(lanes.into_iter().map(Lane::run)).await
 }
 
 /// A connection and what it reads.

@@ -9,6 +9,7 @@ mod batches;
 mod connection;
 mod consume;
 mod figures;
+mod lanes;
 mod latency;
 mod limit;
 mod options;

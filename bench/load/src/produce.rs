@@ -2,17 +2,16 @@
 
 use std::cell::Cell;
 use std::rc::Rc;
-use std::time::Instant;
 
 use bytes::Bytes;
 use klamm_protocol::messages::ProduceResponse;
 use klamm_protocol::{ErrorCode, frame};
 use klamm_records::Compression;
-use tokio::task::LocalSet;
 
 use crate::batches::{Kind, PRODUCE_VERSION, Request};
 use crate::connection::Connection;
 use crate::figures::Done;
+use crate::lanes;
 use crate::options::Options;
 
 /// Different batches of a connection, so that not every one lies in the processor's caches. All connections together
@@ -49,17 +48,7 @@ pub(crate) async fn run(options: &Options<'_>) -> Result<(), String> {
             answered: acks != 0,
         });
     }
-    let begun = Instant::now();
-    let tasks = LocalSet::new();
-    let lanes: Vec<_> = lanes.into_iter().map(|lane| tasks.spawn_local(lane.run())).collect();
-    tasks.await;
-    let took = begun.elapsed();
-    let mut done = Done::default();
-    for lane in lanes {
-        done.add(lane.await.map_err(|error| error.to_string())??);
-    }
-    done.print(took);
-    Ok(())
+    lanes::run(lanes.into_iter().map(Lane::run)).await
 }
 
 /// The partitions of a connection: every n-th, or one that it shares with others when there are more connections.

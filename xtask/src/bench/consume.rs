@@ -1,6 +1,6 @@
 //! Consumers that do not limit the broker.
 
-use super::report::{Column, Row, Samples};
+use super::report::{Column, Samples};
 use super::rig::{self, GB, Measured, Rig, Target};
 
 /// A way to read the topic.
@@ -99,7 +99,7 @@ fn warm_up(target: &Target<'_>, bytes: u64, samples: &mut Samples) -> Result<(),
     for pass in 0..5 {
         let measured = read(target, &CASES[0], bytes)?;
         if pass == 0 && target.column == Column::Kafka {
-            add(&CASES[0], Column::KafkaCold, &measured, samples);
+            samples.add_cost(CASES[0].what, Column::KafkaCold, &measured, CASES[0].bars, None);
         }
     }
     Ok(())
@@ -112,7 +112,7 @@ fn measure(target: &Target<'_>, bytes: u64, samples: &mut Samples) -> Result<(),
         }
         target.settle();
         let measured = read(target, case, if case.cold { bytes / 4 } else { bytes })?;
-        add(case, target.column, &measured, samples);
+        samples.add_cost(case.what, target.column, &measured, case.bars, None);
     }
     Ok(())
 }
@@ -124,15 +124,6 @@ fn read(target: &Target<'_>, case: &Case, bytes: u64) -> Result<Measured, String
     target.measure(&format!(
         "consume --topic load --partitions {PARTITIONS} --readers {readers} --connections {connections} --bytes {bytes}"
     ))
-}
-
-fn add(case: &Case, column: Column, measured: &Measured, samples: &mut Samples) {
-    let [kafka, limit] = case.bars;
-    let cpu = Row::less(case.what, "CPU s/GB")
-        .against_kafka(kafka)
-        .against_limit(limit);
-    samples.add(&cpu, column, measured.cpu_per_gb());
-    samples.add(&Row::more(case.what, "GB/s"), column, measured.gb_per_second());
 }
 
 /// Keeps a segment for the bare loop.

@@ -1,8 +1,7 @@
 //! Producers that do not limit the broker.
 
-use super::report::Column;
-use super::report::{Row, Samples};
-use super::rig::{GB, Measured, Rig, Target};
+use super::report::{Column, Row, Samples};
+use super::rig::{GB, Rig, Target};
 
 /// Batches of one kind, sent in one way.
 struct Case {
@@ -140,7 +139,7 @@ pub(super) fn run(rig: &Rig<'_>) -> Result<Vec<String>, String> {
 fn measure(rig: &Rig<'_>, target: &Target<'_>, samples: &mut Samples) -> Result<(), String> {
     target.warm_up(|cold| {
         if target.column == Column::Kafka {
-            add(&LARGE, Column::KafkaCold, &cold, samples);
+            samples.add_cost(LARGE.what, Column::KafkaCold, &cold, LARGE.bars, LARGE.speed);
         }
     })?;
     for case in CASES {
@@ -160,23 +159,10 @@ fn measure(rig: &Rig<'_>, target: &Target<'_>, samples: &mut Samples) -> Result<
              --batch-size {batch} --acks {acks} --codec {codec} --bytes {}",
             rig.scaled(*bytes)
         ))?;
-        add(case, target.column, &measured, samples);
+        samples.add_cost(case.what, target.column, &measured, case.bars, case.speed);
         target.delete("load")?;
     }
     Ok(())
-}
-
-fn add(case: &Case, column: Column, measured: &Measured, samples: &mut Samples) {
-    let [kafka, limit] = case.bars;
-    let cpu = Row::less(case.what, "CPU s/GB")
-        .against_kafka(kafka)
-        .against_limit(limit);
-    samples.add(&cpu, column, measured.cpu_per_gb());
-    samples.add(
-        &Row::more(case.what, "GB/s").against_kafka(case.speed),
-        column,
-        measured.gb_per_second(),
-    );
 }
 
 /// What the disk takes.

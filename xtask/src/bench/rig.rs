@@ -258,6 +258,25 @@ impl Measured {
     }
 }
 
+impl Samples {
+    /// Adds what moving records cost, and how fast it went. `bars` are those of CPU seconds per GB: the most of Kafka's and of
+    /// the bare loop's; `speed` is the least of Kafka's GB per second.
+    pub(super) fn add_cost(
+        &mut self,
+        what: &'static str,
+        column: Column,
+        measured: &Measured,
+        bars: [Option<f64>; 2],
+        speed: Option<f64>,
+    ) {
+        let [kafka, limit] = bars;
+        let cpu = Row::less(what, "CPU s/GB").against_kafka(kafka).against_limit(limit);
+        self.add(&cpu, column, measured.cpu_per_gb());
+        let row = Row::more(what, "GB/s").against_kafka(speed);
+        self.add(&row, column, measured.gb_per_second());
+    }
+}
+
 impl Target<'_> {
     pub(super) fn bootstrap(&self) -> String {
         format!("127.0.0.1:{}", self.port)

@@ -57,6 +57,14 @@ pub(super) const ALLOWED: &[Allowed] = &[
         reason: "a code is explained in our own words",
     },
     Allowed {
+        api: "ElectLeaders",
+        case: "type 0: bad topic, byte 13 is 0*",
+        path: "error_code",
+        theirs: "REQUEST_TIMED_OUT",
+        ours: "NONE",
+        reason: "what has no time at all, as this request comes to have, is done if it can be done at once",
+    },
+    Allowed {
         api: "DescribeConfigs",
         case: "*",
         path: "*.documentation",

@@ -5,8 +5,7 @@ use klamm_protocol::{ApiKey, Request, frame};
 
 use crate::random::Random;
 
-/// What may be broken and sent without harm: whatever it turns into changes nothing, or the same on both sides. Not
-/// ElectLeaders, which may come to have no time: then Apache Kafka answers that it is over, and we elect.
+/// What may be broken and sent without harm: whatever it turns into changes nothing, or the same on both sides.
 const HARMLESS: &[ApiKey] = &[
     ApiKey::CreatePartitions,
     ApiKey::CreateTopics,
@@ -22,6 +21,7 @@ const HARMLESS: &[ApiKey] = &[
     ApiKey::DescribeTopicPartitions,
     ApiKey::DescribeTransactions,
     ApiKey::DescribeUserScramCredentials,
+    ApiKey::ElectLeaders,
     ApiKey::Heartbeat,
     ApiKey::InitProducerId,
     ApiKey::LeaveGroup,
