@@ -71,7 +71,8 @@ pub(crate) fn fresh(prefix: &str) -> String {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
     let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("the clock is set");
-    format!("{prefix}-{}-{count}", since.as_millis() % 1_000_000_000)
+    let (millis, process) = (since.as_millis() % 1_000_000_000, std::process::id());
+    format!("{prefix}-{millis}-{process}-{count}")
 }
 
 /// Longer than anything takes on a busy machine.
