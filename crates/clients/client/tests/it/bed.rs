@@ -26,6 +26,7 @@ impl Bed {
 
     /// As [`Bed::start`], with settings of its own for an embedded node.
     pub(crate) async fn with(settings: &[(&str, &str)]) -> Bed {
+        log();
         if let Ok(bootstrap) = std::env::var(BOOTSTRAP) {
             return Bed {
                 bootstrap,
@@ -64,6 +65,16 @@ impl Bed {
     pub(crate) async fn client(&self) -> Client {
         Client::connect(self.bootstrap()).await.expect("the cluster answers")
     }
+}
+
+/// What the client says belongs to what a failed test prints.
+fn log() {
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter("klamm_client=debug")
+        .with_ansi(false)
+        .with_test_writer();
+    // The first test of the process sets it up for all.
+    let _ = lines.try_init();
 }
 
 /// A name that no other test has, also on a broker that many runs share.
