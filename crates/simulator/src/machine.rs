@@ -38,6 +38,7 @@ pub(crate) fn manager_config(disk: &SimDisk, seed: u64) -> ManagerConfig {
         flush_in_tick: true,
         recovery_threads_per_data_dir: 1,
         max_open_files: 4,
+        snapshot_bytes: 300,
         verifies_transactions: false,
         ..ManagerConfig::new(1, vec![dir()], seed)
     }

@@ -8,6 +8,7 @@ pub(crate) mod filter;
 pub(crate) mod offset_map;
 pub(crate) mod plan;
 mod status;
+mod superseded;
 pub(crate) mod throttle;
 pub(crate) mod transactions;
 

@@ -141,6 +141,9 @@ pub struct ManagerConfig {
     pub background_flush_bytes: u64,
     /// Age of a log's unflushed records at which it is flushed in the background.
     pub background_flush_ms: i64,
+    /// Bytes since the last snapshot of a log's producers' state at which a flush leaves another one. Kafka leaves one per
+    /// segment; more of them spare recovery most of reading what was flushed.
+    pub snapshot_bytes: u32,
     /// Files kept open besides those with unflushed writes.
     pub max_open_files: usize,
     /// Files that recovery may leave open until the background has synced what it wrote to them. A log beyond that is synced
@@ -172,6 +175,7 @@ impl ManagerConfig {
             verifies_transactions: true,
             background_flush_bytes: 64 << 20,
             background_flush_ms: 5_000,
+            snapshot_bytes: 1 << 20,
             max_open_files: 1_000,
             max_unsynced_files: 10_000,
             seed,

@@ -56,7 +56,7 @@ pub(crate) use trim::{Retired, SEGMENTS_PER_STEP};
 /// - `last_stable_offset <= high_watermark`: below it no transaction is open or undecided.
 /// - The first segment's base offset is at or below `log_start_offset`: DeleteRecords moves the latter into a segment.
 /// - The producers' state is that of `log_end_offset`; on disk, in `.snapshot` files, that of each segment's base offset
-///   and of the last flush. The leader epochs' checkpoint covers at least all below the recovery point.
+///   and of the last flush that came far enough behind it. The leader epochs' checkpoint covers at least all below the recovery point.
 ///
 /// A crash leaves: whole segments; after the recovery point possibly a torn end; indexes and snapshots that may be short,
 /// old or missing; `.deleted`, `.tmp`, `.cleaned` leftovers. [`open_log`] makes the log whole again and says what it did.
@@ -116,6 +116,8 @@ struct ActiveSegment {
     jitter_ms: i64,
     /// Something was appended since it was begun or opened, which the indexes do not all tell yet.
     appended: bool,
+    /// Where the newest producer snapshot of a flush stands; 0 if there is none, or if nobody knows.
+    snapshot_at: u32,
 }
 
 #[derive(Debug)]

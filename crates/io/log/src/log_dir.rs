@@ -22,6 +22,8 @@ pub(crate) struct Shared {
     pub(crate) flush_queue: FlushQueue,
     /// Unflushed bytes at which a log asks for a flush.
     pub(crate) background_flush_bytes: u64,
+    /// Bytes in a segment behind which a flush leaves a snapshot of the producers' state.
+    pub(crate) snapshot_bytes: u32,
     pub(crate) producer_id_expiration_ms: AtomicI64,
     /// Whether a transactional batch has to be part of a transaction that was verified (KIP-890).
     pub(crate) verifies_transactions: AtomicBool,
@@ -33,12 +35,14 @@ impl Shared {
         disk: Arc<dyn Disk>,
         max_open_files: usize,
         background_flush_bytes: u64,
+        snapshot_bytes: u32,
         producer_id_expiration_ms: i64,
     ) -> Arc<Self> {
         Arc::new(Self {
             files: FileCache::new(disk, max_open_files),
             flush_queue: FlushQueue::default(),
             background_flush_bytes,
+            snapshot_bytes,
             producer_id_expiration_ms: AtomicI64::new(producer_id_expiration_ms),
             verifies_transactions: AtomicBool::new(false),
             scratches: Mutex::default(),

@@ -77,6 +77,16 @@ impl Filter<'_> {
             return Ok(Filtered::default());
         }
         let before = out.len();
+        // Each record is known to go, and was read when its key was noted.
+        let superseded = self.map.count_superseded(header.base_offset..=header.last_offset());
+        let read = header.records_count.unsigned_abs() as usize;
+        if !is_control && superseded == Some(read) {
+            if if_empty == IfEmpty::Stays {
+                write_empty(header, out);
+            }
+            let records = Retained { read, kept: 0 };
+            return Ok(Filtered { records, without_key: 0 });
+        }
         let mut without_key = 0;
         let keep = |records: &[RecordKey<'_>]| match (drop_records, is_control) {
             (true, _) => 0,
@@ -98,24 +108,41 @@ impl Filter<'_> {
 
     /// A record of data stays if its key has no later one, unless it is a tombstone whose time has come.
     fn keeps(&self, records: &[RecordKey<'_>], horizon_passed: bool, without_key: &mut usize) -> u32 {
-        let mut hashes = [Hash::default(); RECORDS_AT_ONCE];
-        for (hash, record) in hashes.iter_mut().zip(records) {
-            *hash = record.key.map_or(Hash::default(), |key| self.map.hash(key));
-        }
-        self.map.fetch(&hashes[..records.len()]);
+        let mut superseded = [false; RECORDS_AT_ONCE];
+        self.look_up(records, &mut superseded);
         let mut stay = 0;
-        for (at, (record, hash)) in records.iter().zip(hashes).enumerate() {
+        for (at, (record, superseded)) in records.iter().zip(superseded).enumerate() {
             let stays = if record.offset > self.map.latest_offset() {
                 true
             } else if record.key.is_none() {
                 *without_key += 1;
                 false
             } else {
-                (record.has_value || !horizon_passed) && self.map.get(hash).is_none_or(|latest| record.offset >= latest)
+                (record.has_value || !horizon_passed) && !superseded
             };
             stay |= u32::from(stays) << at;
         }
         stay
+    }
+
+    /// Says of each record with a key whether there is a later one.
+    fn look_up(&self, records: &[RecordKey<'_>], superseded: &mut [bool; RECORDS_AT_ONCE]) {
+        let known = |(answer, record): (&mut bool, &RecordKey<'_>)| {
+            let known = self.map.is_superseded(record.offset);
+            *answer = known.unwrap_or(false);
+            known.is_some()
+        };
+        if superseded.iter_mut().zip(records).all(known) {
+            return;
+        }
+        let mut hashes = [Hash::default(); RECORDS_AT_ONCE];
+        for (hash, record) in hashes.iter_mut().zip(records) {
+            *hash = record.key.map_or(Hash::default(), |key| self.map.hash(key));
+        }
+        self.map.fetch(&hashes[..records.len()]);
+        for ((answer, record), hash) in superseded.iter_mut().zip(records).zip(hashes) {
+            *answer = self.map.get(hash).is_some_and(|latest| record.offset < latest);
+        }
     }
 
     fn if_empty(&self, header: &BatchHeader) -> IfEmpty {

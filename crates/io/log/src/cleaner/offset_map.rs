@@ -7,10 +7,15 @@
 //! The table is one array without wrap-around, ordered by hash but for shifts to the right where several want one place. A
 //! search ends at the first hash above its own, which also bounds searches for what is not there.
 
+use std::ops::{Range, RangeInclusive};
+
+use super::superseded::Superseded;
 use crate::faults::{self, Fault};
 
 /// Bytes of an entry.
 const ENTRY: usize = 24;
+/// Which part of the memory may go to what is known of offsets: a bit for each of 16 million in 128 MiB.
+const SUPERSEDED_PART: usize = 64;
 
 /// Least room behind the places.
 const SPARE_MIN: usize = 8;
@@ -40,14 +45,18 @@ pub(crate) struct OffsetMap {
     entries_max: usize,
     len: usize,
     latest_offset: i64,
+    superseded: Superseded,
 }
 
 impl OffsetMap {
-    /// A table of at most `bytes`, filled up to `load_factor`, and no larger than `keys_max` keys need. `key` is random.
-    pub(crate) fn new(bytes: usize, load_factor: f64, keys_max: u64, key: [u64; 2]) -> Self {
+    /// A table of at most `bytes`, filled up to `load_factor`, for the keys at `offsets`, and no larger than one key at each
+    /// needs. `key` is random.
+    pub(crate) fn new(bytes: usize, load_factor: f64, offsets: Range<i64>, key: [u64; 2]) -> Self {
         let load_factor = load_factor.clamp(0.01, 0.99);
+        let keys_max = offsets.end.saturating_sub(offsets.start).max(0).unsigned_abs();
+        let superseded = Superseded::new(offsets.start, keys_max, bytes / SUPERSEDED_PART);
         let needed = ((keys_max as f64 / load_factor) as usize).saturating_add(1);
-        let entries_max = (bytes / ENTRY)
+        let entries_max = ((bytes - superseded.bytes()) / ENTRY)
             .min(needed.saturating_add(needed / 64 + 8))
             .max(SPARE_MIN + 1);
         let mut map = Self {
@@ -59,6 +68,7 @@ impl OffsetMap {
             entries_max,
             len: 0,
             latest_offset: -1,
+            superseded,
         };
         map.resize(FIRST_ENTRIES.min(entries_max));
         map
@@ -131,6 +141,8 @@ impl OffsetMap {
                 return self.grow() && self.put(hash, offset);
             }
             self.len += 1;
+        } else {
+            self.superseded.insert(found[2] as i64 - 1);
         }
         self.entries[at] = [hash[0], hash[1], offset as u64 + 1];
         self.latest_offset = offset;
@@ -142,6 +154,17 @@ impl OffsetMap {
     pub(crate) fn get(&self, hash: Hash) -> Option<i64> {
         let [first, second, next] = self.entries[self.find(hash)];
         (next != 0 && [first, second] == hash).then(|| next as i64 - 1)
+    }
+
+    /// Whether the key of the record at `offset`, which was noted, was noted again later; `None`: only [`Self::get`] can tell.
+    #[inline]
+    pub(crate) fn is_superseded(&self, offset: i64) -> Option<bool> {
+        self.superseded.contains(offset)
+    }
+
+    /// How many of the records at these offsets have a key that was noted again later; `None`: that is not known.
+    pub(crate) fn count_superseded(&self, offsets: RangeInclusive<i64>) -> Option<usize> {
+        self.superseded.count(offsets)
     }
 
     /// Everything up to and including this offset is in the table, or has no key. -1 if nothing is.
@@ -277,7 +300,7 @@ mod tests {
             (24 * 20, 1.0),
             (0, 0.0),
         ] {
-            let mut map = OffsetMap::new(bytes, load, u64::MAX, [bytes as u64, 7]);
+            let mut map = OffsetMap::new(bytes, load, 0..i64::MAX, [bytes as u64, 7]);
             let mut model = BTreeMap::new();
             for i in 0..10_000u64 {
                 let key = (i * i % 3_001).to_string();
@@ -300,9 +323,9 @@ mod tests {
 
     #[test]
     fn it_takes_no_more_memory_than_the_keys_that_there_may_be() {
-        let map = OffsetMap::new(128 << 20, 0.9, 1_000, [0, 0]);
+        let map = OffsetMap::new(128 << 20, 0.9, 0..1_000, [0, 0]);
         assert!(map.limit >= 1_000 && map.entries.len() < 1_200, "{map:?}");
-        let mut map = OffsetMap::new(1 << 20, 0.9, 1 << 40, [3, 4]);
+        let mut map = OffsetMap::new(1 << 20, 0.9, 0..1 << 40, [3, 4]);
         let fit = (0..1u64 << 16)
             .take_while(|i| put(&mut map, &i.to_be_bytes(), *i as i64))
             .count();
@@ -314,8 +337,29 @@ mod tests {
     }
 
     #[test]
+    fn it_tells_which_offsets_have_a_later_record_of_their_key() {
+        let mut map = OffsetMap::new(64 << 10, 0.9, 5..10_000, [8, 9]);
+        let key = |offset: i64| (offset * offset % 1_009).to_be_bytes();
+        let mut model = std::collections::BTreeSet::new();
+        let mut last = BTreeMap::new();
+        for offset in (5..8_000).filter(|offset| offset % 7 != 0) {
+            assert!(put(&mut map, &key(offset), offset));
+            model.extend(last.insert(key(offset), offset));
+        }
+        for offset in 5..8_000 {
+            assert_eq!(map.is_superseded(offset), Some(model.contains(&offset)), "{offset}");
+            if offset % 7 != 0 {
+                let latest = map.get(map.hash(&key(offset)));
+                assert_eq!(map.is_superseded(offset), Some(latest > Some(offset)));
+            }
+        }
+        assert_eq!(map.count_superseded(5..=7_999), Some(model.len()));
+        assert_eq!((map.is_superseded(4), map.is_superseded(20_000)), (None, None));
+    }
+
+    #[test]
     fn offsets_without_keys_count_as_seen() {
-        let mut map = OffsetMap::new(1_000, 0.9, 10, [0, 0]);
+        let mut map = OffsetMap::new(1_000, 0.9, 0..10, [0, 0]);
         assert_eq!(map.latest_offset(), -1);
         put(&mut map, b"a", 0);
         map.advance_to(9);

@@ -408,6 +408,7 @@ impl ActiveSegment {
             entries: EntryPacer::default(),
             first_timestamp: None,
             appended: false,
+            snapshot_at: 0,
             created_ms: now_ms,
             jitter_ms: jitter(partition, base_offset, config.segment_jitter_ms),
         }

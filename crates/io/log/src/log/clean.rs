@@ -229,11 +229,10 @@ impl Cleaner<'_> {
             end_offset,
             ..
         } = *self.round;
-        let keys_max = (end_offset - first_dirty_offset).unsigned_abs();
         let mut map = OffsetMap::new(
             self.round.map_bytes,
             self.round.load_factor,
-            keys_max,
+            first_dirty_offset..end_offset,
             self.round.hash_key,
         );
         let segments = Arc::clone(&self.segments);

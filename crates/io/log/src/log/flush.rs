@@ -9,6 +9,14 @@ use crate::error::{Result, StorageError};
 use crate::names::FileKind;
 use crate::producers::encode_snapshot;
 
+/// The producers' state as of a flush.
+struct FlushSnapshot {
+    offset: i64,
+    /// The position in the active segment where the offset is.
+    at: u32,
+    bytes: Vec<u8>,
+}
+
 impl Log {
     /// Syncs everything that was appended before the call and moves the recovery point there; returns it. Appends and
     /// reads go on meanwhile. A failed sync takes the log directory offline for good.
@@ -59,8 +67,14 @@ impl Log {
             self.unflushed.since_ms.store(i64::MAX, Ordering::Relaxed);
             writer.unflushed_records = 0;
             let end = positions.log_end.offset;
-            let is_new = end > self.active_segment().base_offset && !writer.snapshots.contains(&end);
-            let snapshot = is_new.then(|| encode_snapshot(&writer.producers));
+            // A snapshot spares recovery the batches before it, so it is worth its file only behind many of them.
+            let at = self.active_segment().size();
+            let is_due = at.saturating_sub(writer.active.snapshot_at) >= self.log_dir.shared.snapshot_bytes;
+            let snapshot = (is_due && !writer.snapshots.contains(&end)).then(|| FlushSnapshot {
+                offset: end,
+                at,
+                bytes: encode_snapshot(&writer.producers),
+            });
             (
                 end,
                 snapshot,
@@ -83,7 +97,7 @@ impl Log {
         }
         self.write_leader_epochs(end)?;
         if let Some(snapshot) = snapshot {
-            self.keep_flush_snapshot(end, &snapshot)?;
+            self.keep_flush_snapshot(&snapshot)?;
         }
         // Truncation waits for the flush, so the end is still within the log.
         self.change_positions(|positions| positions.recovery_point = end);
@@ -107,7 +121,8 @@ impl Log {
 
     /// A snapshot inside the active segment, so that recovery need not read the segment from its beginning. One at a time:
     /// the one of the flush before goes. Not synced: a torn one is recognised and an older one used.
-    fn keep_flush_snapshot(&self, offset: i64, snapshot: &[u8]) -> Result<()> {
+    fn keep_flush_snapshot(&self, snapshot: &FlushSnapshot) -> Result<()> {
+        let offset = snapshot.offset;
         let stale = {
             let mut writer = self.writer();
             if writer.snapshots.contains(&offset) {
@@ -117,10 +132,12 @@ impl Log {
             disk::replace_file_unsynced(
                 self.log_dir.disk(),
                 &self.file_path(FileKind::Snapshot, offset),
-                snapshot,
+                &snapshot.bytes,
             )?;
-            let bases = self.segment_base_offsets();
-            let active = *bases.last().expect("a log has an active segment");
+            let active = self.active_segment().base_offset;
+            if active < offset {
+                writer.active.snapshot_at = snapshot.at;
+            }
             writer.snapshots.insert(offset);
             let stale: Vec<i64> = writer
                 .snapshots

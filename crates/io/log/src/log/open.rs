@@ -70,7 +70,7 @@ pub fn open_log(
     now_ms: i64,
 ) -> Result<(Arc<Log>, Opened), StorageError> {
     disk::create_dir(&OsDisk, dir)?;
-    let shared = Shared::new(Arc::new(OsDisk), 8, u64::MAX, i64::MAX);
+    let shared = Shared::new(Arc::new(OsDisk), 8, u64::MAX, u32::MAX, i64::MAX);
     let parent = dir.parent().map_or_else(PathBuf::new, Path::to_owned);
     Log::open(
         LogDir::new(parent, shared),

@@ -146,6 +146,7 @@ impl LogManager {
             Arc::clone(&config.disk),
             config.max_open_files,
             config.background_flush_bytes,
+            config.snapshot_bytes,
             config.producer_id_expiration_ms,
         );
         shared

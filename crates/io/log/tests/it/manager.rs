@@ -268,6 +268,47 @@ fn much_unflushed_is_flushed_at_once_in_the_background() {
     assert_eq!(log.recovery_point(), log.log_end_offset(), "flush.messages waits");
 }
 
+#[test]
+fn a_flush_leaves_a_snapshot_where_it_spares_recovery_much() {
+    let (_root, dir) = formatted();
+    let size = from_producer(1, 0, 0, 1).len() as u32;
+    let settings = ManagerConfig {
+        snapshot_bytes: 4 * size,
+        ..config(std::slice::from_ref(&dir))
+    };
+    let snapshots = || {
+        let mut names: Vec<_> = std::fs::read_dir(dir.join("t-0"))
+            .unwrap()
+            .filter_map(|entry| entry.unwrap().file_name().into_string().ok())
+            .filter(|name| name.ends_with(".snapshot"))
+            .collect();
+        names.sort();
+        names
+    };
+    let (manager, _) = start_with(settings.clone()).unwrap();
+    let log = create(&manager, &tp("t", 0));
+    let mut seen = Vec::new();
+    for i in 0..10 {
+        append(&log, &from_producer(1, 0, i, 1)).unwrap();
+        log.flush().unwrap();
+        seen.push(snapshots());
+    }
+    let name = |offset: i64| vec![format!("{offset:020}.snapshot")];
+    assert_eq!(seen[..3], [const { Vec::<String>::new() }; 3]);
+    assert_eq!(seen[3..7], vec![name(4); 4]);
+    assert_eq!(seen[7..], vec![name(8); 3], "one at a time");
+    log.roll(NOW).unwrap();
+    append(&log, &from_producer(1, 0, 10, 1)).unwrap();
+    log.flush().unwrap();
+    let of_roll = [name(8), name(10)].concat();
+    assert_eq!(snapshots(), of_roll, "it counts from the segment's beginning");
+    drop((log, manager)); // not shut down
+
+    let (manager, _) = start_with(settings).unwrap();
+    let log = manager.get(&tp("t", 0)).unwrap();
+    assert_eq!(log.active_producers()[0].last_sequence, 10);
+}
+
 /// Waits for another thread, for ten seconds at most.
 fn wait_until(condition: impl Fn() -> bool) {
     for _ in 0..10_000 {

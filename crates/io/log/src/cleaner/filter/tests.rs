@@ -42,7 +42,7 @@ struct Pass {
 impl Pass {
     /// A pass that knows the keys of all these batches.
     fn over(log: &[u8]) -> Self {
-        let mut map = OffsetMap::new(10_000, 0.9, 100, [1, 2]);
+        let mut map = OffsetMap::new(10_000, 0.9, 0..100, [1, 2]);
         let mut transactions = CleanedTransactions::default();
         for batch in batches(log) {
             let batch = batch.unwrap();
@@ -126,7 +126,7 @@ fn what_the_table_does_not_reach_stays() {
     let mut pass = Pass::over(&log[..log.len() / 2]);
     assert_eq!(pass.run(&log), log);
     // A later round knows offsets that are higher than the ones it meets here, and keys that it does not.
-    pass.map = OffsetMap::new(10_000, 0.9, 100, [1, 2]);
+    pass.map = OffsetMap::new(10_000, 0.9, 0..100, [1, 2]);
     pass.note("z", 9);
     assert_eq!(pass.run(&log), log);
     pass.note("a", 10);
