@@ -3,7 +3,7 @@
 //! The programs in `bench/clients/` set the same limits and look at each record's outcome. What counts is how many records
 //! a client handles in a second of its own processor time; other work on the machine disturbs that least.
 
-mod programs;
+pub(super) mod programs;
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -136,11 +136,7 @@ impl Bench<'_> {
 
 fn introduction(root: &Path, rounds: usize) -> Result<String, String> {
     let date = programs::said(Command::new("date").args(["-u", "+%F"]))?;
-    let commit = programs::said(
-        Command::new("git")
-            .args(["rev-parse", "--short", "HEAD"])
-            .current_dir(root),
-    )?;
+    let commit = super::machine::sources(root)?;
     Ok(format!(
         "## Clients\n\nMillions of records for each second of the client's processor time, by `cargo xtask bench clients --rounds {rounds}` \
          on {date} at {commit}: the programs of `bench/clients/` in turns against the same release build of a node, {PARTITIONS} \

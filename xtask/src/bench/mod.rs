@@ -7,11 +7,13 @@ mod cleaner;
 mod clients;
 mod console;
 mod consume;
+mod disk;
 mod idle;
 mod latency;
 mod machine;
 mod mixed;
 mod order;
+mod others;
 mod process;
 mod produce;
 mod report;
@@ -54,16 +56,19 @@ fn compare(rig: &Rig<'_>, scenario: &str) -> Result<Vec<String>, String> {
         "topics" => topics::run(rig),
         "mixed" => mixed::run(rig),
         "cleaner" => cleaner::run(rig),
+        "others" => others::run(rig),
         _ => Err(format!("there is no scenario `{scenario}`")),
     }
 }
 
 /// A release build of a package, which has the name of its binary, unless the environment names one that is there already.
+/// It is told the commit it is built from, for its `--version`.
 fn release(root: &Path, package: &str, variable: &str) -> Result<PathBuf, String> {
     match std::env::var_os(variable) {
         Some(binary) => Ok(binary.into()),
         None => {
-            crate::cargo(root, &["build", "--release", "--package", package])?;
+            let mut build = crate::cargo_command(root, &["build", "--release", "--package", package]);
+            crate::succeed(build.env("KLAMM_COMMIT", machine::sources(root)?))?;
             Ok(crate::target_dir(root).join("release").join(package))
         }
     }

@@ -18,6 +18,8 @@ scenario, all of the first list.
   mixed      producers and consumers at once, and a backlog read from the disk beside a producer
   cleaner    compaction of a dirty log by codec; bytes per CPU second of the cleaner's thread
 
+  others     produce and consume by Java's performance tools and by librdkafka; CPU per GB, GB/s
+
   console    console tools, ours and Apache Kafka's, against Klamm
   clients    our client, franz-go and librdkafka against Klamm
 
@@ -31,7 +33,7 @@ on two quiet cores; a busy machine spoils GB/s and latencies first, and the sect
 
 /// Scenarios that compare brokers, in their order of importance.
 pub(super) const BROKERS: &[&str] = &[
-    "produce", "consume", "requests", "latency", "start", "idle", "topics", "mixed", "cleaner",
+    "produce", "consume", "requests", "latency", "start", "idle", "topics", "mixed", "cleaner", "others",
 ];
 /// Scenarios that compare clients.
 const CLIENTS: &[&str] = &["console", "clients"];

@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// A load program that can be run.
-pub(super) struct Program {
+pub(in crate::bench) struct Program {
     pub(super) name: &'static str,
     pub(super) version: String,
-    pub(super) binary: PathBuf,
+    pub(in crate::bench) binary: PathBuf,
 }
 
 /// Builds them: ours, franz-go's and, where its library is installed, librdkafka's.
@@ -48,7 +48,7 @@ fn franz_go(source: &Path, binary: PathBuf) -> Result<Program, String> {
     })
 }
 
-fn librdkafka(source: &Path, binary: PathBuf) -> Result<Program, String> {
+pub(in crate::bench) fn librdkafka(source: &Path, binary: PathBuf) -> Result<Program, String> {
     let mut build = Command::new("cc");
     build
         .args(["-O2", "-Wall", "-Wextra", "-o"])
