@@ -2,6 +2,7 @@
 //!
 //! Decompression never yields, nor allocates for, more than a given limit, whatever sizes the input declares.
 
+mod deflate;
 mod gzip;
 mod lz4;
 mod snappy;

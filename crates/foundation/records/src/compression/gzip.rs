@@ -3,9 +3,8 @@
 //! As Java's reader does, several members one after another are read as one, and bytes after a member that do not
 //! begin another one are ignored.
 
-use flate2::{Compress, Decompress, FlushCompress, FlushDecompress, Status};
-
-use super::{Compression, DecompressError};
+use super::deflate::{Deflater, Inflated, Inflater};
+use super::{Compression, DecompressError, writable};
 
 const FLAG_HEADER_CRC: u8 = 0x02;
 const FLAG_EXTRA: u8 = 0x04;
@@ -16,14 +15,22 @@ const RESERVED_FLAGS: u8 = 0xe0;
 /// No name, no time, unknown operating system.
 const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
 
+/// A byte of a stream makes at most so many of the output: two bits can say to copy 258 bytes.
+const MAX_EXPANSION: usize = 1032;
+/// Output tried first where the size is not known.
+const FIRST_GUESS_FACTOR: usize = 4;
+const FIRST_GUESS_MIN: usize = 16 * 1024;
+/// The library's level at which records become as small as at zlib's default, 6, or smaller.
+const DEFAULT_LEVEL: i32 = 5;
+
 const TRUNCATED: DecompressError = DecompressError::Truncated {
     compression: Compression::Gzip,
 };
 
 #[derive(Default)]
 pub(super) struct Contexts {
-    inflate: Option<Decompress>,
-    deflate: Option<(i32, Compress)>,
+    inflater: Option<Inflater>,
+    deflater: Option<(i32, Deflater)>,
 }
 
 pub(super) fn decompress(
@@ -32,61 +39,58 @@ pub(super) fn decompress(
     contexts: &mut Contexts,
     limit: usize,
 ) -> Result<usize, DecompressError> {
-    let inflate = contexts.inflate.get_or_insert_with(|| Decompress::new(false));
-    out.clear();
+    let inflater = contexts.inflater.get_or_insert_with(Inflater::new);
     let mut rest = skip_header(input)?;
+    let mut length = 0;
     loop {
-        let member = out.len();
-        rest = inflate_member(rest, out, inflate, limit)?;
-        let Some((trailer, after)) = rest.split_first_chunk::<8>() else {
-            return Err(TRUNCATED);
-        };
+        let (member, after) = inflate_member(rest, out, length, inflater, limit)?;
+        let (trailer, after) = after.split_first_chunk::<8>().ok_or(TRUNCATED)?;
         let [a, b, c, d, e, f, g, h] = *trailer;
-        if u32::from_le_bytes([a, b, c, d]) != crc_fast::crc32_iso_hdlc(&out[member..]) {
+        if u32::from_le_bytes([a, b, c, d]) != crc_fast::crc32_iso_hdlc(&out[length..][..member]) {
             return Err(corrupt("checksum mismatch"));
         }
-        if u32::from_le_bytes([e, f, g, h]) != (out.len() - member) as u32 {
+        if u32::from_le_bytes([e, f, g, h]) != member as u32 {
             return Err(corrupt("length mismatch"));
         }
+        length += member;
         match skip_header(after) {
             Ok(next) => rest = next,
-            Err(_) => return Ok(out.len()),
+            Err(_) => return Ok(length),
         }
     }
 }
 
+/// Decompresses the stream at the front of `input` to `out[from..]`, and returns its length there and what follows it.
 fn inflate_member<'a>(
     input: &'a [u8],
     out: &mut Vec<u8>,
-    inflate: &mut Decompress,
+    from: usize,
+    inflater: &mut Inflater,
     limit: usize,
-) -> Result<&'a [u8], DecompressError> {
-    inflate.reset(false);
+) -> Result<(usize, &'a [u8]), DecompressError> {
+    let (left, possible) = (limit - from, input.len().saturating_mul(MAX_EXPANSION));
+    let allowed = left.min(possible);
+    // Nearly always there is one member, and its length stands at the end.
+    let declared = input
+        .last_chunk()
+        .map_or(0, |length| u32::from_le_bytes(*length) as usize);
+    let guess = input.len().saturating_mul(FIRST_GUESS_FACTOR).max(FIRST_GUESS_MIN);
+    let mut room = if declared <= allowed {
+        declared
+    } else {
+        guess.min(allowed)
+    };
     loop {
-        if out.len() == out.capacity() {
-            // One byte beyond the limit tells "exactly the limit" from "more".
-            let more = out
-                .len()
-                .max(16 * 1024)
-                .min(limit.saturating_add(1).saturating_sub(out.len()));
-            out.reserve_exact(more);
-        }
-        let consumed = inflate.total_in() as usize;
-        let produced = out.len();
-        let status = inflate
-            .decompress_vec(&input[consumed..], out, FlushDecompress::None)
-            .map_err(|_| corrupt("not a deflate stream"))?;
-        if out.len() > limit {
-            return Err(DecompressError::TooLarge {
-                compression: Compression::Gzip,
-                limit,
-            });
-        }
-        let progress = inflate.total_in() as usize > consumed || out.len() > produced;
-        match status {
-            Status::StreamEnd => return Ok(&input[inflate.total_in() as usize..]),
-            Status::Ok | Status::BufError if progress || out.len() == out.capacity() => {}
-            Status::Ok | Status::BufError => return Err(TRUNCATED),
+        match inflater.inflate(input, writable(out, from, room, limit)) {
+            Inflated::Whole { consumed, produced } => return Ok((produced, &input[consumed..])),
+            Inflated::NoRoom if room < allowed => room = room.saturating_mul(4).max(guess).min(allowed),
+            Inflated::NoRoom if left < possible => {
+                return Err(DecompressError::TooLarge {
+                    compression: Compression::Gzip,
+                    limit,
+                });
+            }
+            Inflated::NoRoom | Inflated::Broken => return Err(corrupt("not a deflate stream")),
         }
     }
 }
@@ -123,30 +127,22 @@ fn skip_header(input: &[u8]) -> Result<&[u8], DecompressError> {
 }
 
 pub(super) fn compress(input: &[u8], level: i32, contexts: &mut Contexts, out: &mut Vec<u8>) {
-    let deflate = match &mut contexts.deflate {
-        Some((kept, deflate)) if *kept == level => {
-            deflate.reset();
-            deflate
+    let deflater = match &mut contexts.deflater {
+        Some((kept, deflater)) if *kept == level => deflater,
+        kept => {
+            let of_library = if level == -1 { DEFAULT_LEVEL } else { level };
+            &mut kept.insert((level, Deflater::new(of_library))).1
         }
-        kept => &mut kept.insert((level, Compress::new(flate_level(level), false))).1,
     };
     out.extend_from_slice(&HEADER);
-    loop {
-        out.reserve((input.len() / 4).max(4096));
-        let consumed = deflate.total_in() as usize;
-        let status = deflate
-            .compress_vec(&input[consumed..], out, FlushCompress::Finish)
-            .expect("deflate accepts any input");
-        if status == Status::StreamEnd {
-            break;
-        }
-    }
+    let from = out.len();
+    let room = writable(out, from, deflater.bound(input.len()), usize::MAX);
+    let length = deflater
+        .deflate(input, room)
+        .expect("the output has room for the worst case");
+    out.truncate(from + length);
     out.extend_from_slice(&crc_fast::crc32_iso_hdlc(input).to_le_bytes());
     out.extend_from_slice(&(input.len() as u32).to_le_bytes());
-}
-
-fn flate_level(level: i32) -> flate2::Compression {
-    u32::try_from(level).map_or_else(|_| flate2::Compression::default(), flate2::Compression::new)
 }
 
 fn corrupt(reason: &'static str) -> DecompressError {

@@ -108,6 +108,44 @@ fn streams_one_after_another() {
 }
 
 #[test]
+fn gzip_lengths_are_found_out_where_the_end_does_not_tell() {
+    let text = large_text();
+    let member = compressed(Compression::Gzip, &text);
+    // Each but the first says at the end what is not the length of all.
+    for (members, behind) in [
+        (1, &b""[..]),
+        (2, b""),
+        (3, b""),
+        (1, &[0; 4]),
+        (1, &[0xff; 4]),
+        (2, &[1, 0, 0, 0]),
+    ] {
+        let bytes = [&member.repeat(members), behind].concat();
+        let expected = text.repeat(members);
+        let mut scratch = Scratch::new();
+        let limit = expected.len();
+        assert_eq!(
+            decompress(Compression::Gzip, &bytes, &mut scratch, limit).unwrap(),
+            expected
+        );
+        let error = decompress(Compression::Gzip, &bytes, &mut scratch, limit - 1).unwrap_err();
+        let compression = Compression::Gzip;
+        assert_eq!(
+            error,
+            DecompressError::TooLarge {
+                compression,
+                limit: limit - 1
+            }
+        );
+    }
+    // A stream that is as dense as one can be, and says nothing of its length.
+    let mut bytes = compressed(Compression::Gzip, &vec![0; 1 << 20]);
+    assert!(bytes.len() < 1_200);
+    bytes.extend_from_slice(&[0xff; 4]);
+    assert_eq!(decompressed(Compression::Gzip, &bytes).unwrap(), vec![0; 1 << 20]);
+}
+
+#[test]
 fn gzip_headers_with_every_field() {
     let plain = compressed(Compression::Gzip, b"text");
     let mut bytes = vec![0x1f, 0x8b, 8, 0x1f, 1, 2, 3, 4, 0, 3];

@@ -85,7 +85,10 @@ impl Filter<'_> {
                 write_empty(header, out);
             }
             let records = Retained { read, kept: 0 };
-            return Ok(Filtered { records, without_key: 0 });
+            return Ok(Filtered {
+                records,
+                without_key: 0,
+            });
         }
         let mut without_key = 0;
         let keep = |records: &[RecordKey<'_>]| match (drop_records, is_control) {

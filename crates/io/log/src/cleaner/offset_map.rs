@@ -141,7 +141,7 @@ impl OffsetMap {
                 return self.grow() && self.put(hash, offset);
             }
             self.len += 1;
-        } else {
+        } else if found[2] <= offset as u64 {
             self.superseded.insert(found[2] as i64 - 1);
         }
         self.entries[at] = [hash[0], hash[1], offset as u64 + 1];

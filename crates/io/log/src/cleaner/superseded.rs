@@ -69,7 +69,9 @@ mod tests {
         let mut set = Superseded::new(from, offsets, usize::MAX);
         let is_in = |offset: i64| offset % 3 == 0 || (1_060..1_130).contains(&offset);
         let all = from..from + offsets as i64;
-        all.clone().filter(|offset| is_in(*offset)).for_each(|offset| set.insert(offset));
+        all.clone()
+            .filter(|offset| is_in(*offset))
+            .for_each(|offset| set.insert(offset));
         for first in all.clone() {
             assert_eq!(set.contains(first), Some(is_in(first)));
             for last in first..all.end {

@@ -42,7 +42,7 @@ struct Pass {
 impl Pass {
     /// A pass that knows the keys of all these batches.
     fn over(log: &[u8]) -> Self {
-        let mut map = OffsetMap::new(10_000, 0.9, 0..100, [1, 2]);
+        let mut map = OffsetMap::new(10_000, 0.9, 0..1_000, [1, 2]);
         let mut transactions = CleanedTransactions::default();
         for batch in batches(log) {
             let batch = batch.unwrap();
@@ -126,11 +126,55 @@ fn what_the_table_does_not_reach_stays() {
     let mut pass = Pass::over(&log[..log.len() / 2]);
     assert_eq!(pass.run(&log), log);
     // A later round knows offsets that are higher than the ones it meets here, and keys that it does not.
-    pass.map = OffsetMap::new(10_000, 0.9, 0..100, [1, 2]);
+    pass.map = OffsetMap::new(10_000, 0.9, 9..100, [1, 2]);
     pass.note("z", 9);
     assert_eq!(pass.run(&log), log);
     pass.note("a", 10);
     assert!(pass.run(&log).is_empty());
+}
+
+#[test]
+fn it_is_the_same_whether_offsets_or_only_keys_are_known() {
+    let keys = ["a", "b", "c", "", "d"];
+    let value = |offset: usize| (!offset.is_multiple_of(9)).then_some("v");
+    let batch = |first: usize| {
+        let record = |at: usize| (keys[(first + at * at) % (1 + first / 20 % 5)], value(first + at));
+        let records: Vec<_> = (0..4).map(record).collect();
+        data(first as i64, None, &records)
+    };
+    let log: Vec<u8> = (0..50).flat_map(|at| batch(at * 4)).collect();
+    let by_offsets = Pass::over(&log);
+    let mut by_keys = Pass::over(&[]);
+    // As if the dirty part began behind everything: of no offset here it is known whether it is superseded.
+    by_keys.map = OffsetMap::new(10_000, 0.9, 1_000..2_000, [1, 2]);
+    for batch in batches(&log) {
+        let mut transactions = CleanedTransactions::default();
+        let (batch, mut scratch) = (batch.unwrap(), Scratch::new());
+        assert!(note_keys(&mut by_keys.map, &batch, 0, &mut transactions, &mut scratch).unwrap());
+    }
+    let known = |pass: &Pass| pass.map.count_superseded(0..=199);
+    assert_eq!(known(&by_keys), None);
+    assert!(known(&by_offsets) > Some(100));
+    let cleaned = by_offsets.run(&log);
+    assert_eq!(cleaned, by_keys.run(&log));
+    assert!(cleaned.len() < log.len() / 2 && !cleaned.is_empty());
+}
+
+#[test]
+fn a_batch_of_which_nothing_stays_is_not_read_again() {
+    let mut log = data(0, None, &[("a", Some("1")), ("b", Some("1"))]);
+    let first = log.len();
+    log.extend(data(2, None, &[("b", Some("2")), ("a", Some("2"))]));
+    let mut pass = Pass::over(&log);
+    log[BATCH_OVERHEAD..first].fill(0xff);
+    assert_eq!(pass.run(&log), log[first..]);
+    pass.end_offset = 2;
+    let kept = pass.run(&log);
+    assert_eq!(
+        seen(&kept)[0],
+        (0, None, vec![]),
+        "the end of what was read stays known"
+    );
 }
 
 #[test]
@@ -264,7 +308,7 @@ fn aborted_records_go_at_once_and_their_marker_after_them() {
 #[test]
 fn a_full_table_ends_the_part_that_is_cleaned() {
     let log = data(0, None, &[("a", Some("1")), ("b", Some("1")), ("c", Some("1"))]);
-    let mut map = OffsetMap::new(0, 0.9, 100, [1, 2]);
+    let mut map = OffsetMap::new(0, 0.9, 0..100, [1, 2]);
     let mut transactions = CleanedTransactions::default();
     let batch = Batch::parse(&log).unwrap();
     assert!(!note_keys(&mut map, &batch, 1, &mut transactions, &mut Scratch::new()).unwrap());
