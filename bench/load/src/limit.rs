@@ -17,6 +17,7 @@ use crate::batches::PRODUCE_VERSION;
 use crate::consume::FETCH_VERSION;
 use crate::figures;
 use crate::options::Options;
+use crate::sleeper;
 
 const BLOCK: usize = 1 << 20;
 /// Where a frame's correlation id stands: in a request behind size, key and version, in an answer behind the size.
@@ -44,6 +45,10 @@ pub(crate) fn run(which: &str, options: &Options<'_>) -> Outcome {
             serve(options.get("port")?, move |_, stream| send(stream, &path))
         }
         "write" => write(&options.get::<PathBuf>("dir")?.join("written"), options.get("bytes")?),
+        "sleep" => {
+            sleeper::run(options.get("seconds")?);
+            Ok(())
+        }
         _ => Err(format!("there is no loop `{which}`")),
     }
 }

@@ -14,6 +14,7 @@ mod latency;
 mod limit;
 mod options;
 mod produce;
+mod sleeper;
 
 use options::Options;
 
@@ -35,6 +36,8 @@ bare loops, which serve until they are killed, or end by themselves where so sai
   limit requests  --port P: acknowledges what `produce` sends, and does nothing else
   limit sendfile  --port P --file F: answers what `consume` asks with what comes next in the file
   limit write     --dir D --bytes B: writes blocks of 1 MiB to a file, then waits for the disk, and ends
+  limit sleep     --seconds N: a thread that only sleeps, half a millisecond at a time; how late it wakes up, and the sum of
+                  what was more than 5 ms late
 
 Every load prints one line of figures, such as `bytes=1048576000 requests=1000 seconds=1.25`.";
 

@@ -62,9 +62,11 @@ pub fn run_in(argv: impl IntoIterator<Item = OsString>, node: &'static dyn Node,
     }
 }
 
-/// The line that `--version` prints: the version of Kafka's tools that these behave like, and our own.
+/// The line that `--version` prints: the version of Kafka's tools that these behave like, and our own, with the commit if
+/// whoever built it named one.
 pub(crate) fn version() -> String {
-    format!("{KAFKA_VERSION} (klamm {})", env!("CARGO_PKG_VERSION"))
+    let commit = option_env!("KLAMM_COMMIT").map_or(String::new(), |commit| format!(", commit {commit}"));
+    format!("{KAFKA_VERSION} (klamm {}{commit})", env!("CARGO_PKG_VERSION"))
 }
 
 const KAFKA_VERSION: &str = "4.4.0";

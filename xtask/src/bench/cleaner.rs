@@ -64,7 +64,7 @@ fn clean(rig: &Rig<'_>, target: &Target<'_>, codec: &str) -> Result<f64, String>
     produce.args(["--reader-property", "parse.key=true"]);
     process::run(&mut produce, |input| write_lines(input, rig.scaled(RECORDS)), |_| ())?;
     let bytes = closed_bytes(&target.dir.join("data").join(format!("{codec}-0")))?;
-    target.settle();
+    target.settle()?;
 
     let before = cleaner_time(target.pid)?;
     let mut compact = Command::new(&rig.klamm);

@@ -1,7 +1,8 @@
 //! Consumers that do not limit the broker.
 
+use super::disk;
 use super::report::{Column, Samples};
-use super::rig::{self, GB, Measured, Rig, Target};
+use super::rig::{GB, Measured, Rig, Target};
 
 /// A way to read the topic.
 struct Case {
@@ -76,7 +77,7 @@ pub(super) fn run(rig: &Rig<'_>) -> Result<Vec<String>, String> {
                  --bytes {}",
                 bytes + bytes / 10
             ))?;
-            target.settle();
+            target.settle()?;
             warm_up(&target, bytes, samples)?;
             measure(&target, bytes, samples)?;
             target.add_memory("after all of it", None, samples)?;
@@ -108,9 +109,9 @@ fn warm_up(target: &Target<'_>, bytes: u64, samples: &mut Samples) -> Result<(),
 fn measure(target: &Target<'_>, bytes: u64, samples: &mut Samples) -> Result<(), String> {
     for case in CASES {
         if case.cold {
-            rig::drop_caches()?;
+            disk::drop_caches()?;
         }
-        target.settle();
+        target.settle()?;
         let measured = read(target, case, if case.cold { bytes / 4 } else { bytes })?;
         samples.add_cost(case.what, target.column, &measured, case.bars, None);
     }

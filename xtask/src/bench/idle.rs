@@ -27,7 +27,7 @@ pub(super) fn run(rig: &Rig<'_>) -> Result<Vec<String>, String> {
             }
             target.stop()?;
             let target = rig.start(column, &home)?;
-            target.settle();
+            target.settle()?;
             std::thread::sleep(Duration::from_secs(rig.scaled(10)));
             let before = target.took().cpu;
             let seconds = rig.scaled(SECONDS);

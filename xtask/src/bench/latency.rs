@@ -42,7 +42,7 @@ fn measure(rig: &Rig<'_>, target: &Target<'_>, samples: &mut Samples) -> Result<
             samples.add(&row, Column::KafkaCold, cold.figure(name));
         }
     }
-    target.settle();
+    target.settle()?;
     let load = target.measure(&format!("{LOAD} --seconds {seconds}"))?;
     for (name, unit, bar) in FIGURES {
         let row = Row::less(WHAT, unit).against_kafka(*bar);

@@ -169,6 +169,7 @@ fn measure(rig: &Rig<'_>, target: &Target<'_>, samples: &mut Samples) -> Result<
 fn disk(rig: &Rig<'_>, samples: &mut Samples) -> Result<(), String> {
     let dir = crate::target_dir(rig.root).join("bench/broker/limit");
     super::rig::emptied(&dir)?;
+    super::disk::rest()?;
     let bytes = rig.scaled(3 * GB);
     let words = format!("limit write --dir {} --bytes {bytes}", dir.display());
     let written = rig.load(&words)?;

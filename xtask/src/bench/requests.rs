@@ -39,7 +39,7 @@ fn measure(rig: &Rig<'_>, target: &Target<'_>, samples: &mut Samples) -> Result<
     );
     target.create("load", 16)?;
     target.measure(&load)?; // warms up
-    target.settle();
+    target.settle()?;
     let measured = target.measure(&load)?;
     let requests = measured.figure("requests");
     let cpu = Row::less(WHAT, "CPU µs/request").against_kafka(0.2);

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use super::disk;
 use super::machine::said;
 use super::order::Order;
 use super::process::{self, Took};
@@ -74,6 +75,7 @@ impl<'a> Rig<'a> {
         let home = Home::create(self.root, &self.dir(), binary, 1, &format!("{PROPERTIES}{properties}"))?;
         let home = home.with_server_jvm();
         home.format(side(column))?;
+        disk::rest()?;
         Ok(home)
     }
 
@@ -100,8 +102,10 @@ impl<'a> Rig<'a> {
 
     /// Starts a bare loop; `{dir}` in the words is its directory, which is emptied unless `keep`.
     pub(super) fn limit(&self, words: &[&str]) -> Result<Target<'_>, String> {
+        emptied(&self.dir())?; // of the broker before, too
         let dir = self.dir().join("limit");
         emptied(&dir)?;
+        disk::rest()?;
         let port = crate::broker::free_ports()?;
         let dir_word = dir.display().to_string();
         let mut command = Command::new(&self.load);
@@ -144,7 +148,7 @@ impl<'a> Rig<'a> {
             turn(round, &mut samples)?;
             let table;
             (table, missed) = samples.report();
-            let introduction = super::machine::introduction(self.root, self.order, scenario, round + 1)?;
+            let introduction = super::machine::introduction(self, scenario, round + 1)?;
             let section = format!("{words}\n\n{introduction} {busy}\n\n{table}");
             println!("{section}");
             if !self.order.quick {
@@ -158,6 +162,16 @@ impl<'a> Rig<'a> {
     /// Runs the load program to its end, told as for [`Rig::spawn_load`].
     pub(super) fn load(&self, load: &str) -> Result<Figures, String> {
         figures(&said(Command::new(&self.load).args(load.split_whitespace()))?)
+    }
+
+    /// Starts a thread that only sleeps, with the priority of real time, for so many seconds: what it is late the machine is
+    /// to blame for and no broker. What it prints comes by [`ended`].
+    pub(super) fn spawn_sleeper(&self, seconds: u64) -> Result<Child, String> {
+        let mut command = Command::new("chrt");
+        command.args(["--fifo", "50"]).arg(&self.load);
+        command.args(["limit", "sleep", "--seconds", &seconds.to_string()]);
+        command.stdin(Stdio::null()).stdout(Stdio::piped());
+        command.spawn().map_err(|error| format!("{command:?}: {error}"))
     }
 
     /// Starts the load program, told in one text whose words are separated by blanks; what it prints comes by [`ended`].
@@ -202,13 +216,6 @@ pub(super) fn emptied(dir: &Path) -> Result<(), String> {
         _ => {}
     }
     std::fs::create_dir_all(dir).map_err(failed)
-}
-
-/// Has the system write to the disk what it has not yet, and forget it.
-pub(super) fn drop_caches() -> Result<(), String> {
-    crate::succeed(&mut Command::new("sync"))?;
-    let path = "/proc/sys/vm/drop_caches";
-    std::fs::write(path, "1").map_err(|error| format!("{path}, for which root is needed: {error}"))
 }
 
 enum Runs {
@@ -293,7 +300,9 @@ impl Target<'_> {
 
     /// Makes a topic and waits until all of its partitions are there, and that has settled.
     pub(super) fn create(&self, topic: &str, partitions: u64) -> Result<(), String> {
-        let Runs::Broker(_) = self.runs else { return Ok(()) };
+        let Runs::Broker(_) = self.runs else {
+            return disk::rest();
+        };
         self.topics(&["--create", "--topic", topic, "--partitions", &partitions.to_string()])?;
         let deadline = Instant::now() + CREATED;
         let prefix = format!("{topic}-");
@@ -303,8 +312,24 @@ impl Target<'_> {
             }
             std::thread::sleep(Duration::from_millis(20));
         }
-        self.settle();
-        Ok(())
+        self.settle()
+    }
+
+    /// The `.log` files of the partitions whose names begin so.
+    pub(super) fn log_files(&self, prefix: &str) -> Vec<PathBuf> {
+        let entries = |dir: &Path| {
+            let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+            entries.map(|entry| entry.path()).collect::<Vec<_>>()
+        };
+        let is_partition = |dir: &PathBuf| {
+            dir.file_name()
+                .is_some_and(|name| name.to_string_lossy().starts_with(prefix))
+        };
+        let partitions = entries(&self.dir.join("data")).into_iter().filter(is_partition);
+        let files = partitions.flat_map(|dir| entries(&dir));
+        files
+            .filter(|file| file.extension().is_some_and(|extension| extension == "log"))
+            .collect()
     }
 
     /// Directories of partitions whose names are so.
@@ -321,12 +346,12 @@ impl Target<'_> {
             Runs::Broker(_) => self.topics(&["--delete", "--topic", topic])?,
             Runs::Loop(_) => emptied(&self.dir)?,
         }
-        self.settle();
-        Ok(())
+        self.settle()
     }
 
-    /// Waits until it is idle: a tenth of a second with less than a tick of processor time, and nothing left to delete.
-    pub(super) fn settle(&self) {
+    /// Waits until it is idle: a tenth of a second with less than a tick of processor time, and nothing left to delete. Then
+    /// until the disk is.
+    pub(super) fn settle(&self) -> Result<(), String> {
         let deadline = Instant::now() + SETTLED;
         let deleting = || self.logs(|name| name.ends_with("-delete")) > 0;
         let mut before = self.took().cpu;
@@ -334,10 +359,11 @@ impl Target<'_> {
             std::thread::sleep(Duration::from_millis(100));
             let now = self.took().cpu;
             if now - before <= Duration::from_millis(10) && !deleting() {
-                return;
+                break;
             }
             before = now;
         }
+        disk::rest()
     }
 
     /// What it has cost so far.

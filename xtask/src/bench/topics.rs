@@ -15,7 +15,7 @@ pub(super) fn run(rig: &Rig<'_>) -> Result<Vec<String>, String> {
         for column in rig.brokers(round) {
             println!("{}", column.name());
             let target = rig.broker(column, "")?;
-            target.settle();
+            target.settle()?;
             let load = format!("create --topics {} --partitions 1", rig.scaled(TOPICS));
             let measured = target.measure(&load)?;
             samples.add(&Row::less(WHAT, "s"), column, measured.figure("seconds"));
