@@ -39,6 +39,7 @@ pub(crate) fn manager_config(disk: &SimDisk, seed: u64) -> ManagerConfig {
         recovery_threads_per_data_dir: 1,
         max_open_files: 4,
         snapshot_bytes: 300,
+        sync_together_from: 2,
         verifies_transactions: false,
         ..ManagerConfig::new(1, vec![dir()], seed)
     }

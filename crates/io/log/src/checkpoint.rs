@@ -1,6 +1,6 @@
 //! The small text files beside the data: a version, a count, and one entry per line; and those that are not even that.
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use klamm_protocol::Uuid;
 
@@ -98,10 +98,29 @@ pub(crate) fn read_leader_epochs(disk: &dyn Disk, dir: &Path) -> Result<Vec<Epoc
 }
 
 pub(crate) fn write_leader_epochs(disk: &dyn Disk, dir: &Path, entries: &[EpochEntry]) -> Result<()> {
+    disk::replace_file(
+        disk,
+        &dir.join(LEADER_EPOCH_CHECKPOINT),
+        epoch_lines(entries).as_bytes(),
+    )
+}
+
+/// The first half of [`write_leader_epochs`]: returns from where to where the file has to be renamed when it is synced.
+pub(crate) fn write_leader_epochs_beside(
+    disk: &dyn Disk,
+    dir: &Path,
+    entries: &[EpochEntry],
+) -> Result<(PathBuf, PathBuf)> {
+    let path = dir.join(LEADER_EPOCH_CHECKPOINT);
+    let (beside, _) = disk::write_beside(disk, &path, epoch_lines(entries).as_bytes())?;
+    Ok((beside, path))
+}
+
+fn epoch_lines(entries: &[EpochEntry]) -> String {
     let lines = entries
         .iter()
         .map(|entry| format!("{} {}", entry.epoch, entry.start_offset));
-    disk::replace_file(disk, &dir.join(LEADER_EPOCH_CHECKPOINT), to_lines(lines).as_bytes())
+    to_lines(lines)
 }
 
 /// The topic id in `partition.metadata`; `None` when there is no such file.

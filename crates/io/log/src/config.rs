@@ -144,6 +144,8 @@ pub struct ManagerConfig {
     /// Bytes since the last snapshot of a log's producers' state at which a flush leaves another one. Kafka leaves one per
     /// segment; more of them spare recovery most of reading what was flushed.
     pub snapshot_bytes: u32,
+    /// Logs of one directory due for a background flush from which on they are synced together, with all their file system.
+    pub sync_together_from: usize,
     /// Files kept open besides those with unflushed writes.
     pub max_open_files: usize,
     /// Files that recovery may leave open until the background has synced what it wrote to them. A log beyond that is synced
@@ -176,6 +178,7 @@ impl ManagerConfig {
             background_flush_bytes: 64 << 20,
             background_flush_ms: 5_000,
             snapshot_bytes: 1 << 20,
+            sync_together_from: 32,
             max_open_files: 1_000,
             max_unsynced_files: 10_000,
             seed,

@@ -42,6 +42,18 @@ pub trait Disk: Debug + Send + Sync {
     fn lock(&self, dir: &Path) -> io::Result<Box<dyn Lock>>;
     /// Size of the file system that holds `path` and what of it is free for the node, in bytes, if that can be told.
     fn space(&self, path: &Path) -> Option<Space>;
+    /// The file system that holds `path`, to be synced as a whole; `None` where that is less than a sync of each file and
+    /// directory, or can't be told to have failed.
+    fn file_system(&self, _path: &Path) -> Option<Box<dyn FileSystem>> {
+        None
+    }
+}
+
+/// A file system, held from before the writes on whose failures are to be told.
+pub trait FileSystem: Debug + Send + Sync {
+    /// Makes all that was written durable, bytes and names, whoever wrote it. Fails if anything could not be written since the
+    /// last time, be it in the background.
+    fn sync(&self) -> io::Result<()>;
 }
 
 /// An open file, to read and write at positions.
@@ -230,7 +242,8 @@ pub(crate) fn replace_file_unsynced(disk: &dyn Disk, path: &Path, bytes: &[u8]) 
     rename(disk, &beside, path)
 }
 
-fn write_beside(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> Result<(PathBuf, Arc<dyn DiskFile>)> {
+/// The first half of replacing a file: writes `bytes` beside it, under the name that is returned.
+pub(crate) fn write_beside(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> Result<(PathBuf, Arc<dyn DiskFile>)> {
     let mut beside = path.as_os_str().to_owned();
     beside.push(".tmp");
     let beside = PathBuf::from(beside);

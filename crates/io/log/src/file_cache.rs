@@ -162,9 +162,12 @@ impl Slot {
         self.cache.disk()
     }
 
-    /// Tells of a write, before it is made: from now to the next sync the handle is not closed by the cache.
-    pub(crate) fn writes(&self) {
+    /// Tells of a write, before it is made: from now to the next sync the handle is not closed by the cache. What is returned
+    /// is dropped when it is made: a sync that began before that may not cover it.
+    #[must_use]
+    pub(crate) fn writes(&self) -> Writing<'_> {
         self.written.fetch_add(1, Ordering::AcqRel);
+        Writing(self)
     }
 
     /// Has the next sync reach the disk, whatever was written through the handle.
@@ -183,6 +186,17 @@ impl Slot {
             self.synced.fetch_max(written, Ordering::AcqRel);
         }
         Ok(())
+    }
+
+    /// What [`sync`](Self::sync) would make durable, for whoever syncs it in another way; `None` if there is nothing.
+    pub(crate) fn begin_sync(self: &Arc<Self>) -> Option<Unsynced> {
+        let written = self.written.load(Ordering::Acquire);
+        let unsure = self.unsure.swap(false, Ordering::AcqRel);
+        (unsure || self.synced.load(Ordering::Acquire) < written).then(|| Unsynced {
+            slot: Arc::clone(self),
+            written,
+            unsure,
+        })
     }
 
     /// Closes the handle; whoever still reads through it keeps it alive until done.
@@ -220,6 +234,38 @@ impl Slot {
         }
         self.close();
         true
+    }
+}
+
+/// A write that is being made.
+#[derive(Debug)]
+pub(crate) struct Writing<'a>(&'a Slot);
+
+impl Drop for Writing<'_> {
+    fn drop(&mut self) {
+        self.0.written.fetch_add(1, Ordering::AcqRel);
+    }
+}
+
+/// Writes to a file that a sync is about to cover. Dropped without [`synced`](Self::synced) they stay unsynced.
+#[derive(Debug)]
+pub(crate) struct Unsynced {
+    slot: Arc<Slot>,
+    written: u64,
+    unsure: bool,
+}
+
+impl Unsynced {
+    /// They are durable.
+    pub(crate) fn synced(mut self) {
+        self.unsure = false;
+        self.slot.synced.fetch_max(self.written, Ordering::AcqRel);
+    }
+}
+
+impl Drop for Unsynced {
+    fn drop(&mut self) {
+        self.slot.unsure.fetch_or(self.unsure, Ordering::AcqRel);
     }
 }
 
@@ -339,7 +385,7 @@ mod tests {
             disk::create(&OsDisk, &dir.path().join(name)).unwrap();
         }
         dirty.file(|| dir.path().join("dirty")).unwrap();
-        dirty.writes();
+        drop(dirty.writes());
         other.file(|| dir.path().join("other")).unwrap();
         assert!(dirty.is_open());
         dirty.sync(|| dir.path().join("dirty")).unwrap();
@@ -348,5 +394,29 @@ mod tests {
         other.file(|| dir.path().join("other")).unwrap();
         cache.slot("").file(|| dir.path().join("third")).unwrap();
         assert!(!dirty.is_open());
+    }
+
+    #[test]
+    fn a_write_that_a_sync_may_have_missed_is_left_to_the_next_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = || dir.path().join("f");
+        disk::create(&OsDisk, &path()).unwrap();
+        let slot = FileCache::new(Arc::new(OsDisk), 1).slot("");
+        let writing = slot.writes();
+        slot.sync(path).unwrap();
+        drop(writing);
+        assert!(slot.is_dirty());
+
+        let begun = slot.begin_sync().unwrap();
+        let writing = slot.writes();
+        begun.synced();
+        drop(writing);
+        assert!(slot.is_dirty());
+
+        slot.assume_unsynced();
+        drop(slot.begin_sync().unwrap()); // it failed
+        slot.begin_sync().unwrap().synced();
+        assert!(!slot.is_dirty());
+        assert!(slot.begin_sync().is_none());
     }
 }

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::disk;
 use crate::error::Result;
-use crate::file_cache::{FileCache, Slot};
+use crate::file_cache::{FileCache, Slot, Unsynced};
 
 /// Entries written to the file at once.
 const WRITE_BLOCK: usize = 256;
@@ -195,8 +195,9 @@ impl<E: Entry> Index<E> {
             return Ok(());
         }
         let file = self.slot.file(&path)?;
-        self.slot.writes();
+        let writing = self.slot.writes();
         disk::write_at(&*file, &path(), &bytes, &[], at)?;
+        drop(writing);
         if let Some(state) = &mut *self.lock() {
             state.unwritten -= written;
             let spare = state.tail.len().saturating_sub(TAIL.max(state.unwritten));
@@ -208,6 +209,11 @@ impl<E: Entry> Index<E> {
     /// Makes what was written durable.
     pub(crate) fn sync(&self, path: impl Fn() -> PathBuf) -> Result<()> {
         self.slot.sync(path)
+    }
+
+    /// What a sync would make durable, for whoever syncs it in another way.
+    pub(crate) fn begin_sync(&self) -> Option<Unsynced> {
+        self.slot.begin_sync()
     }
 
     /// Has the next sync reach the disk whatever this process has written.
@@ -239,11 +245,12 @@ impl<E: Entry> Index<E> {
         self.write_out(&path)?;
         let file = self.slot.file(&path)?;
         let count = self.count(&path)?;
-        self.slot.writes();
+        let writing = self.slot.writes();
         let kept = self
             .read_entries(&path, 0, count)?
             .partition_point(|entry| entry.offset() < offset);
         disk::set_len(&*file, &path(), (kept * E::SIZE) as u64)?;
+        drop(writing);
         *self.lock() = None;
         Ok(())
     }
@@ -255,7 +262,7 @@ impl<E: Entry> Index<E> {
         if disk::len(&*file, &path())? == len {
             Ok(())
         } else {
-            self.slot.writes();
+            let _writing = self.slot.writes();
             disk::set_len(&*file, &path(), len)
         }
     }

@@ -33,6 +33,7 @@ pub use aborted::AbortedTransaction;
 pub use append::{AppendError, AppendInfo};
 pub(crate) use clean::{CleanError, Round};
 use cleaning::Cleaning;
+pub(crate) use flush::flush_together;
 pub use lookup::TimestampAndOffset;
 pub use open::{LogStart, Opened, open_log};
 pub use read::{FetchData, FileRegion, Isolation, ReadError};

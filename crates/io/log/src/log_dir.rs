@@ -19,7 +19,6 @@ const SCRATCH_BYTES: usize = 4 << 20;
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) files: Arc<FileCache>,
-    pub(crate) flush_queue: FlushQueue,
     /// Unflushed bytes at which a log asks for a flush.
     pub(crate) background_flush_bytes: u64,
     /// Bytes in a segment behind which a flush leaves a snapshot of the producers' state.
@@ -40,7 +39,6 @@ impl Shared {
     ) -> Arc<Self> {
         Arc::new(Self {
             files: FileCache::new(disk, max_open_files),
-            flush_queue: FlushQueue::default(),
             background_flush_bytes,
             snapshot_bytes,
             producer_id_expiration_ms: AtomicI64::new(producer_id_expiration_ms),
@@ -74,6 +72,8 @@ impl Shared {
 pub(crate) struct LogDir {
     pub(crate) path: PathBuf,
     pub(crate) shared: Arc<Shared>,
+    /// Its logs that want to be flushed.
+    pub(crate) flush_queue: FlushQueue,
     offline: OnceLock<Arc<str>>,
     /// A partition's directory was created since this one was synced.
     created: AtomicBool,
@@ -94,6 +94,7 @@ impl LogDir {
         Arc::new(Self {
             path,
             shared,
+            flush_queue: FlushQueue::default(),
             offline: OnceLock::new(),
             created: AtomicBool::new(false),
             told_shortage: AtomicBool::new(false),
@@ -159,6 +160,11 @@ impl LogDir {
             disk::sync_dir(self.disk(), &self.path).inspect_err(|_| self.has_new_partition())?;
         }
         Ok(())
+    }
+
+    /// As [`sync_new_partitions`](Self::sync_new_partitions), for whoever syncs them in another way.
+    pub(crate) fn begin_new_partitions(&self) {
+        self.created.store(false, Ordering::Release);
     }
 
     fn take_offline(&self, error: &StorageError) {

@@ -18,7 +18,7 @@ use crate::checkpoint::{
     REPLICATION_OFFSET_CHECKPOINT,
 };
 use crate::config::{LogConfig, ManagerConfig};
-use crate::disk::{self, Lock};
+use crate::disk::{self, FileSystem, Lock};
 use crate::error::{Result, StorageError};
 use crate::faults::{self, Fault};
 use crate::log::{Log, LogStart};
@@ -40,7 +40,8 @@ pub use tick::TickReport;
 #[derive(Debug)]
 pub struct LogManager {
     inner: Arc<Inner>,
-    flusher: Mutex<Option<JoinHandle<()>>>,
+    /// One for each log directory.
+    flushers: Mutex<Vec<JoinHandle<()>>>,
 }
 
 #[derive(Debug)]
@@ -63,6 +64,8 @@ struct Inner {
 struct Dir {
     dir: Arc<LogDir>,
     directory_id: Option<Uuid>,
+    /// What it is on, if that can be synced as a whole.
+    file_system: Option<Box<dyn FileSystem>>,
     /// `None`: could not be locked or read at start; offline.
     _lock: Option<Box<dyn Lock>>,
     /// Logs that could not be opened: what is there of them is not touched.
@@ -243,7 +246,7 @@ impl LogManager {
     /// Flushes and closes all logs and marks the directories as cleanly left (KIP-966: with the broker's epoch). Returns the
     /// first failure; directories without one are clean all the same. Nothing is appended afterwards.
     pub fn shutdown(&self, broker_epoch: i64) -> Result<(), StorageError> {
-        self.stop_flusher();
+        self.stop_flushers();
         let mut first_failure = Ok(());
         for dir in &self.inner.dirs {
             let result = self.inner.close_dir(dir, broker_epoch);
@@ -255,19 +258,21 @@ impl LogManager {
         first_failure
     }
 
-    fn stop_flusher(&self) {
-        self.inner.shared.flush_queue.stop();
-        if let Some(flusher) = self.flusher.lock().expect(UNPOISONED).take()
-            && flusher.join().is_err()
-        {
-            tracing::error!("the flush thread panicked");
+    fn stop_flushers(&self) {
+        for dir in &self.inner.dirs {
+            dir.dir.flush_queue.stop();
+        }
+        for flusher in self.flushers.lock().expect(UNPOISONED).drain(..) {
+            if flusher.join().is_err() {
+                tracing::error!("a flush thread panicked");
+            }
         }
     }
 }
 
 impl Drop for LogManager {
     fn drop(&mut self) {
-        self.stop_flusher();
+        self.stop_flushers();
     }
 }
 

@@ -8,7 +8,7 @@ use klamm_records::{BATCH_OVERHEAD, Batch, BatchError, BatchHeader, Scratch};
 use crate::disk::{self, Disk, DiskFile};
 use crate::error::{Result, StorageError};
 use crate::faults::{self, Fault};
-use crate::file_cache::{FileCache, Slot, with_suffix};
+use crate::file_cache::{FileCache, Slot, Unsynced, with_suffix};
 use crate::index::{Index, OffsetPosition, TimestampOffset};
 use crate::names::FileKind;
 use crate::txn_index::{AbortedEntry, TxnIndex};
@@ -226,9 +226,10 @@ impl Segment {
     pub(crate) fn write(&self, head: &[u8], body: &[u8]) -> Result<()> {
         self.cut_torn_write()?;
         let file = self.file()?;
-        self.log.writes();
+        let writing = self.log.writes();
         let written = disk::write_whole(&*file, head, body, u64::from(self.size()))
             .map_err(|e| StorageError::io("write", &self.path(FileKind::Log), e));
+        drop(writing);
         if written.is_err() {
             self.forget_write();
         }
@@ -245,7 +246,7 @@ impl Segment {
     /// stand in the middle of the log, or at the end of a segment that was closed. Only for the one who writes.
     pub(crate) fn cut_torn_write(&self) -> Result<()> {
         if self.torn.load(Ordering::Acquire) && !faults::is_on(Fault::KeepTornWrite) {
-            self.log.writes();
+            let _writing = self.log.writes();
             disk::set_len(&*self.file()?, &self.path(FileKind::Log), self.size().into())?;
             self.torn.store(false, Ordering::Release);
         }
@@ -348,6 +349,17 @@ impl Segment {
         self.offset_index.sync(|| self.path(FileKind::OffsetIndex))?;
         self.time_index.sync(|| self.path(FileKind::TimeIndex))?;
         self.txn_index.sync(|| self.path(FileKind::TxnIndex))
+    }
+
+    /// What [`sync`](Self::sync) would make durable, for whoever syncs it in another way.
+    pub(crate) fn begin_sync(&self) -> impl Iterator<Item = Unsynced> {
+        let files = [
+            self.log.begin_sync(),
+            self.offset_index.begin_sync(),
+            self.time_index.begin_sync(),
+            self.txn_index.begin_sync(),
+        ];
+        files.into_iter().flatten()
     }
 
     /// Gives back handles and the indexes' memory; they come back when needed. Files with unsynced writes stay open.
@@ -497,8 +509,9 @@ impl Segment {
         self.size.store(position, Ordering::Release);
         self.truncate_indexes(offset)?;
         self.txn_index.truncate_to(|| self.path(FileKind::TxnIndex), offset)?;
-        self.log.writes();
+        let writing = self.log.writes();
         disk::set_len(&*self.file()?, &self.path(FileKind::Log), position.into())?;
+        drop(writing);
         self.log.sync(|| self.path(FileKind::Log))
     }
 

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::disk;
 use crate::error::Result;
-use crate::file_cache::{FileCache, Slot, wherever_it_is, with_suffix};
+use crate::file_cache::{FileCache, Slot, Unsynced, wherever_it_is, with_suffix};
 
 /// Version i16, then producer id, first, last and last stable offset as i64.
 pub(crate) const ENTRY: usize = 34;
@@ -157,9 +157,10 @@ impl TxnIndex {
             disk::create(self.slot.disk(), &self.current(&path))?;
         }
         let file = self.slot.file(&path)?;
-        self.slot.writes();
+        let writing = self.slot.writes();
         let at = u64::from(state.count) * ENTRY as u64;
         let written = disk::write_at(&*file, &path(), &entry.encode(), &[], at);
+        drop(writing);
         self.torn.fetch_or(written.is_err(), Ordering::AcqRel);
         let count = state.count + u32::from(written.is_ok());
         *self.lock() = Some(State { exists: true, count });
@@ -178,8 +179,9 @@ impl TxnIndex {
     /// cut would bring back transactions that were never aborted.
     fn set_count(&self, path: &impl Fn() -> PathBuf, count: u32) -> Result<()> {
         let file = self.slot.file(path)?;
-        self.slot.writes();
+        let writing = self.slot.writes();
         disk::set_len(&*file, &path(), u64::from(count) * ENTRY as u64)?;
+        drop(writing);
         self.slot.sync(path)?;
         self.torn.store(false, Ordering::Release);
         *self.lock() = Some(State { exists: true, count });
@@ -286,6 +288,11 @@ impl TxnIndex {
     /// Makes what was written durable.
     pub(crate) fn sync(&self, path: impl Fn() -> PathBuf) -> Result<()> {
         self.slot.sync(path)
+    }
+
+    /// What a sync would make durable, for whoever syncs it in another way.
+    pub(crate) fn begin_sync(&self) -> Option<Unsynced> {
+        self.slot.begin_sync()
     }
 
     /// Has the next sync reach the disk whatever this process has written.

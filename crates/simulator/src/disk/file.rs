@@ -12,6 +12,15 @@ pub(super) enum Node {
     Dir(Names),
 }
 
+impl Node {
+    pub(super) fn sync(&mut self) {
+        match self {
+            Node::File(file) => file.sync(),
+            Node::Dir(names) => names.sync(),
+        }
+    }
+}
+
 #[derive(Clone, Debug)]
 pub(super) struct File {
     now: Vec<u8>,

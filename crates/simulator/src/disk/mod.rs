@@ -11,7 +11,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use klamm_log::disk::{DirEntry, Disk, DiskFile, Inspected, Lock, Space};
+use klamm_log::disk::{DirEntry, Disk, DiskFile, FileSystem, Inspected, Lock, Space};
 
 pub use crash::Crash;
 use file::{File, Node};
@@ -58,6 +58,8 @@ pub enum Forgotten {
     DirectorySyncs,
     /// Syncs of files whose names end so.
     FileSyncs(&'static str),
+    /// Syncs of the whole.
+    FileSystemSyncs,
 }
 
 /// Names in a directory.
@@ -88,6 +90,13 @@ impl Names {
                 }
                 to.insert(name.clone(), *inode);
             }
+        }
+    }
+
+    fn sync(&mut self) {
+        if !self.unsynced.is_empty() {
+            self.durable.clone_from(&self.now);
+            self.unsynced.clear();
         }
     }
 
@@ -235,6 +244,26 @@ impl State {
         }
     }
 
+    fn files_mut(&mut self) -> impl Iterator<Item = &mut File> {
+        self.nodes.values_mut().filter_map(|node| match node {
+            Node::File(file) => Some(file),
+            Node::Dir(_) => None,
+        })
+    }
+
+    /// What has a name that ends so.
+    fn named(&self, ending: &str) -> BTreeSet<Inode> {
+        let dirs = self.nodes.values().filter_map(|node| match node {
+            Node::File(_) => None,
+            Node::Dir(names) => Some(names),
+        });
+        let names = dirs.flat_map(|names| &names.now);
+        names
+            .filter(|(name, _)| name.ends_with(ending))
+            .map(|(_, inode)| *inode)
+            .collect()
+    }
+
     fn add(&mut self, dir: Inode, name: String, node: Node) -> io::Result<Inode> {
         let inode = self.next;
         self.next += 1;
@@ -324,9 +353,7 @@ impl Disk for SimDisk {
             return Ok(());
         }
         let inode = state.find(path)?;
-        let names = state.names_mut(inode)?;
-        names.durable = names.now.clone();
-        names.unsynced.clear();
+        state.names_mut(inode)?.sync();
         Ok(())
     }
 
@@ -366,6 +393,39 @@ impl Disk for SimDisk {
             total_bytes: state.capacity,
             usable_bytes: state.capacity.saturating_sub(state.used()),
         })
+    }
+
+    fn file_system(&self, _path: &Path) -> Option<Box<dyn FileSystem>> {
+        Some(Box::new(Whole(self.clone())))
+    }
+}
+
+/// All of it, as a file system.
+#[derive(Debug)]
+struct Whole(SimDisk);
+
+impl FileSystem for Whole {
+    fn sync(&self) -> io::Result<()> {
+        let mut state = self.0.state();
+        if let Err(error) = state.change() {
+            state.sync_failed = true;
+            state.files_mut().for_each(File::fail_sync);
+            return Err(error);
+        }
+        let forgotten = state.forgotten;
+        if forgotten == Some(Forgotten::FileSystemSyncs) {
+            return Ok(());
+        }
+        if let Some(Forgotten::FileSyncs(ending)) = forgotten {
+            let left_out = state.named(ending);
+            let nodes = state.nodes.iter_mut().filter(|(inode, _)| !left_out.contains(inode));
+            nodes.for_each(|(_, node)| node.sync());
+        } else {
+            let is_forgotten = |node: &Node| forgotten.is_some() && matches!(node, Node::Dir(_));
+            let nodes = state.nodes.values_mut().filter(|node| !is_forgotten(node));
+            nodes.for_each(Node::sync);
+        }
+        Ok(())
     }
 }
 

@@ -89,6 +89,22 @@ fn a_failed_sync_loses_what_it_was_to_save_even_if_the_next_one_succeeds() {
 }
 
 #[test]
+fn the_whole_is_synced_at_once_or_not() {
+    let (disk, dir) = disk();
+    let whole = disk.file_system(&dir).unwrap();
+    let file = disk.create(&dir.join("a")).unwrap();
+    write(&*file, b"data", 0);
+    whole.sync().unwrap();
+    write(&*file, b"more", 4);
+    disk.create(&dir.join("b")).unwrap();
+    disk.fail_after(Some((0, Failure::Io)));
+    whole.sync().unwrap_err();
+    assert!(disk.sync_failed());
+    disk.crash(Crash::Power, &mut Random::new(1));
+    assert_eq!(read(&disk, &dir.join("a")).unwrap(), b"data");
+}
+
+#[test]
 fn a_full_disk_takes_what_fits() {
     let (disk, dir) = disk();
     disk.set_capacity(6);

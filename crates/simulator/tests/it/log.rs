@@ -28,6 +28,7 @@ fn each_sync_that_is_left_out_is_found() {
         Forgotten::DirectorySyncs,
         Forgotten::FileSyncs(".log"),
         Forgotten::FileSyncs(".timeindex"),
+        Forgotten::FileSystemSyncs,
     ] {
         let options = Options {
             forgotten: Some(forgotten),

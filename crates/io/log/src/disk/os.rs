@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
-use super::{DirEntry, Disk, DiskFile, Inspected, Lock, Space};
+use super::{DirEntry, Disk, DiskFile, FileSystem, Inspected, Lock, Space};
 use crate::dir_lock::DirLock;
 
 /// The file system of the machine.
@@ -84,6 +84,43 @@ impl Disk for OsDisk {
             usable_bytes: space.f_bavail * space.f_frsize,
         })
     }
+
+    #[cfg(target_os = "linux")]
+    fn file_system(&self, path: &Path) -> Option<Box<dyn FileSystem>> {
+        let release = rustix::system::uname();
+        let dir = File::open(path).ok()?;
+        let kind = rustix::fs::fstatfs(&dir).ok()?.f_type;
+        let is_known = SYNCED_AS_A_WHOLE.contains(&(kind as i64));
+        (is_known && reports_failed_writes(release.release().to_str().ok()?))
+            .then(|| Box::new(OsFileSystem(dir)) as Box<dyn FileSystem>)
+    }
+}
+
+/// Of these `syncfs` is known to do at least what a sync of each file and directory does: ext4, XFS, Btrfs, F2FS, tmpfs.
+/// Others, FUSE among them, may leave it at handing the bytes on.
+#[cfg(target_os = "linux")]
+const SYNCED_AS_A_WHOLE: [i64; 5] = [0xef53, 0x5846_5342, 0x9123_683e, 0xf2f5_2010, 0x0102_1994];
+
+/// Whether `syncfs` of this Linux fails when something could not be written: since 5.8.
+#[cfg(target_os = "linux")]
+fn reports_failed_writes(release: &str) -> bool {
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(str::parse::<u32>);
+    let (Some(Ok(major)), Some(Ok(minor))) = (numbers.next(), numbers.next()) else {
+        return false;
+    };
+    (major, minor) >= (5, 8)
+}
+
+/// A handle tells each failure of a write since it was opened, or since it last told, once.
+#[cfg(target_os = "linux")]
+#[derive(Debug)]
+struct OsFileSystem(File);
+
+#[cfg(target_os = "linux")]
+impl FileSystem for OsFileSystem {
+    fn sync(&self) -> io::Result<()> {
+        Ok(rustix::fs::syncfs(&self.0)?)
+    }
 }
 
 impl DiskFile for OsFile {
@@ -114,5 +151,30 @@ impl DiskFile for OsFile {
 
     fn os_file(&self) -> Option<Arc<File>> {
         Some(Arc::clone(&self.0))
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn releases_of_linux() {
+        for release in ["5.8.0", "5.10.0-28-amd64", "6.1", "10.0-rc1"] {
+            assert!(reports_failed_writes(release), "{release}");
+        }
+        for release in ["5.7.19", "4.18.0-553.el8.x86_64", "3.10", "", "five.8"] {
+            assert!(!reports_failed_writes(release), "{release}");
+        }
+    }
+
+    #[test]
+    fn a_file_system_that_is_known_is_synced() {
+        let dir = tempfile::tempdir().unwrap();
+        if let Some(file_system) = OsDisk.file_system(dir.path()) {
+            file_system.sync().unwrap();
+        }
+        assert!(OsDisk.file_system(Path::new("/proc")).is_none());
+        assert!(OsDisk.file_system(&dir.path().join("missing")).is_none());
     }
 }

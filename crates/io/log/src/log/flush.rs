@@ -1,13 +1,91 @@
 //! Making what was appended durable, and closing.
+use std::path::PathBuf;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, MutexGuard};
 
 use super::append::close_segment;
-use super::{Log, UNPOISONED};
-use crate::checkpoint;
-use crate::disk;
+use super::{Log, Positions, UNPOISONED};
+use crate::checkpoint::{self, EpochEntry};
+use crate::disk::{self, FileSystem};
 use crate::error::{Result, StorageError};
+use crate::file_cache::Unsynced;
+use crate::log_dir::LogDir;
 use crate::names::FileKind;
 use crate::producers::encode_snapshot;
+use crate::segment::Segment;
+
+/// A flush that knows what it is to cover.
+struct Begun {
+    /// The recovery point of before.
+    from: i64,
+    end: i64,
+    /// Since when the oldest of it has been waiting.
+    since_ms: i64,
+    /// The names in the directory are part of it.
+    dir_dirty: bool,
+    snapshot: Option<FlushSnapshot>,
+}
+
+/// A flush that waits for others' to be synced with.
+struct Together<'a> {
+    log: &'a Log,
+    begun: Begun,
+    unsynced: Vec<Unsynced>,
+    /// The epochs' checkpoint: from where to where it is renamed when it is synced.
+    epochs: Option<(PathBuf, PathBuf)>,
+    so_far: Result<()>,
+    _flushing: MutexGuard<'a, ()>,
+}
+
+/// Flushes logs of one directory: all of them with one sync of its file system, or two where checkpoints are to be replaced.
+/// As with a single one, a failed sync takes the directory offline. Returns those that were not flushed.
+pub(crate) fn flush_together(dir: &LogDir, file_system: &dyn FileSystem, logs: &[Arc<Log>]) -> Vec<Arc<Log>> {
+    let sync = || dir.watch(file_system.sync().map_err(|e| StorageError::io("sync", &dir.path, e)));
+    let (mut together, mut left) = (Vec::new(), Vec::new());
+    for log in logs.iter().filter(|log| log.check_online().is_ok()) {
+        match log.begin_together() {
+            Some(begun) => together.push(begun),
+            None => left.push(Arc::clone(log)),
+        }
+    }
+    if together.is_empty() {
+        return left;
+    }
+    dir.begin_new_partitions();
+    let mut synced = sync();
+    if together.iter().any(|flush| flush.epochs.is_some()) {
+        for flush in together.iter_mut().filter(|_| synced.is_ok()) {
+            flush.rename_epochs();
+        }
+        synced = synced.and_then(|()| sync());
+    }
+    for flush in together {
+        flush.end(synced.clone());
+    }
+    left
+}
+
+impl Together<'_> {
+    fn rename_epochs(&mut self) {
+        if let Some((from, to)) = &self.epochs {
+            let log = self.log;
+            let renamed = log.log_dir.watch(disk::rename(log.log_dir.disk(), from, to));
+            self.so_far = renamed.inspect_err(|_| log.epochs_unwritten());
+        }
+    }
+
+    /// Whoever is told of a failure was told by the directory.
+    fn end(self, synced: Result<()>) {
+        let synced = self.so_far.and(synced);
+        if synced.is_ok() {
+            self.unsynced.into_iter().for_each(Unsynced::synced);
+        }
+        let log = self.log;
+        if let Err(error) = log.log_dir.watch(log.end_flush(self.begun, synced)) {
+            log.tell_flush_failed(&error);
+        }
+    }
+}
 
 /// The producers' state as of a flush.
 struct FlushSnapshot {
@@ -26,17 +104,26 @@ impl Log {
         self.log_dir.watch(self.flush_now())
     }
 
-    /// A flush that the queue was asked for.
-    pub(crate) fn flush_asked_for(&self) -> Result<i64> {
+    /// A flush that the queue was asked for. A failure has taken the directory offline by the time that it is told.
+    pub(crate) fn flush_asked_for(&self) {
         self.unflushed.queued.store(0, Ordering::Relaxed);
-        self.flush()
+        if let Err(error) = self.flush() {
+            self.tell_flush_failed(&error);
+        }
+    }
+
+    /// That the directory is full, or has failed, is told once and not for each log.
+    fn tell_flush_failed(&self, error: &StorageError) {
+        if !(error.is_out_of_space() || error.is_out_of_files()) && self.check_online().is_ok() {
+            tracing::warn!(partition = %self.topic_partition, %error, "background flush failed");
+        }
     }
 
     /// Has the background thread flush this log, if it is not about to; before all others if `urgent`.
     pub(crate) fn ask_for_flush(&self, urgent: bool) {
         let urgency = if urgent { 2 } else { 1 };
         if self.unflushed.queued.fetch_max(urgency, Ordering::Relaxed) < urgency {
-            self.log_dir.shared.flush_queue.push(self.me.clone(), urgent);
+            self.log_dir.flush_queue.push(self.me.clone(), urgent);
         }
     }
 
@@ -47,76 +134,139 @@ impl Log {
     }
 
     fn flush_now(&self) -> Result<i64> {
-        let since_ms = self.unflushed.since_ms.load(Ordering::Relaxed);
-        self.flush_all().inspect_err(|_| {
-            // Only a full disk leaves a next time.
-            self.unflushed.since_ms.fetch_min(since_ms, Ordering::Relaxed);
-            self.writer().dir_dirty = true;
-        })
+        let Some(begun) = self.begin_flush()? else {
+            return Ok(self.recovery_point());
+        };
+        let synced = self.sync_one_by_one(&begun);
+        self.end_flush(begun, synced)
     }
 
-    fn flush_all(&self) -> Result<i64> {
-        let (end, snapshot, dir_dirty, from) = {
-            let mut writer = self.writer();
-            let positions = self.positions();
-            if writer.closed {
-                return Ok(positions.recovery_point);
-            }
-            self.active_segment().write_out_indexes()?;
-            self.unflushed.bytes.store(0, Ordering::Relaxed);
-            self.unflushed.since_ms.store(i64::MAX, Ordering::Relaxed);
-            writer.unflushed_records = 0;
-            let end = positions.log_end.offset;
-            // A snapshot spares recovery the batches before it, so it is worth its file only behind many of them.
-            let at = self.active_segment().size();
-            let is_due = at.saturating_sub(writer.active.snapshot_at) >= self.log_dir.shared.snapshot_bytes;
-            let snapshot = (is_due && !writer.snapshots.contains(&end)).then(|| FlushSnapshot {
-                offset: end,
-                at,
-                bytes: encode_snapshot(&writer.producers),
-            });
-            (
-                end,
-                snapshot,
-                std::mem::take(&mut writer.dir_dirty),
-                positions.recovery_point,
-            )
-        };
-        let segments = self.segments();
-        for (at, segment) in segments.iter().enumerate() {
-            let next = segments.get(at + 1).map(|next| next.base_offset);
-            // Also the one that ended just there: its indexes were completed when it was closed, perhaps after the last flush.
-            if next.is_none_or(|next| next >= from) && segment.base_offset <= end {
-                segment.sync()?;
-            }
+    /// Notes what a flush is to cover; `None` if the log is closed.
+    fn begin_flush(&self) -> Result<Option<Begun>> {
+        let since_ms = self.unflushed.since_ms.load(Ordering::Relaxed);
+        let mut writer = self.writer();
+        if writer.closed {
+            return Ok(None);
         }
-        if dir_dirty {
+        let active = self.active_segment();
+        active.write_out_indexes().inspect_err(|_| writer.dir_dirty = true)?;
+        self.unflushed.bytes.store(0, Ordering::Relaxed);
+        self.unflushed.since_ms.store(i64::MAX, Ordering::Relaxed);
+        writer.unflushed_records = 0;
+        let Positions {
+            log_end,
+            recovery_point,
+            ..
+        } = self.positions();
+        // A snapshot spares recovery the batches before it, so it is worth its file only behind many of them.
+        let at = active.size();
+        let is_due = at.saturating_sub(writer.active.snapshot_at) >= self.log_dir.shared.snapshot_bytes;
+        let snapshot = (is_due && !writer.snapshots.contains(&log_end.offset)).then(|| FlushSnapshot {
+            offset: log_end.offset,
+            at,
+            bytes: encode_snapshot(&writer.producers),
+        });
+        Ok(Some(Begun {
+            from: recovery_point,
+            end: log_end.offset,
+            since_ms,
+            dir_dirty: std::mem::take(&mut writer.dir_dirty),
+            snapshot,
+        }))
+    }
+
+    /// The segments that a flush has to sync.
+    fn segments_to_sync(&self, begun: &Begun) -> Vec<Arc<Segment>> {
+        let segments = self.segments();
+        let next_of = |at: usize| segments.get(at + 1).map(|next| next.base_offset);
+        // Also the one that ended just there: its indexes were completed when it was closed, perhaps after the last flush.
+        let is_due = |(at, segment): &(usize, &Arc<Segment>)| {
+            next_of(*at).is_none_or(|next| next >= begun.from) && segment.base_offset <= begun.end
+        };
+        let due = segments.iter().enumerate().filter(is_due);
+        due.map(|(_, segment)| Arc::clone(segment)).collect()
+    }
+
+    fn sync_one_by_one(&self, begun: &Begun) -> Result<()> {
+        self.segments_to_sync(begun)
+            .iter()
+            .try_for_each(|segment| segment.sync())?;
+        if begun.dir_dirty {
             checkpoint::sync_partition_metadata(self.log_dir.disk(), &self.dir())?;
             disk::sync_dir(self.log_dir.disk(), &self.dir())?;
             self.log_dir.sync_new_partitions()?;
         }
-        self.write_leader_epochs(end)?;
-        if let Some(snapshot) = snapshot {
-            self.keep_flush_snapshot(&snapshot)?;
-        }
+        self.write_leader_epochs(begun.end)
+    }
+
+    /// Moves the recovery point, if what the flush was to cover is synced.
+    fn end_flush(&self, begun: Begun, synced: Result<()>) -> Result<i64> {
+        let kept = synced.and_then(|()| match &begun.snapshot {
+            Some(snapshot) => self.keep_flush_snapshot(snapshot),
+            None => Ok(()),
+        });
+        kept.inspect_err(|_| {
+            // Only a full disk leaves a next time.
+            self.unflushed.since_ms.fetch_min(begun.since_ms, Ordering::Relaxed);
+            self.writer().dir_dirty = true;
+        })?;
         // Truncation waits for the flush, so the end is still within the log.
-        self.change_positions(|positions| positions.recovery_point = end);
-        Ok(end)
+        self.change_positions(|positions| positions.recovery_point = begun.end);
+        Ok(begun.end)
+    }
+
+    /// Begins to flush together with other logs of the directory; `None` if that is not to be now: somebody else flushes or
+    /// truncates, whom the others must not wait for, or it is closed or has failed.
+    fn begin_together(&self) -> Option<Together<'_>> {
+        let flushing = self.flushing.try_lock().ok()?;
+        self.unflushed.queued.store(0, Ordering::Relaxed);
+        let begun = self.log_dir.watch(self.begin_flush()).ok()??;
+        let segments = self.segments_to_sync(&begun);
+        let unsynced = segments.iter().flat_map(|segment| segment.begin_sync()).collect();
+        let epochs = self.log_dir.watch(self.write_leader_epochs_beside(begun.end));
+        let (epochs, so_far) = match epochs {
+            Ok(epochs) => (epochs, Ok(())),
+            Err(error) => (None, Err(error)),
+        };
+        Some(Together {
+            log: self,
+            begun,
+            unsynced,
+            epochs,
+            so_far,
+            _flushing: flushing,
+        })
+    }
+
+    /// The epochs' checkpoint under another name, with the one that it is to get; `None` if it lacks nothing below `end`.
+    fn write_leader_epochs_beside(&self, end: i64) -> Result<Option<(PathBuf, PathBuf)>> {
+        let Some(entries) = self.unwritten_epochs(end) else {
+            return Ok(None);
+        };
+        let written = checkpoint::write_leader_epochs_beside(self.log_dir.disk(), &self.dir(), &entries);
+        written.map(Some).inspect_err(|_| self.epochs_unwritten())
     }
 
     /// Writes the epochs' checkpoint if it lacks something below `end`.
     fn write_leader_epochs(&self, end: i64) -> Result<()> {
-        let entries = {
-            let mut epochs = self.epochs.write().expect(UNPOISONED);
-            if !epochs.is_dirty(end) {
-                return Ok(());
-            }
+        match self.unwritten_epochs(end) {
+            None => Ok(()),
+            Some(entries) => checkpoint::write_leader_epochs(self.log_dir.disk(), &self.dir(), &entries)
+                .inspect_err(|_| self.epochs_unwritten()),
+        }
+    }
+
+    /// The epochs for the checkpoint, which then counts as written; `None` if it lacks nothing below `end`.
+    fn unwritten_epochs(&self, end: i64) -> Option<Vec<EpochEntry>> {
+        let mut epochs = self.epochs.write().expect(UNPOISONED);
+        epochs.is_dirty(end).then(|| {
             epochs.mark_written();
             epochs.entries().to_vec()
-        };
-        checkpoint::write_leader_epochs(self.log_dir.disk(), &self.dir(), &entries).inspect_err(|_| {
-            self.epochs.write().expect(UNPOISONED).mark_all_changed();
         })
+    }
+
+    fn epochs_unwritten(&self) {
+        self.epochs.write().expect(UNPOISONED).mark_all_changed();
     }
 
     /// A snapshot inside the active segment, so that recovery need not read the segment from its beginning. One at a time:

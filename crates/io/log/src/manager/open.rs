@@ -181,20 +181,29 @@ impl LogManager {
             inner.dirs.first().map_or(Ok(()), |first| first.dir.check())?;
         }
         let inner = Arc::new(inner);
-        let flusher = match inner.config.flush_in_tick {
-            true => None,
-            false => Some(start_flusher(&inner)?),
+        let manager = Self {
+            flushers: Mutex::default(),
+            inner,
         };
-        let flusher = Mutex::new(flusher);
-        Ok((Self { inner, flusher }, report))
+        if !manager.inner.config.flush_in_tick {
+            for at in 0..manager.inner.dirs.len() {
+                let flusher = start_flusher(&manager.inner, at)?;
+                manager.flushers.lock().expect(UNPOISONED).push(flusher);
+            }
+        }
+        Ok((manager, report))
     }
 }
 
-fn start_flusher(inner: &Arc<Inner>) -> Result<JoinHandle<()>> {
+/// Starts the thread that flushes the logs of one directory.
+fn start_flusher(inner: &Arc<Inner>, dir: usize) -> Result<JoinHandle<()>> {
     let inner = Arc::clone(inner);
     std::thread::Builder::new()
         .name("klamm-flush".into())
-        .spawn(move || inner.shared.flush_queue.run(|logs| inner.on_flushed(logs)))
+        .spawn(move || {
+            let dir = &inner.dirs[dir];
+            inner.flusher(dir).run(|| inner.on_flushed(dir));
+        })
         .map_err(|error| StorageError::io("start a thread for", Path::new("flushing"), error))
 }
 
@@ -232,9 +241,12 @@ impl Inner {
                 Ok((meta, lock)) => (Some(self.directory_id(&dir, meta)?), Some(lock)),
                 Err(_) => (None, None),
             };
+            // Before anything is written there: it tells of failures from then on.
+            let file_system = lock.as_ref().and_then(|_| disk.file_system(&dir.path));
             self.dirs.push(Dir {
                 dir,
                 directory_id,
+                file_system,
                 _lock: lock,
                 unopened: Mutex::default(),
                 gone: Mutex::default(),

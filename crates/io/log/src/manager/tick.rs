@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::{Dir, Inner, LogManager, UNPOISONED};
 use crate::error::Result;
+use crate::flusher::Flusher;
 use crate::log::{Log, Retired, SEGMENTS_PER_STEP};
 
 /// Logs that one tick looks at for retention.
@@ -82,8 +83,11 @@ impl Inner {
             }
         }
         if self.config.flush_in_tick {
-            let flushed = self.shared.flush_queue.run_waiting();
-            self.mark_stale(&flushed);
+            for dir in self.online_dirs() {
+                if self.flusher(dir).run_waiting() > 0 {
+                    dir.recovery_points_stale.store(true, Ordering::Relaxed);
+                }
+            }
         }
         if is_due(
             &mut schedule.retention_ms,
@@ -158,27 +162,28 @@ impl Inner {
         self.dirs.iter().filter(|dir| dir.dir.check().is_ok())
     }
 
-    fn mark_stale(&self, flushed: &[Arc<Log>]) {
-        for dir in self.dirs_of(flushed) {
-            dir.recovery_points_stale.store(true, Ordering::Relaxed);
-        }
-    }
-
     fn dirs_of(&self, logs: &[Arc<Log>]) -> impl Iterator<Item = &Dir> {
         self.dirs
             .iter()
             .filter(|dir| logs.iter().any(|log| log.is_in(&dir.dir)))
     }
 
+    /// What flushes the logs of a directory.
+    pub(super) fn flusher<'a>(&self, dir: &'a Dir) -> Flusher<'a> {
+        Flusher {
+            dir: &dir.dir,
+            file_system: dir.file_system.as_deref(),
+            together_from: self.config.sync_together_from,
+        }
+    }
+
     /// After a round of background flushes: puts the recovery points on disk, not more often than twice a second.
-    pub(super) fn on_flushed(&self, logs: &[Arc<Log>]) {
-        for dir in self.dirs_of(logs) {
-            let last = *dir.recovery_points_written.lock().expect(UNPOISONED);
-            if last.is_some_and(|last| Instant::now() - last < RECOVERY_POINTS_EVERY) {
-                dir.recovery_points_stale.store(true, Ordering::Relaxed);
-            } else if let Err(error) = self.write_recovery_points(dir) {
-                tracing::warn!(dir = %dir.dir.path.display(), %error, "recovery points not written");
-            }
+    pub(super) fn on_flushed(&self, dir: &Dir) {
+        let last = *dir.recovery_points_written.lock().expect(UNPOISONED);
+        if last.is_some_and(|last| Instant::now() - last < RECOVERY_POINTS_EVERY) {
+            dir.recovery_points_stale.store(true, Ordering::Relaxed);
+        } else if let Err(error) = self.write_recovery_points(dir) {
+            tracing::warn!(dir = %dir.dir.path.display(), %error, "recovery points not written");
         }
     }
 }

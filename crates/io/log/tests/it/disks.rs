@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use klamm_log::disk::{DirEntry, Disk, DiskFile, Inspected, Lock, OsDisk, Space};
+use klamm_log::disk::{DirEntry, Disk, DiskFile, FileSystem, Inspected, Lock, OsDisk, Space};
 
 /// What is about to be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,6 +13,7 @@ pub(crate) enum Call {
     Rename { from: PathBuf, to: PathBuf },
     SyncDir(PathBuf),
     RemoveFile(PathBuf),
+    SyncFileSystem(PathBuf),
 }
 
 type Watcher = Arc<dyn Fn(&Call) -> io::Result<()> + Send + Sync>;
@@ -98,5 +99,19 @@ impl Disk for WatchedDisk {
 
     fn space(&self, path: &Path) -> Option<Space> {
         OsDisk.space(path)
+    }
+
+    fn file_system(&self, path: &Path) -> Option<Box<dyn FileSystem>> {
+        Some(Box::new(Watched(self.clone(), path.to_owned())))
+    }
+}
+
+/// That the system can sync it as a whole is tested elsewhere; here the calls count.
+#[derive(Debug)]
+struct Watched(WatchedDisk, PathBuf);
+
+impl FileSystem for Watched {
+    fn sync(&self) -> io::Result<()> {
+        self.0.ask(|| Call::SyncFileSystem(self.1.clone()))
     }
 }

@@ -1,5 +1,6 @@
 //! A node's log directories: whose they are, what is in them, and how they are left.
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 
 use klamm_log::{
     DirLock, Isolation, LockError, LogConfig, LogManager, ManagerConfig, MetaProperties, OpenError, OpenReport,
@@ -49,7 +50,7 @@ fn tp(topic: &str, partition: i32) -> TopicPartition {
 
 const TOPIC_ID: Uuid = Uuid::from_u128(0x1234_5678);
 
-fn create(manager: &LogManager, partition: &TopicPartition) -> std::sync::Arc<klamm_log::Log> {
+fn create(manager: &LogManager, partition: &TopicPartition) -> Arc<klamm_log::Log> {
     manager
         .get_or_create(partition, Some(TOPIC_ID), None, LogConfig::default(), NOW)
         .unwrap()
@@ -309,6 +310,120 @@ fn a_flush_leaves_a_snapshot_where_it_spares_recovery_much() {
     assert_eq!(log.active_producers()[0].last_sequence, 10);
 }
 
+/// A manager that syncs from three logs on together, and nothing but in ticks; its disk, and how often what was synced.
+fn that_syncs_together(dir: &Path) -> (LogManager, WatchedDisk) {
+    let disk = WatchedDisk::default();
+    let settings = ManagerConfig {
+        disk: Arc::new(disk.clone()),
+        flush_in_tick: true,
+        sync_together_from: 3,
+        ..config(&[dir.to_owned()])
+    };
+    (start_with(settings).unwrap().0, disk)
+}
+
+#[test]
+fn many_logs_are_synced_together() {
+    let (_root, dir) = formatted();
+    let (manager, disk) = that_syncs_together(&dir);
+    let logs: Vec<_> = (0..5).map(|partition| create(&manager, &tp("t", partition))).collect();
+    let synced = Arc::new(Mutex::new((0, 0)));
+    let counts = Arc::clone(&synced);
+    disk.watch(move |call| {
+        let mut counts = counts.lock().unwrap();
+        match call {
+            Call::SyncFileSystem(_) => counts.0 += 1,
+            Call::SyncDir(path) => counts.1 += u32::from(path.file_name().is_some_and(|name| name != "data")),
+            _ => {}
+        }
+        Ok(())
+    });
+    let counted = || std::mem::take(&mut *synced.lock().unwrap());
+    let later = |round: i64| NOW + round * 10_000;
+
+    logs.iter()
+        .for_each(|log| assert!(!append_values(log, &["a"]).is_duplicate));
+    manager.tick(later(1));
+    assert_eq!(counted(), (2, 0), "once, and once more for the epochs' checkpoints");
+    assert!(logs.iter().all(|log| log.recovery_point() == 1));
+    let epochs = std::fs::read_to_string(dir.join("t-4/leader-epoch-checkpoint")).unwrap();
+    assert_eq!(epochs, "0\n1\n0 0\n");
+
+    logs.iter()
+        .for_each(|log| assert!(!append_values(log, &["b"]).is_duplicate));
+    manager.tick(later(2));
+    assert_eq!(counted(), (1, 0), "they are as they were");
+    logs[..2]
+        .iter()
+        .for_each(|log| assert!(!append_values(log, &["c"]).is_duplicate));
+    manager.tick(later(3));
+    assert_eq!(counted(), (0, 0), "of two logs each file");
+    assert!(logs.iter().map(|log| log.recovery_point()).eq([3, 3, 2, 2, 2]));
+    manager.tick(later(4));
+    assert_eq!(counted(), (0, 0), "nothing is left to do");
+}
+
+#[test]
+fn a_failed_sync_of_many_takes_their_directory_offline() {
+    let (_root, dir) = formatted();
+    let (manager, disk) = that_syncs_together(&dir);
+    let logs: Vec<_> = (0..3).map(|partition| create(&manager, &tp("t", partition))).collect();
+    logs.iter()
+        .for_each(|log| assert!(!append_values(log, &["a"]).is_duplicate));
+    disk.watch(|call| match call {
+        Call::SyncFileSystem(_) => Err(broken()),
+        _ => Ok(()),
+    });
+    manager.tick(NOW + 10_000);
+    disk.let_be();
+    assert!(!manager.is_online());
+    assert!(logs.iter().all(|log| log.recovery_point() == 0));
+    manager.tick(NOW + 20_000);
+    assert!(
+        logs.iter().all(|log| log.recovery_point() == 0),
+        "it is not tried again"
+    );
+    logs[0].flush().unwrap_err();
+}
+
+#[test]
+fn each_directory_has_a_flush_thread_of_its_own() {
+    let root = tempfile::tempdir().unwrap();
+    let dirs = ["slow", "other"].map(|name| root.path().join(name));
+    (7..).zip(&dirs).for_each(|(id, dir)| format(dir, 1, id));
+    let disk = WatchedDisk::default();
+    let settings = ManagerConfig {
+        disk: Arc::new(disk.clone()),
+        background_flush_bytes: 1,
+        ..config(&dirs)
+    };
+    let (manager, _) = start_with(settings).unwrap();
+    let in_dir = |partition: i32, id: u128| {
+        let id = Some(Uuid::from_u128(id));
+        manager
+            .get_or_create(&tp("t", partition), Some(TOPIC_ID), id, LogConfig::default(), NOW)
+            .unwrap()
+    };
+    let (slow, other) = (in_dir(0, 7), in_dir(1, 8));
+    let (go, hold) = std::sync::mpsc::channel::<()>();
+    let hold = Mutex::new(hold);
+    disk.watch(move |call| match call {
+        Call::SyncDir(path) if path.ends_with("t-0") => {
+            hold.lock().unwrap().recv().unwrap();
+            Ok(())
+        }
+        _ => Ok(()),
+    });
+    append_values(&slow, &["a"]);
+    append_values(&other, &["a"]);
+    wait_until(|| other.recovery_point() == 1);
+    assert_eq!(slow.recovery_point(), 0);
+    // Its names, and those of its checkpoint of epochs.
+    (0..2).for_each(|_| go.send(()).unwrap());
+    wait_until(|| slow.recovery_point() == 1);
+    disk.let_be();
+}
+
 /// Waits for another thread, for ten seconds at most.
 fn wait_until(condition: impl Fn() -> bool) {
     for _ in 0..10_000 {
@@ -443,7 +558,7 @@ fn too_many_open_files_are_no_failure_of_the_disk() {
     let (_root, dir) = formatted();
     let disk = WatchedDisk::default();
     let (manager, _) = start_with(ManagerConfig {
-        disk: std::sync::Arc::new(disk.clone()),
+        disk: Arc::new(disk.clone()),
         ..config(std::slice::from_ref(&dir))
     })
     .unwrap();
@@ -477,7 +592,7 @@ fn of_a_directory_that_has_failed_nothing_is_touched_any_more() {
     format(&dirs[1], 1, 2);
     let disk = WatchedDisk::default();
     let (manager, _) = start_with(ManagerConfig {
-        disk: std::sync::Arc::new(disk.clone()),
+        disk: Arc::new(disk.clone()),
         flush_in_tick: true,
         ..config(&dirs)
     })
@@ -501,11 +616,14 @@ fn of_a_directory_that_has_failed_nothing_is_touched_any_more() {
         .filter(|log| log.log_dir() == dirs[0])
         .collect();
     assert!(lost[0].flush().is_err() && manager.offline_directories().len() == 1);
-    let (touched, a) = (std::sync::Arc::new(std::sync::Mutex::new(Vec::new())), dirs[0].clone());
+    let (touched, a) = (Arc::new(Mutex::new(Vec::new())), dirs[0].clone());
     let seen = touched.clone();
     disk.watch(move |call| {
-        let (Call::Create(path) | Call::SyncDir(path) | Call::RemoveFile(path) | Call::Rename { from: path, .. }) =
-            call;
+        let (Call::Create(path)
+        | Call::SyncDir(path)
+        | Call::SyncFileSystem(path)
+        | Call::RemoveFile(path)
+        | Call::Rename { from: path, .. }) = call;
         if path.starts_with(&a) {
             seen.lock().unwrap().push(call.clone());
         }
@@ -608,7 +726,7 @@ fn each_directory_tells_how_far_opening_its_logs_has_come_and_what_was_lost() {
     std::fs::write(&damaged, &bytes).unwrap();
 
     let config = config(&dirs);
-    let progress = std::sync::Arc::clone(&config.progress);
+    let progress = Arc::clone(&config.progress);
     assert_eq!(progress.dirs(), []);
     let (manager, report) = start_with(config).unwrap();
     let all = progress.dirs();
