@@ -18,10 +18,10 @@ use tempfile::TempDir;
 use crate::client::Connection;
 
 /// Longer than any start takes, also of a debug build on a busy machine.
-const READY_WITHIN: Duration = Duration::from_secs(30);
+const READY_WITHIN: Duration = Duration::from_secs(60);
 
 /// Longer than any clean end takes.
-const ENDED_WITHIN: Duration = Duration::from_secs(20);
+const ENDED_WITHIN: Duration = Duration::from_secs(60);
 
 /// A command that runs `klamm` with a home of its own, so that no test can meet the data of the person who runs it.
 pub(crate) fn klamm(home: &Path) -> Command {

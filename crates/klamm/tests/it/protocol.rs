@@ -488,7 +488,7 @@ async fn replies_come_in_the_order_of_the_requests() {
     let (fifth, _) = client.receive_any::<ApiVersionsRequest>(3).await.unwrap();
     assert_eq!([second, fourth, fifth].map(|id| id - first), [1, 3, 4]);
     assert_eq!(produced.responses[0].partition_responses[0].base_offset, 1);
-    assert!(waited < Duration::from_secs(5), "{waited:?}");
+    assert!(waited < Duration::from_secs(30), "{waited:?}");
 }
 
 #[tokio::test]
@@ -563,20 +563,20 @@ async fn a_fetch_waits_as_long_as_it_says_and_no_longer() {
 
     // No bytes wanted, an error, or no patience: at once.
     for (request, error) in [
-        (fetch(1, 10_000, 0), ErrorCode::NONE),
-        (fetch(99, 10_000, 1), ErrorCode::OFFSET_OUT_OF_RANGE),
+        (fetch(1, 60_000, 0), ErrorCode::NONE),
+        (fetch(99, 60_000, 1), ErrorCode::OFFSET_OUT_OF_RANGE),
         (fetch(1, 0, 1), ErrorCode::NONE),
         (fetch(1, -1, 1), ErrorCode::NONE),
     ] {
         let started = Instant::now();
         assert_eq!(only(node.call_version(&request, FETCH_BY_NAME).await).error_code, error);
         let waited = started.elapsed();
-        assert!(waited < Duration::from_secs(5), "{waited:?}");
+        assert!(waited < Duration::from_secs(30), "{waited:?}");
     }
 
     // Records wake it.
     let mut producer = broker.connect().await;
-    let waiting = fetch(1, 10_000, 1);
+    let waiting = fetch(1, 60_000, 1);
     let started = Instant::now();
     node.client.send(&waiting, FETCH_BY_NAME).await.unwrap();
     tokio::time::sleep(Duration::from_millis(50)).await;
@@ -584,7 +584,7 @@ async fn a_fetch_waits_as_long_as_it_says_and_no_longer() {
     let reply = only(node.client.receive::<FetchRequest>(FETCH_BY_NAME).await.unwrap());
     assert_eq!(records(&bytes(&reply)), [(1, b"1".to_vec())]);
     let waited = started.elapsed();
-    assert!(waited < Duration::from_secs(5), "{waited:?}");
+    assert!(waited < Duration::from_secs(30), "{waited:?}");
 }
 
 #[tokio::test]
