@@ -221,3 +221,92 @@ async fn a_log_directory_that_turns_read_only_goes_alone_and_has_all_that_was_ac
         }
     }
 }
+
+/// Limits what moves between log directories may copy in a second.
+async fn limit_moves(connection: &mut Connection, bytes_per_second: &str) {
+    let config = incremental_alter_configs_request::AlterableConfig {
+        name: "replica.alter.log.dirs.io.max.bytes.per.second".to_owned(),
+        config_operation: 0,
+        value: Some(bytes_per_second.to_owned()),
+        ..Default::default()
+    };
+    let all_brokers = incremental_alter_configs_request::AlterConfigsResource {
+        resource_type: 4,
+        configs: vec![config],
+        ..Default::default()
+    };
+    let request = IncrementalAlterConfigsRequest {
+        resources: vec![all_brokers],
+        ..Default::default()
+    };
+    let reply = connection.call(&request).await;
+    assert_eq!(reply.responses[0].error_code, ErrorCode::NONE);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_move_between_directories_goes_on_after_a_restart() {
+    let home = tempfile::tempdir().unwrap();
+    let dirs = ["data", "other"].map(|name| home.path().join(name));
+    let both = format!("log.dirs={},{}", dirs[0].display(), dirs[1].display());
+    let mut node = Node::start_in(home, &[&both]).await;
+    let mut connection = node.connect().await;
+    connection.create("t", 1).await;
+    let (from, to) = match dirs[0].join("t-0").exists() {
+        true => (&dirs[0], &dirs[1]),
+        false => (&dirs[1], &dirs[0]),
+    };
+    for _ in 0..8 {
+        connection.append("t", 0, &[vec![7; 500_000]]).await;
+    }
+    // The first piece is copied at once, the next ones are waited for.
+    limit_moves(&mut connection, "20000").await;
+    let topic = alter_replica_log_dirs_request::AlterReplicaLogDirTopic {
+        name: "t".to_owned(),
+        partitions: vec![0],
+        ..Default::default()
+    };
+    let dir = alter_replica_log_dirs_request::AlterReplicaLogDir {
+        path: to.to_string_lossy().into_owned(),
+        topics: vec![topic],
+        ..Default::default()
+    };
+    let request = AlterReplicaLogDirsRequest {
+        dirs: vec![dir],
+        ..Default::default()
+    };
+    let reply = connection.call(&request).await;
+    assert_eq!(reply.results[0].partitions[0].error_code, ErrorCode::NONE);
+
+    // Name and size of the copy.
+    let copy = || {
+        let mut names = fs::read_dir(to).unwrap().map(|entry| entry.unwrap().path());
+        let dir = names.find(|path| path.to_string_lossy().ends_with("-future"))?;
+        let size = fs::metadata(dir.join("00000000000000000000.log")).ok()?.len();
+        Some((dir, size))
+    };
+    let more_than = |size: u64| copy().is_some_and(|(_, now)| now > size);
+    soon("a part is copied", async || more_than(0)).await;
+    let (begun, _) = copy().unwrap();
+    for end in ["clean", "kill"] {
+        let (_, before) = copy().unwrap();
+        match end {
+            "kill" => node.kill(),
+            _ => assert_eq!(node.terminate().code(), Some(0)),
+        }
+        node.start_again().await;
+        soon("it goes on", async || more_than(before)).await;
+        assert_eq!(copy().unwrap().0, begun, "{end}: no other copy was begun");
+        assert!(from.join("t-0").exists());
+    }
+    connection = node.connect().await;
+    limit_moves(&mut connection, "1000000000").await;
+    soon("it has moved", async || to.join("t-0").exists()).await;
+    soon("it is served", async || {
+        connection.offset_at("t", 0, -1).await.error_code == ErrorCode::NONE
+    })
+    .await;
+    assert!(!from.join("t-0").exists() && copy().is_none());
+    let values = connection.fetch_all("t", 0).await;
+    assert_eq!(values.len(), 8);
+    assert!(values.iter().all(|(_, value)| *value == vec![7; 500_000]));
+}
