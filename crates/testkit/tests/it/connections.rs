@@ -221,7 +221,7 @@ async fn limits_of_size_and_of_idleness_hold() {
     assert_closed(&mut idle, "an idle connection").await;
     let took = before.elapsed();
     assert!(
-        took >= Duration::from_millis(250) && took < Duration::from_secs(10),
+        took >= Duration::from_millis(250) && took < Duration::from_secs(60),
         "{took:?}"
     );
 }

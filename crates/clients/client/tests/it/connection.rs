@@ -160,12 +160,12 @@ async fn a_reply_in_single_bytes_is_put_together() {
 async fn a_request_without_a_reply_closes_the_connection_after_its_time() {
     let fake = first_list_groups(|_| Doing::Nothing).await;
     let client = builder(&fake)
-        .request_timeout(Duration::from_millis(150))
+        .request_timeout(Duration::from_secs(2))
         .build()
         .expect("well formed");
     let begun = Instant::now();
     list_groups(&client).await.expect("the second attempt succeeds");
-    assert!(begun.elapsed() >= Duration::from_millis(150));
+    assert!(begun.elapsed() >= Duration::from_secs(2));
     assert_eq!(fake.connections(), 2);
 }
 
@@ -178,7 +178,7 @@ async fn requests_behind_one_without_a_reply_are_repeated() {
     })
     .await;
     let client = builder(&fake)
-        .request_timeout(Duration::from_millis(200))
+        .request_timeout(Duration::from_secs(2))
         .build()
         .expect("well formed");
     let calls: Vec<_> = (0..5)

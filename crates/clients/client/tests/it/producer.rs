@@ -693,7 +693,7 @@ async fn dropping_neither_waits_nor_leaves_anybody_waiting() {
     for delivery in [under_way, waiting] {
         assert!(matches!(delivery.await, Err(SendError::Closed)));
     }
-    assert!(begun.elapsed() < Duration::from_secs(5));
+    assert!(begun.elapsed() < Duration::from_secs(20));
 }
 
 #[tokio::test]
