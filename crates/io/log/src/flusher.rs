@@ -1,6 +1,6 @@
 //! Flushing behind the appends' backs: one thread for each log directory, which syncs the logs that ask for it.
 use std::collections::VecDeque;
-use std::sync::{Condvar, Mutex, MutexGuard, Weak};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, Weak};
 
 use crate::disk::FileSystem;
 use crate::log::{Log, flush_together};
@@ -103,11 +103,16 @@ impl Flusher<'_> {
     fn flush(&self, logs: &[Weak<Log>]) -> usize {
         let logs: Vec<_> = logs.iter().filter_map(Weak::upgrade).collect();
         let count = logs.len();
-        let one_by_one = match self.file_system {
-            Some(file_system) if count >= self.together_from => flush_together(self.dir, file_system, &logs),
-            _ => logs,
-        };
+        let one_by_one = self.flush_many(logs);
         one_by_one.iter().for_each(|log| log.flush_asked_for());
         count
+    }
+
+    /// Flushes logs together if they are many, and returns those that were not flushed so.
+    pub(crate) fn flush_many(&self, logs: Vec<Arc<Log>>) -> Vec<Arc<Log>> {
+        match self.file_system {
+            Some(file_system) if logs.len() >= self.together_from => flush_together(self.dir, file_system, &logs),
+            _ => logs,
+        }
     }
 }

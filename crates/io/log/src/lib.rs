@@ -1,7 +1,7 @@
 //! Owns Kafka's log on disk: segments, indexes, checkpoints, producer state; appends, reads, recovery, retention.
 //! Does not know topics' metadata, leadership, connections, Kafka's error codes, or what the records mean.
 //! Entry types: [`LogManager`] for a node's log directories, [`Log`] for one partition, [`open_log`] for a log by itself.
-//! Driven by the broker: appends and reads come on its threads, background work in [`LogManager::tick`] and one flush thread.
+//! Driven by the broker: appends and reads come on its threads, background work in [`LogManager::tick`] and flush threads.
 //! Tests: beside each module, and in `tests/it/` (crashes at every byte, damaged files, a property test against a model).
 
 mod checkpoint;

@@ -508,6 +508,14 @@ impl Inner {
     fn close_dir(&self, dir: &Dir, broker_epoch: i64) -> Result<()> {
         dir.dir.check()?;
         let logs = self.logs_in(dir);
+        let mut unflushed = Vec::new();
+        for log in &logs {
+            if log.prepare_close()? {
+                unflushed.push(Arc::clone(log));
+            }
+        }
+        // What is left is flushed where it is closed.
+        self.flusher(dir).flush_many(unflushed);
         for_each_in_threads(self.config.recovery_threads_per_data_dir, &logs, |_, log| log.close())?;
         self.write_checkpoints(dir)?;
         if dir.unopened.lock().expect(UNPOISONED).is_empty() {

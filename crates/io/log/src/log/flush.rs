@@ -316,19 +316,29 @@ impl Log {
         self.log_dir.watch(self.close_now())
     }
 
-    fn close_now(&self) -> Result<()> {
-        let must_flush = {
-            let writer = self.writer();
-            let must_flush = writer.active.appended
+    /// Completes the files for [`close`](Self::close), which then finds them synced if a flush comes first. Says whether there
+    /// is something to flush.
+    pub(crate) fn prepare_close(&self) -> Result<bool> {
+        let _flushing = self.flushing.lock().expect(UNPOISONED);
+        self.log_dir.check()?;
+        self.log_dir.watch(self.complete_files())
+    }
+
+    fn complete_files(&self) -> Result<bool> {
+        let writer = self.writer();
+        let must_flush = !writer.closed
+            && (writer.active.appended
                 || writer.dir_dirty
                 || self.is_dirty()
-                || self.active_segment().has_unsynced_writes(); // of a failed append
-            if must_flush {
-                close_segment(&self.active_segment())?;
-            }
-            must_flush
-        };
+                || self.active_segment().has_unsynced_writes()); // of a failed append
         if must_flush {
+            close_segment(&self.active_segment())?;
+        }
+        Ok(must_flush)
+    }
+
+    fn close_now(&self) -> Result<()> {
+        if self.complete_files()? {
             self.flush_now()?;
         }
         let mut writer = self.writer();

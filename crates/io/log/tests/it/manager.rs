@@ -361,6 +361,20 @@ fn many_logs_are_synced_together() {
     assert!(logs.iter().map(|log| log.recovery_point()).eq([3, 3, 2, 2, 2]));
     manager.tick(later(4));
     assert_eq!(counted(), (0, 0), "nothing is left to do");
+
+    logs.iter()
+        .for_each(|log| assert!(!append_values(log, &["d"]).is_duplicate));
+    manager.shutdown(1).unwrap();
+    assert_eq!(counted(), (1, 0), "at the end too");
+    disk.let_be();
+    drop((logs, manager));
+    let (manager, report) = start(&dir);
+    assert_eq!(
+        (report.dirs[0].shutdown, report.recovered.len()),
+        (Shutdown::Clean(Some(1)), 0)
+    );
+    let ends = (0..5).map(|partition| manager.get(&tp("t", partition)).unwrap().log_end_offset());
+    assert!(ends.eq([4, 4, 3, 3, 3]));
 }
 
 #[test]
