@@ -271,10 +271,7 @@ impl Partitions {
         let name = TopicPartition::new(topic, partition);
         match self.logs.get(&name) {
             Some(log) if log.log_dir() != dir => self.moves.want(name, dir.to_owned()),
-            _ => {
-                self.moves.cancel(&name);
-                self.logs.forget_interrupted(&name);
-            }
+            _ => self.moves.cancel(&name),
         }
     }
 

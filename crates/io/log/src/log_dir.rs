@@ -1,7 +1,7 @@
 //! One log directory (one entry of `log.dirs`) as its logs see it: in service or offline, and what they share.
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use klamm_records::Scratch;
@@ -75,8 +75,9 @@ pub(crate) struct LogDir {
     /// Its logs that want to be flushed.
     pub(crate) flush_queue: FlushQueue,
     offline: OnceLock<Arc<str>>,
-    /// A partition's directory was created since this one was synced.
-    created: AtomicBool,
+    /// Partitions' directories created so far, and how many of them the last sync of this directory covered.
+    created: AtomicU64,
+    synced: AtomicU64,
     /// That it is full, or too many files are open, was logged since the last [`remove_doomed`](Self::remove_doomed).
     told_shortage: AtomicBool,
     /// Files and directories that wait for their removal, in the order of their time.
@@ -96,7 +97,8 @@ impl LogDir {
             shared,
             flush_queue: FlushQueue::default(),
             offline: OnceLock::new(),
-            created: AtomicBool::new(false),
+            created: AtomicU64::new(0),
+            synced: AtomicU64::new(0),
             told_shortage: AtomicBool::new(false),
             doomed: Mutex::default(),
         })
@@ -151,20 +153,28 @@ impl LogDir {
 
     /// Tells that a partition's directory was created.
     pub(crate) fn has_new_partition(&self) {
-        self.created.store(true, Ordering::Release);
+        self.created.fetch_add(1, Ordering::AcqRel);
     }
 
     /// Makes the partitions' directories durable, if one was created since the last time.
     pub(crate) fn sync_new_partitions(&self) -> Result<()> {
-        if self.created.swap(false, Ordering::AcqRel) {
-            disk::sync_dir(self.disk(), &self.path).inspect_err(|_| self.has_new_partition())?;
+        let created = self.new_partitions();
+        if self.synced.load(Ordering::Acquire) < created {
+            disk::sync_dir(self.disk(), &self.path)?;
+            self.new_partitions_synced(created);
         }
         Ok(())
     }
 
-    /// As [`sync_new_partitions`](Self::sync_new_partitions), for whoever syncs them in another way.
-    pub(crate) fn begin_new_partitions(&self) {
-        self.created.store(false, Ordering::Release);
+    /// How many partitions' directories were created so far, for whoever syncs them in another way than by
+    /// [`sync_new_partitions`](Self::sync_new_partitions).
+    pub(crate) fn new_partitions(&self) -> u64 {
+        self.created.load(Ordering::Acquire)
+    }
+
+    /// The first so many partitions' directories are durable.
+    pub(crate) fn new_partitions_synced(&self, created: u64) {
+        self.synced.fetch_max(created, Ordering::AcqRel);
     }
 
     fn take_offline(&self, error: &StorageError) {

@@ -54,8 +54,6 @@ struct Inner {
     changing: Mutex<()>,
     /// Copies of logs on their way into other directories.
     moving: Mutex<BTreeMap<TopicPartition, Arc<Log>>>,
-    /// What is left of copies that a stop has interrupted, until the move goes on.
-    interrupted: Mutex<BTreeMap<TopicPartition, Interrupted>>,
     schedule: Mutex<Schedule>,
     cleaner: Cleaner,
     random: AtomicU64,
@@ -83,17 +81,6 @@ struct Dir {
     recovery_points_stale: AtomicBool,
     /// The cleaner's checkpoint is not what the logs say.
     cleaned_stale: AtomicBool,
-}
-
-/// A copy of a log that was on its way into another directory.
-#[derive(Debug)]
-struct Interrupted {
-    /// The log directory that it is in.
-    dir: usize,
-    path: PathBuf,
-    /// Where the log's recovery point was when the node started. Above it the log itself may have lost records to a power cut
-    /// that the copy has, and got others in their place.
-    recovery_point: i64,
 }
 
 /// A log that could not be opened.
@@ -187,7 +174,6 @@ impl LogManager {
     /// does not have it.
     pub fn delete(&self, partition: &TopicPartition, now_ms: i64) -> Result<bool, StorageError> {
         let _changing = self.inner.changing.lock().expect(UNPOISONED);
-        self.forget_interrupted(partition);
         match self.inner.take(partition) {
             Some(log) => {
                 self.inner.note_gone(&log);

@@ -1,4 +1,5 @@
 //! Appending: by the leader, which gives offsets, and by followers and the metadata quorum, which are given them.
+use std::sync::MutexGuard;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
@@ -149,8 +150,7 @@ impl Log {
         };
         self.log_dir
             .watch(self.append_batches(&mut writer, &config, &[incoming], now_ms))?;
-        drop(writer);
-        self.after_append(&config)?;
+        self.after_append(writer, &config)?;
         Ok(AppendInfo {
             first_offset: header.base_offset,
             last_offset: header.last_offset(),
@@ -201,8 +201,7 @@ impl Log {
         }
         self.log_dir
             .watch(self.append_batches(&mut writer, &config, &incoming, now_ms))?;
-        drop(writer);
-        self.after_append(&config)?;
+        self.after_append(writer, &config)?;
         Ok(Some(AppendInfo {
             first_offset,
             last_offset,
@@ -268,8 +267,11 @@ impl Log {
     }
 
     /// Flushes at once if the topic asks for it (`flush.messages`), else in the background when much is unflushed.
-    fn after_append(&self, config: &LogConfig) -> Result<()> {
-        if config.flush_messages < i64::MAX && self.writer().unflushed_records >= config.flush_messages {
+    /// Decided before the writer is let go: a flush that begins after that resets the count long before it has synced.
+    fn after_append(&self, writer: MutexGuard<'_, Writer>, config: &LogConfig) -> Result<()> {
+        let is_due = config.flush_messages < i64::MAX && writer.unflushed_records >= config.flush_messages;
+        drop(writer);
+        if is_due {
             self.flush()?;
         } else if self.unflushed.bytes.load(Ordering::Relaxed) >= self.log_dir.shared.background_flush_bytes {
             self.ask_for_flush(true);

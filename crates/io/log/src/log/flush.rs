@@ -51,8 +51,11 @@ pub(crate) fn flush_together(dir: &LogDir, file_system: &dyn FileSystem, logs: &
     if together.is_empty() {
         return left;
     }
-    dir.begin_new_partitions();
+    let created = dir.new_partitions();
     let mut synced = sync();
+    if synced.is_ok() {
+        dir.new_partitions_synced(created);
+    }
     if together.iter().any(|flush| flush.epochs.is_some()) {
         for flush in together.iter_mut().filter(|_| synced.is_ok()) {
             flush.rename_epochs();
@@ -314,6 +317,11 @@ impl Log {
             return Ok(());
         }
         self.log_dir.watch(self.close_now())
+    }
+
+    /// Ends a cleaning that runs, and waits until it has.
+    pub(crate) fn end_cleaning(&self) {
+        drop(self.cleaning.stop());
     }
 
     /// Completes the files for [`close`](Self::close), which then finds them synced if a flush comes first. Says whether there

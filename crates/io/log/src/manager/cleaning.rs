@@ -216,7 +216,17 @@ impl Inner {
         Some((log, dirty, in_progress))
     }
 
+    /// Not while it moves into another directory: its copy may have what is cleaned away here, and not what that was cleaned
+    /// away for.
     fn may_be_cleaned(&self, log: &Arc<Log>) -> bool {
+        let moves = self
+            .moving
+            .lock()
+            .expect(UNPOISONED)
+            .contains_key(log.topic_partition());
+        if moves {
+            return false;
+        }
         let state = self.cleaner.lock();
         let is_online = log.check_online().is_ok();
         is_online && !state.in_progress.contains(log.topic_partition()) && !state.is_uncleanable(log)

@@ -1,16 +1,13 @@
 //! Moving a log into another log directory (KIP-113): its batches are copied into a directory that ends in `-future`, while the
 //! log goes on; when the copy has caught up it takes the log's place.
 //!
-//! A copy is not looked after otherwise. One that a stop interrupts goes on when it is asked for again: it is opened as a log
-//! that crashed and was never flushed, so that all of it is checked, and cut where the log itself may have lost something. What a
-//! crash may leave at the change of places: the old directory renamed for its removal and the copy not yet renamed; the next
-//! start does that.
+//! A copy is not looked after otherwise, and one that a stop interrupts is begun anew. What a crash may leave at the change of
+//! places: the old directory renamed for its removal and the copy not yet renamed; the next start does that.
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::{Dir, Inner, Interrupted, LogManager, UNPOISONED};
-use crate::checkpoint;
+use super::{LogManager, UNPOISONED};
 use crate::disk;
 use crate::error::{Result, StorageError};
 use crate::log::{AppendError, Isolation, Log, LogStart, ReadError};
@@ -128,7 +125,7 @@ impl LogMove {
 }
 
 impl LogManager {
-    /// Begins to move a log into the log directory `dir`, or goes on with it; `None` if it is there already.
+    /// Begins to move a log into the log directory `dir`; `None` if it is there already.
     pub fn begin_move(
         &self,
         partition: &TopicPartition,
@@ -140,35 +137,34 @@ impl LogManager {
         let target = target.ok_or_else(|| MoveError::NoSuchDirectory { dir: dir.to_owned() })?;
         target.dir.check()?;
         let source = self.get(partition).ok_or_else(|| gone(partition))?;
-        let interrupted = inner.interrupted.lock().expect(UNPOISONED).remove(partition);
         if source.log_dir() == dir {
-            inner.doom_interrupted(interrupted);
             return Ok(None);
         }
         // The checkpoints of that directory may have lines of a log of this name that was there once.
         if target.gone.lock().expect(UNPOISONED).contains(partition) {
             inner.write_checkpoints(target)?;
         }
-        let copied = match interrupted {
-            Some(copy) if inner.dirs[copy.dir].dir.path == dir => inner.reopen_copy(&source, copy, now_ms)?,
-            other => {
-                inner.doom_interrupted(other);
-                None
-            }
-        };
-        let future = match copied {
-            Some(copied) => copied,
-            None => inner.create_copy(&source, target, now_ms)?,
-        };
+        let path = dir.join(future_dir_name(partition, inner.unique()));
+        let created = disk::create_dir(target.dir.disk(), &path).and_then(|()| {
+            Log::open(
+                Arc::clone(&target.dir),
+                path,
+                partition.clone(),
+                (*source.config()).clone(),
+                LogStart::default(),
+                now_ms,
+                &OpenThread::default(),
+            )
+        });
+        let (future, _) = target.dir.watch(created)?;
+        if let Some(topic_id) = source.topic_id() {
+            future.assign_topic_id(topic_id)?;
+        }
         let mut moving = inner.moving.lock().expect(UNPOISONED);
         moving.insert(partition.clone(), Arc::clone(&future));
+        drop(moving);
+        source.end_cleaning(); // and from here on none is chosen
         Ok(Some(LogMove { source, future }))
-    }
-
-    /// Gives up what a stop has interrupted of a log's move, and has removed what was copied.
-    pub fn forget_interrupted(&self, partition: &TopicPartition) {
-        let interrupted = self.inner.interrupted.lock().expect(UNPOISONED).remove(partition);
-        self.inner.doom_interrupted(interrupted);
     }
 
     /// Copies what is left and puts the copy in the log's place. The caller sees to it that nothing is appended meanwhile, and
@@ -245,76 +241,6 @@ impl LogManager {
         };
         moving.iter().map(future).collect()
     }
-}
-
-impl Inner {
-    fn create_copy(&self, source: &Log, target: &Dir, now_ms: i64) -> Result<Arc<Log>, MoveError> {
-        let name = future_dir_name(source.topic_partition(), self.unique());
-        let path = target.dir.path.join(name);
-        let created = disk::create_dir(target.dir.disk(), &path)
-            .and_then(|()| open_copy(source, target, path, LogStart::default(), now_ms));
-        let future = target.dir.watch(created)?;
-        if let Some(topic_id) = source.topic_id() {
-            future.assign_topic_id(topic_id)?;
-        }
-        Ok(future)
-    }
-
-    /// What a stop has left of a copy, as far as it is whole and sure to be the log's; `None` if it is another topic's, or
-    /// damaged so that it has to go.
-    fn reopen_copy(&self, source: &Log, copy: Interrupted, now_ms: i64) -> Result<Option<Arc<Log>>, MoveError> {
-        let partition = source.topic_partition();
-        let target = &self.dirs[copy.dir];
-        let topic_id = checkpoint::read_partition_metadata(target.dir.disk(), &copy.path);
-        if source.topic_id().is_none() || topic_id.ok().flatten() != source.topic_id() {
-            self.doom_interrupted(Some(copy));
-            return Ok(None);
-        }
-        let start = LogStart {
-            cleaned_offset: source.cleaned_offset(),
-            ..LogStart::default()
-        };
-        let future = match target
-            .dir
-            .watch(open_copy(source, target, copy.path.clone(), start, now_ms))
-        {
-            Err(error @ StorageError::Malformed { .. }) => {
-                tracing::warn!(%partition, %error, "the copy of a log is begun anew");
-                self.doom_interrupted(Some(copy));
-                return Ok(None);
-            }
-            future => future?,
-        };
-        let sure = copy.recovery_point.min(source.log_end_offset());
-        future.truncate_to(sure, now_ms)?;
-        tracing::info!(%partition, from = future.log_end_offset(), "the copy of a log goes on");
-        Ok(Some(future))
-    }
-
-    fn doom_interrupted(&self, copy: Option<Interrupted>) {
-        if let Some(copy) = copy {
-            self.dirs[copy.dir].dir.doom(copy.path, i64::MIN); // at the next occasion
-        }
-    }
-}
-
-fn open_copy(
-    source: &Log,
-    target: &Dir,
-    path: PathBuf,
-    start: LogStart,
-    now_ms: i64,
-) -> Result<Arc<Log>, StorageError> {
-    let opened = Log::open(
-        Arc::clone(&target.dir),
-        path,
-        source.topic_partition().clone(),
-        (*source.config()).clone(),
-        start,
-        now_ms,
-        &OpenThread::default(),
-    );
-    opened.map(|(future, _)| future)
 }
 
 fn gone(partition: &TopicPartition) -> MoveError {

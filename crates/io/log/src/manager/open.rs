@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use klamm_protocol::Uuid;
 
-use super::{Cleaner, Dir, Inner, Interrupted, LogManager, Schedule, UNPOISONED, Unopened, for_each_in_threads};
+use super::{Cleaner, Dir, Inner, LogManager, Schedule, UNPOISONED, Unopened, for_each_in_threads};
 use crate::checkpoint::{
     self, CLEANER_OFFSET_CHECKPOINT, LOG_START_OFFSET_CHECKPOINT, Offsets, RECOVERY_POINT_CHECKPOINT,
     REPLICATION_OFFSET_CHECKPOINT, Shutdown,
@@ -158,7 +158,6 @@ impl LogManager {
             logs: RwLock::default(),
             changing: Mutex::new(()),
             moving: Mutex::default(),
-            interrupted: Mutex::default(),
             schedule: Mutex::new(Schedule::new(now_ms, config.initial_task_delay_ms)),
             cleaner: Cleaner::default(),
             shared,
@@ -343,21 +342,9 @@ impl Inner {
                 continue;
             }
             let Some(old) = old else {
-                let log = candidates.iter().find(|found| found.partition == partition);
-                let mut interrupted = self.interrupted.lock().expect(UNPOISONED);
-                match log {
-                    Some(log) if !interrupted.contains_key(&partition) => {
-                        report.unfinished_moves.push((partition.clone(), dir.path.clone()));
-                        let recovery_point = log.start.recovery_point;
-                        let copy = Interrupted {
-                            dir: at,
-                            path,
-                            recovery_point,
-                        };
-                        interrupted.insert(partition, copy);
-                    }
-                    _ => dir.doom(path, now_ms), // of a log that is gone, or there is another one already
-                }
+                // It is copied anew; what there is of the copy goes.
+                report.unfinished_moves.push((partition, dir.path.clone()));
+                dir.doom(path, now_ms);
                 continue;
             };
             let settled = dir.path.join(partition.to_string());

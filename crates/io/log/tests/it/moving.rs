@@ -1,15 +1,17 @@
 //! Logs that move between log directories.
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use klamm_log::{
-    Isolation, Log, LogConfig, LogManager, LogMove, ManagerConfig, MetaProperties, MoveError, OpenReport, StorageError,
-    TopicPartition,
+    CleanerConfig, Isolation, Log, LogConfig, LogManager, LogMove, ManagerConfig, MetaProperties, MoveError,
+    OpenReport, StorageError, TopicPartition,
 };
 use klamm_protocol::Uuid;
 use klamm_records::ControlRecordType::{Abort, Commit};
+use klamm_records::{BatchBuilder, Compression};
 
+use crate::clean::compacted;
 use crate::disks::{Call, WatchedDisk, broken};
 use crate::support::*;
 
@@ -28,7 +30,6 @@ struct Node {
     root: tempfile::TempDir,
     disk: WatchedDisk,
     manager: Option<LogManager>,
-    starts: u64,
 }
 
 fn tp() -> TopicPartition {
@@ -52,7 +53,6 @@ impl Node {
             root,
             disk: WatchedDisk::default(),
             manager: None,
-            starts: 0,
         };
         node.start();
         node
@@ -64,11 +64,10 @@ impl Node {
 
     fn start(&mut self) -> OpenReport {
         self.manager = None;
-        self.starts += 1;
         let config = ManagerConfig {
             verifies_transactions: false,
             disk: Arc::new(self.disk.clone()),
-            ..ManagerConfig::new(1, vec![self.dir("a"), self.dir("b")], self.starts)
+            ..ManagerConfig::new(1, vec![self.dir("a"), self.dir("b")], 5)
         };
         let (manager, report) = LogManager::open(config, |_| log_config(), NOW).unwrap();
         assert!(report.failed.is_empty());
@@ -204,124 +203,22 @@ fn a_log_moves_while_it_is_written_to_and_everything_with_it() {
     }
 }
 
-/// Ends the process or loses the power in the middle of a move, which has copied some batches. Returns how many bytes.
-fn interrupted(node: &mut Node, clean: bool) -> u64 {
-    let log = node.manager().get(&tp()).unwrap();
+#[test]
+fn a_stop_in_the_middle_begins_the_copy_anew_and_one_at_the_change_of_places_completes_it() {
+    let mut node = Node::new();
+    let log = node.filled();
+    let before = told(&log);
     let moved = node.begin();
-    (0..4).for_each(|_| assert!(moved.copy(300, NOW).unwrap() > 0));
-    let copied = node.manager().future_logs()[0].size;
-    if clean {
-        node.manager().shutdown(1).unwrap();
-    } else {
-        log.flush().unwrap();
-        node.manager().tick(NOW + 100_000); // writes its recovery point
-    }
+    moved.copy(300, NOW).unwrap();
+    node.manager().shutdown(1).unwrap();
     drop((moved, log));
     let report = node.start();
     assert_eq!(report.unfinished_moves, [(tp(), node.dir("b"))]);
     node.manager().tick(NOW);
-    copied
-}
-
-fn future_dir(node: &Node) -> PathBuf {
-    let names = names(&node.dir("b"));
-    assert!(names.len() == 1 && names[0].ends_with("-future"), "{names:?}");
-    node.dir("b").join(&names[0])
-}
-
-#[test]
-fn a_stop_in_the_middle_goes_on_with_the_copy() {
-    for clean in [true, false] {
-        let mut node = Node::new();
-        node.filled();
-        let copied = interrupted(&mut node, clean);
-        let log = node.manager().get(&tp()).unwrap();
-        assert_eq!(log.log_dir(), node.dir("a"));
-        add(&log, 10);
-        log.update_high_watermark(log.log_end_offset());
-        let before = told(&log);
-        let moved = node.begin();
-        let future = node.manager().future_logs().remove(0);
-        assert_eq!(future.size, copied, "all that was there, clean: {clean}");
-        let new = node.finish(&moved);
-        assert_eq!(told(&new), before, "clean: {clean}");
-    }
-}
-
-#[test]
-fn of_a_copy_only_that_is_kept_which_is_whole_and_sure_to_be_the_logs() {
-    let last_file = |node: &Node| {
-        let files = std::fs::read_dir(future_dir(node)).unwrap();
-        let logs = files.map(|file| file.unwrap().path());
-        logs.filter(|path| path.extension().is_some_and(|extension| extension == "log"))
-            .max()
-            .unwrap()
-    };
-    type Damage<'a> = (&'a str, &'a dyn Fn(&Node), &'a dyn Fn(u64) -> bool);
-    let cases: [Damage<'_>; 3] = [
-        (
-            "its last batch is torn",
-            &|node| {
-                let file = std::fs::OpenOptions::new().write(true).open(last_file(node)).unwrap();
-                file.set_len(file.metadata().unwrap().len() - 10).unwrap();
-            },
-            &|kept| kept > 0,
-        ),
-        (
-            "the log may have lost what the copy has",
-            &|node| std::fs::remove_file(node.dir("a").join("recovery-point-offset-checkpoint")).unwrap(),
-            &|kept| kept == 0,
-        ),
-        (
-            "it is another topic's",
-            &|node| {
-                let text = format!("version: 0\ntopic_id: {}", Uuid::from_u128(78));
-                std::fs::write(future_dir(node).join("partition.metadata"), text).unwrap();
-            },
-            &|kept| kept == 0,
-        ),
-    ];
-    for (case, damage, is_right) in cases {
-        let mut node = Node::new();
-        node.filled();
-        let copied = interrupted(&mut node, false);
-        node.manager = None;
-        damage(&node);
-        node.start();
-        let log = node.manager().get(&tp()).unwrap();
-        log.update_high_watermark(log.log_end_offset());
-        let before = told(&log);
-        let moved = node.begin();
-        let kept = node.manager().future_logs()[0].size;
-        assert!(kept < copied && is_right(kept), "{case}: {kept} of {copied}");
-        assert_eq!(told(&node.finish(&moved)), before, "{case}");
-        node.manager().tick(NOW + 10_000);
-        assert_eq!(names(&node.dir("b")), ["t-0"], "{case}");
-    }
-}
-
-#[test]
-fn an_interrupted_move_that_nobody_wants_any_more_leaves_nothing() {
-    let mut node = Node::new();
-    node.filled();
-    interrupted(&mut node, true);
-    future_dir(&node);
-    node.manager().forget_interrupted(&tp());
-    node.manager().tick(NOW);
     assert_eq!(names(&node.dir("b")), Vec::<String>::new());
+    let log = node.manager().get(&tp()).unwrap();
+    assert_eq!(log.log_dir(), node.dir("a"));
 
-    interrupted(&mut node, true);
-    node.manager().delete(&tp(), NOW).unwrap();
-    node.manager().tick(NOW);
-    assert_eq!(names(&node.dir("b")), Vec::<String>::new());
-}
-
-#[test]
-fn a_stop_at_the_change_of_places_completes_it() {
-    let mut node = Node::new();
-    let log = node.filled();
-    let before = told(&log);
-    drop(log);
     node.manager().shutdown(1).unwrap(); // puts the log start on disk
     node.start();
     let checkpoint = std::fs::read(node.dir("a").join("log-start-offset-checkpoint")).unwrap();
@@ -585,4 +482,34 @@ fn a_process_that_dies_at_any_call_of_the_change_of_places_loses_nothing() {
 fn a_disk_that_fails_at_any_call_of_the_change_of_places_loses_nothing() {
     let calls = (0..).find(|nth| !fails_at(*nth, false)).unwrap();
     assert!(calls > 10, "{calls}");
+}
+
+/// What the cleaner takes from a log may be in the copy already, and what it took that for not yet.
+#[test]
+fn a_log_is_cleaned_before_and_after_its_move_and_not_meanwhile() {
+    let node = Node::new();
+    let log = node
+        .manager()
+        .get_or_create(&tp(), Some(TOPIC_ID), Some(Uuid::from_u128(1)), compacted(), NOW)
+        .unwrap();
+    let stop = AtomicBool::new(false);
+    let clean = || node.manager().clean(0, &CleanerConfig::default(), NOW, &stop).is_some();
+    let dirty = |log: &Log| {
+        for _ in 0..10 {
+            let mut batch = BatchBuilder::new(Compression::None);
+            batch.push(NOW, Some(b"key"), Some(b"value"), &[]).unwrap();
+            append(log, &batch.build()).unwrap();
+        }
+        log.roll(NOW).unwrap();
+        log.update_high_watermark(log.log_end_offset());
+    };
+    dirty(&log);
+    assert!(clean());
+    dirty(&log);
+    let moved = node.begin();
+    assert!(!clean(), "it moves");
+    let new = node.finish(&moved);
+    assert!(clean());
+    dirty(&new);
+    assert!(clean());
 }
