@@ -163,7 +163,8 @@ impl Log {
         } = self.positions();
         // A snapshot spares recovery the batches before it, so it is worth its file only behind many of them.
         let at = active.size();
-        let is_due = at.saturating_sub(writer.active.snapshot_at) >= self.log_dir.shared.snapshot_bytes;
+        let is_due = log_end.offset > active.base_offset
+            && at.saturating_sub(writer.active.snapshot_at) >= self.log_dir.shared.snapshot_bytes;
         let snapshot = (is_due && !writer.snapshots.contains(&log_end.offset)).then(|| FlushSnapshot {
             offset: log_end.offset,
             at,

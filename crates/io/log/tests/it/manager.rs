@@ -269,6 +269,23 @@ fn much_unflushed_is_flushed_at_once_in_the_background() {
     assert_eq!(log.recovery_point(), log.log_end_offset(), "flush.messages waits");
 }
 
+/// Apache Kafka removes one at the beginning of a log, where there is nothing to know.
+#[test]
+fn a_log_without_records_has_no_snapshot() {
+    let (_root, dir) = formatted();
+    let settings = ManagerConfig {
+        snapshot_bytes: 0,
+        ..config(std::slice::from_ref(&dir))
+    };
+    let (manager, _) = start_with(settings).unwrap();
+    let log = create(&manager, &tp("t", 0));
+    log.flush().unwrap();
+    log.close().unwrap();
+    let is_snapshot = |name: std::ffi::OsString| name.to_string_lossy().ends_with(".snapshot");
+    let mut files = std::fs::read_dir(dir.join("t-0")).unwrap();
+    assert!(!files.any(|entry| is_snapshot(entry.unwrap().file_name())));
+}
+
 #[test]
 fn a_flush_leaves_a_snapshot_where_it_spares_recovery_much() {
     let (_root, dir) = formatted();
