@@ -161,7 +161,7 @@ impl Log {
             recovery_point,
             ..
         } = self.positions();
-        // A snapshot spares recovery the batches before it, so it is worth its file only behind many of them.
+        // A log that begins here has nothing that a snapshot could tell; Kafka would remove it.
         let at = active.size();
         let is_due = log_end.offset > active.base_offset
             && at.saturating_sub(writer.active.snapshot_at) >= self.log_dir.shared.snapshot_bytes;
