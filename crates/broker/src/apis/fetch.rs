@@ -17,6 +17,7 @@ use klamm_protocol::messages::fetch_response::{
 use klamm_protocol::messages::{FetchRequest, FetchResponse};
 use klamm_protocol::{ErrorCode, Records, Uuid};
 use klamm_replication::LeaderEpochError;
+use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
 use super::leader_endpoints::{LeaderEndpoint, leader_endpoints};
@@ -95,7 +96,7 @@ pub(crate) async fn handle(cx: &RequestContext<'_>, request: FetchRequest) -> Fe
         .iter()
         .map(|(key, _)| target(cx, key, &flags, from_replica))
         .collect();
-    let mut round = read(&context.asks, &targets, &limits);
+    let mut round = read(&context.asks, &targets, &limits).await;
     if let Some(deadline) = limits.deadline
         && !round.urgent
         && !context.asks.is_empty()
@@ -277,7 +278,7 @@ fn target(cx: &RequestContext<'_>, key: &Key, flags: &Flags, from_replica: bool)
 }
 
 /// Looks for records in all partitions, in order, until the response is full.
-fn read(asks: &[(Key, Ask)], targets: &[Target], limits: &Limits) -> Round {
+async fn read(asks: &[(Key, Ask)], targets: &[Target], limits: &Limits) -> Round {
     let mut round = Round {
         found: Vec::with_capacity(asks.len()),
         bytes: 0,
@@ -287,7 +288,9 @@ fn read(asks: &[(Key, Ask)], targets: &[Target], limits: &Limits) -> Round {
         let left = limits.max_bytes.saturating_sub(round.bytes);
         let max_bytes = ask.max_bytes.max(0).unsigned_abs().min(left);
         let found = match target {
-            Target::Here(partition) => read_partition(partition, ask, max_bytes, limits.isolation, round.bytes == 0),
+            Target::Here(partition) => {
+                read_partition(partition, ask, max_bytes, limits.isolation, round.bytes == 0).await
+            }
             Target::NotForReplicas(partition) => Found {
                 data: not_leader(partition),
                 region: None,
@@ -314,8 +317,13 @@ fn read(asks: &[(Key, Ask)], targets: &[Target], limits: &Limits) -> Round {
     round
 }
 
-fn read_partition(partition: &Partition, ask: &Ask, max_bytes: u32, isolation: Isolation, first: bool) -> Found {
-    let current_epoch = known_epoch(ask);
+async fn read_partition(
+    partition: &Arc<Partition>,
+    ask: &Ask,
+    max_bytes: u32,
+    isolation: Isolation,
+    first: bool,
+) -> Found {
     if ask.last_fetched_epoch >= 0 {
         match divergence(partition, ask) {
             Ok(None) => {}
@@ -328,7 +336,25 @@ fn read_partition(partition: &Partition, ask: &Ask, max_bytes: u32, isolation: I
             }
         }
     }
-    match partition.fetch(ask.fetch_offset, max_bytes, current_epoch, isolation, first) {
+    let (offset, epoch) = (ask.fetch_offset, known_epoch(ask));
+    let read = match partition.fetch_from_memory(offset, max_bytes, epoch, isolation, first) {
+        Some(read) => read,
+        // The batch's header, or the index, is on the disk only: a thread that serves other connections does not wait for it.
+        None => {
+            let partition = Arc::clone(partition);
+            let read = spawn_blocking(move || partition.fetch(offset, max_bytes, epoch, isolation, first)).await;
+            match read {
+                Ok(read) => read,
+                Err(_) => {
+                    return Found {
+                        data: failed(ErrorCode::UNKNOWN_SERVER_ERROR),
+                        region: None,
+                    };
+                }
+            }
+        }
+    };
+    match read {
         Ok(read) => {
             let row = |aborted: &klamm_log::AbortedTransaction| AbortedTransaction {
                 producer_id: aborted.producer_id,
@@ -399,13 +425,13 @@ async fn wait(asks: &[(Key, Ask)], targets: &[Target], limits: &Limits, deadline
                 Target::NotForReplicas(_) | Target::Refused(_) => None,
             })
             .collect();
-        let round = read(asks, targets, limits);
+        let round = read(asks, targets, limits).await;
         if round.urgent || round.bytes >= limits.min_bytes {
             return round;
         }
         waiter.already_there(i64::from(round.bytes));
         if tokio::time::timeout_at(deadline, waiter.ready()).await.is_err() {
-            return read(asks, targets, limits);
+            return read(asks, targets, limits).await;
         }
     }
 }

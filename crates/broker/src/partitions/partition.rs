@@ -308,6 +308,23 @@ impl Partition {
         Ok(self.log.load().read(offset, max_bytes, isolation, min_one_message)?)
     }
 
+    /// As [`Self::fetch`], for threads that must not wait for the disk. `None`: it would have to be waited for.
+    pub fn fetch_from_memory(
+        &self,
+        offset: i64,
+        max_bytes: u32,
+        current_leader_epoch: Option<i32>,
+        isolation: Isolation,
+        min_one_message: bool,
+    ) -> Option<Result<FetchData, FetchError>> {
+        if let Err(error) = self.check_leader(current_leader_epoch) {
+            return Some(Err(error.into()));
+        }
+        let log = self.log.load();
+        let found = log.read_from_memory(offset, max_bytes, isolation, min_one_message)?;
+        Some(found.map_err(FetchError::from))
+    }
+
     /// Has a fetch told when records come.
     pub(crate) fn add_waiter(&self, waiter: &Arc<FetchWaiter>) -> Waiting {
         self.waiters.add(waiter)

@@ -6,6 +6,7 @@
 //! What a disk promises, and what the log may therefore not assume: a write is in other handles' sight at once, but survives
 //! a power cut only after `sync` of its file; a creation, rename or removal survives only after `sync_dir` of the directory
 //! that the name is in. Without that any subset of them may survive, in any order.
+use std::cell::Cell;
 use std::fmt::Debug;
 use std::fs::File;
 use std::io::{self, IoSlice};
@@ -58,7 +59,7 @@ pub trait FileSystem: Debug + Send + Sync {
 
 /// An open file, to read and write at positions.
 pub trait DiskFile: Debug + Send + Sync {
-    /// Reads up to the buffer's length; 0 only at the end of the file.
+    /// Reads up to the buffer's length; 0 only at the end of the file. See [`may_wait`].
     fn read_at(&self, buffer: &mut [u8], position: u64) -> io::Result<usize>;
     /// Writes some of the bytes, the first ones; a gap before `position` becomes zeros.
     fn write_at(&self, bytes: &[IoSlice<'_>], position: u64) -> io::Result<usize>;
@@ -102,6 +103,28 @@ pub struct Inspected {
     pub len: u64,
     /// Time of the last change, in milliseconds since the epoch.
     pub modified_ms: i64,
+}
+
+thread_local! {
+    static MAY_WAIT: Cell<bool> = const { Cell::new(true) };
+}
+
+/// Runs `read` so that, on this thread, [`DiskFile::read_at`] fails with [`io::ErrorKind::WouldBlock`] where bytes would have
+/// to come from the device. For threads that serve others meanwhile.
+pub(crate) fn without_waiting<T>(read: impl FnOnce() -> T) -> T {
+    struct Before(bool);
+    impl Drop for Before {
+        fn drop(&mut self) {
+            MAY_WAIT.set(self.0);
+        }
+    }
+    let _before = Before(MAY_WAIT.replace(false));
+    read()
+}
+
+/// Whether a read on this thread may wait for the device. A disk that can't tell where bytes come from need not ask.
+pub fn may_wait() -> bool {
+    MAY_WAIT.get()
 }
 
 pub(crate) fn open(disk: &dyn Disk, path: &Path) -> Result<Arc<dyn DiskFile>> {

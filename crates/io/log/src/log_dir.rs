@@ -130,7 +130,9 @@ impl LogDir {
     /// not be opened because too many are. A failed sync always is: what the kernel could not write it may have dropped, and a
     /// second sync would report success over the loss.
     pub(crate) fn watch<T>(&self, result: Result<T>) -> Result<T> {
-        if let Err(error @ StorageError::Io { operation, .. }) = &result {
+        if let Err(error @ StorageError::Io { operation, .. }) = &result
+            && !error.would_wait()
+        {
             let what = match (error.is_out_of_files(), error.is_out_of_space() && *operation != "sync") {
                 (true, _) => "too many files are open: records are refused until some are closed (`ulimit -n`)",
                 (_, true) => "log directory is full: records are refused until there is room",

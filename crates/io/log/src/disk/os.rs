@@ -1,10 +1,13 @@
 //! The disk of the operating system.
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, IoSlice};
+use std::io::{self, IoSlice, IoSliceMut};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
+
+#[cfg(target_os = "linux")]
+use rustix::io::{Errno, ReadWriteFlags};
 
 use super::{DirEntry, Disk, DiskFile, FileSystem, Inspected, Lock, Space};
 use crate::dir_lock::DirLock;
@@ -123,8 +126,22 @@ impl FileSystem for OsFileSystem {
     }
 }
 
+/// Reads what is in the system's cache. A file system in memory, or one that can't tell, is read as always.
+#[cfg(target_os = "linux")]
+fn read_from_memory(file: &File, buffer: &mut [u8], position: u64) -> io::Result<usize> {
+    let buffers = &mut [IoSliceMut::new(buffer)];
+    match rustix::io::preadv2(file, buffers, position, ReadWriteFlags::NOWAIT) {
+        Err(Errno::OPNOTSUPP | Errno::INVAL | Errno::NOSYS) => file.read_at(buffer, position),
+        read => Ok(read?),
+    }
+}
+
 impl DiskFile for OsFile {
     fn read_at(&self, buffer: &mut [u8], position: u64) -> io::Result<usize> {
+        #[cfg(target_os = "linux")]
+        if !super::may_wait() {
+            return read_from_memory(&self.0, buffer, position);
+        }
         self.0.read_at(buffer, position)
     }
 
@@ -157,6 +174,7 @@ impl DiskFile for OsFile {
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
     use super::*;
+    use crate::disk::{read_whole, without_waiting};
 
     #[test]
     fn releases_of_linux() {
@@ -166,6 +184,28 @@ mod tests {
         for release in ["5.7.19", "4.18.0-553.el8.x86_64", "3.10", "", "five.8"] {
             assert!(!reports_failed_writes(release), "{release}");
         }
+    }
+
+    #[test]
+    fn what_is_not_in_memory_is_read_by_those_who_may_wait() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        let file = OsDisk.create(&path).unwrap();
+        let bytes: Vec<u8> = (0..1_000_000_u32).map(|at| (at / 4_096) as u8).collect();
+        file.write_at(&[IoSlice::new(&bytes)], 0).unwrap();
+        let mut read = vec![0; bytes.len()];
+        let mut again = || read_whole(&*file, &mut read, 0);
+        let is_whole_or_refused = |read: io::Result<usize>| match read {
+            Ok(read) => read == bytes.len(),
+            Err(error) => error.kind() == io::ErrorKind::WouldBlock,
+        };
+        assert!(is_whole_or_refused(without_waiting(&mut again)));
+        file.sync().unwrap();
+        let os_file = file.os_file().unwrap();
+        rustix::fs::fadvise(&*os_file, 0, None, rustix::fs::Advice::DontNeed).unwrap();
+        assert!(is_whole_or_refused(without_waiting(&mut again)));
+        assert_eq!(again().unwrap(), 1_000_000);
+        assert_eq!(read, bytes);
     }
 
     #[test]

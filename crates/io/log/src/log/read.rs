@@ -124,6 +124,20 @@ impl Log {
         })
     }
 
+    /// As [`Self::read`], but for threads that must not wait for the disk. `None`: it would have to be waited for.
+    pub fn read_from_memory(
+        &self,
+        start_offset: i64,
+        max_bytes: u32,
+        isolation: Isolation,
+        min_one_message: bool,
+    ) -> Option<Result<FetchData, ReadError>> {
+        match disk::without_waiting(|| self.read(start_offset, max_bytes, isolation, min_one_message)) {
+            Err(ReadError::Storage(error)) if error.would_wait() => None,
+            read => Some(read),
+        }
+    }
+
     pub(super) fn check_in_range(&self, offset: i64, positions: &Positions) -> Result<(), ReadError> {
         let (log_start_offset, log_end_offset) = (positions.local_log_start_offset, positions.log_end.offset);
         if offset < log_start_offset || offset > log_end_offset {

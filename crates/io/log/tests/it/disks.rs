@@ -1,6 +1,7 @@
 //! The machine's disk, with somebody who looks on and may say that a call fails.
 use std::fmt;
-use std::io;
+use std::fs::File;
+use std::io::{self, IoSlice};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -10,10 +11,15 @@ use klamm_log::disk::{DirEntry, Disk, DiskFile, FileSystem, Inspected, Lock, OsD
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Call {
     Create(PathBuf),
-    Rename { from: PathBuf, to: PathBuf },
+    Rename {
+        from: PathBuf,
+        to: PathBuf,
+    },
     SyncDir(PathBuf),
     RemoveFile(PathBuf),
     SyncFileSystem(PathBuf),
+    /// Of an open file.
+    Read,
 }
 
 type Watcher = Arc<dyn Fn(&Call) -> io::Result<()> + Send + Sync>;
@@ -51,12 +57,12 @@ pub(crate) fn broken() -> io::Error {
 
 impl Disk for WatchedDisk {
     fn open(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
-        OsDisk.open(path)
+        Ok(Arc::new(WatchedFile(self.clone(), OsDisk.open(path)?)))
     }
 
     fn create(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
         self.ask(|| Call::Create(path.to_owned()))?;
-        OsDisk.create(path)
+        Ok(Arc::new(WatchedFile(self.clone(), OsDisk.create(path)?)))
     }
 
     fn create_dir(&self, path: &Path) -> io::Result<()> {
@@ -103,6 +109,40 @@ impl Disk for WatchedDisk {
 
     fn file_system(&self, path: &Path) -> Option<Box<dyn FileSystem>> {
         Some(Box::new(Watched(self.clone(), path.to_owned())))
+    }
+}
+
+#[derive(Debug)]
+struct WatchedFile(WatchedDisk, Arc<dyn DiskFile>);
+
+impl DiskFile for WatchedFile {
+    fn read_at(&self, buffer: &mut [u8], position: u64) -> io::Result<usize> {
+        self.0.ask(|| Call::Read)?;
+        self.1.read_at(buffer, position)
+    }
+
+    fn write_at(&self, bytes: &[IoSlice<'_>], position: u64) -> io::Result<usize> {
+        self.1.write_at(bytes, position)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.1.sync()
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.1.set_len(len)
+    }
+
+    fn set_modified(&self, modified_ms: i64) -> io::Result<()> {
+        self.1.set_modified(modified_ms)
+    }
+
+    fn size(&self) -> io::Result<u64> {
+        self.1.size()
+    }
+
+    fn os_file(&self) -> Option<Arc<File>> {
+        self.1.os_file()
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use klamm_log::{
     DirLock, Isolation, LockError, LogConfig, LogManager, ManagerConfig, MetaProperties, OpenError, OpenReport,
-    Shutdown, StorageError, TopicPartition,
+    ReadError, Shutdown, StorageError, TopicPartition,
 };
 use klamm_protocol::Uuid;
 
@@ -779,4 +779,40 @@ fn each_directory_tells_how_far_opening_its_logs_has_come_and_what_was_lost() {
     );
     assert_eq!(manager.recovery_progress().lost(), progress.lost());
     assert_eq!(report.recovered.len(), 4);
+}
+
+#[test]
+fn a_reader_that_must_not_wait_is_told_what_the_disk_would_have_to_be_asked_for() {
+    let (_root, dir) = formatted();
+    let disk = WatchedDisk::default();
+    let settings = ManagerConfig {
+        disk: Arc::new(disk.clone()),
+        ..config(std::slice::from_ref(&dir))
+    };
+    let (manager, _) = start_with(settings).unwrap();
+    let log = create(&manager, &tp("t", 0));
+    append_values(&log, &["a", "b"]);
+    log.maybe_increment_high_watermark(2);
+    let read = |isolation| log.read_from_memory(1, 1_000, isolation, true);
+    let found = |isolation| read(isolation).map(|found| found.unwrap().size());
+    let isolations = [Isolation::LogEnd, Isolation::HighWatermark, Isolation::LastStableOffset];
+    let sizes = isolations.map(found);
+    assert!(sizes.iter().all(|size| size.is_some_and(|size| size > 0)), "{sizes:?}");
+
+    disk.watch(|call| match call {
+        Call::Read if !klamm_log::disk::may_wait() => Err(std::io::ErrorKind::WouldBlock.into()),
+        _ => Ok(()),
+    });
+    assert_eq!(isolations.map(found), [None; 3]);
+    assert!(
+        manager.log_dirs()[0].offline.is_none(),
+        "nothing is wrong with the disk"
+    );
+    let waited = isolations.map(|isolation| Some(log.read(1, 1_000, isolation, true).unwrap().size()));
+    assert_eq!(waited, sizes);
+    let beyond = log.read_from_memory(3, 1_000, Isolation::LogEnd, true).unwrap();
+    assert!(matches!(beyond, Err(ReadError::OffsetOutOfRange { .. })));
+
+    disk.let_be();
+    assert_eq!(isolations.map(found), sizes);
 }
