@@ -150,8 +150,8 @@ pub struct ManagerConfig {
     pub sync_together_from: usize,
     /// Files kept open besides those with unflushed writes.
     pub max_open_files: usize,
-    /// Files that recovery may leave open until the background has synced what it wrote to them. A log beyond that is synced
-    /// when it is opened, which takes longer.
+    /// Files that may be open, which those with unflushed writes have to be, before logs are flushed for that reason alone:
+    /// in the background when they were appended to, at once when they are recovered or closed.
     pub max_unsynced_files: usize,
     /// Where the random ids of directories come from.
     pub seed: u64,

@@ -22,6 +22,7 @@ pub(crate) struct FileCache {
     /// Where the files are.
     disk: Arc<dyn Disk>,
     limit: usize,
+    crowded_above: usize,
     open: AtomicUsize,
     clock: Mutex<VecDeque<Weak<Slot>>>,
 }
@@ -53,10 +54,13 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl FileCache {
-    pub(crate) fn new(disk: Arc<dyn Disk>, limit: usize) -> Arc<Self> {
+    /// A cache that closes what it may above `limit` files. Above `crowded_above`, which is more, files should be synced, so
+    /// that it may close them.
+    pub(crate) fn new(disk: Arc<dyn Disk>, limit: usize, crowded_above: usize) -> Arc<Self> {
         Arc::new(Self {
             disk,
             limit,
+            crowded_above,
             open: AtomicUsize::new(0),
             clock: Mutex::default(),
         })
@@ -83,6 +87,11 @@ impl FileCache {
     /// How many handles are open now.
     pub(crate) fn open_files(&self) -> usize {
         self.open.load(Ordering::Relaxed)
+    }
+
+    /// Whether so many files are open that those with unsynced writes should not wait any longer.
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.open_files() > self.crowded_above
     }
 
     fn opened(&self, slot: &Arc<Slot>) {
@@ -307,7 +316,7 @@ mod tests {
     #[test]
     fn no_more_than_the_limit_stay_open_and_closed_ones_come_back() {
         let dir = tempfile::tempdir().unwrap();
-        let cache = FileCache::new(Arc::new(OsDisk), 3);
+        let cache = FileCache::new(Arc::new(OsDisk), 3, usize::MAX);
         let slots: Vec<_> = (0..10).map(|_| cache.slot("")).collect();
         assert!(slots[0].file(|| dir.path().join("0")).unwrap_err().is_not_found());
         (0..10).for_each(|i| disk::create(&OsDisk, &dir.path().join(format!("{i}"))).unwrap());
@@ -326,7 +335,7 @@ mod tests {
     #[test]
     fn a_file_that_comes_and_goes_is_counted_once() {
         let dir = tempfile::tempdir().unwrap();
-        let cache = FileCache::new(Arc::new(OsDisk), 100);
+        let cache = FileCache::new(Arc::new(OsDisk), 100, usize::MAX);
         let slots: Vec<_> = (0..50).map(|_| cache.slot("")).collect();
         let path = || dir.path().join("f");
         std::fs::write(path(), "").unwrap();
@@ -349,10 +358,13 @@ mod tests {
             asked.set(asked.get() + 1);
             dir.path().join(if asked.get() == 1 { "old" } else { "new" })
         };
-        FileCache::new(Arc::new(OsDisk), 1).slot("").file(path).unwrap();
+        FileCache::new(Arc::new(OsDisk), 1, usize::MAX)
+            .slot("")
+            .file(path)
+            .unwrap();
         assert_eq!(asked.get(), 2);
         std::fs::remove_file(dir.path().join("new")).unwrap();
-        let missing = FileCache::new(Arc::new(OsDisk), 1).slot("").file(path);
+        let missing = FileCache::new(Arc::new(OsDisk), 1, usize::MAX).slot("").file(path);
         assert!(missing.unwrap_err().is_not_found());
     }
 
@@ -361,7 +373,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = || dir.path().join("f");
         std::fs::write(path(), "old").unwrap();
-        let cache = FileCache::new(Arc::new(OsDisk), 3);
+        let cache = FileCache::new(Arc::new(OsDisk), 3, usize::MAX);
         let slot = cache.slot("");
         slot.rename(path(), ".gone").unwrap();
         std::fs::write(path(), "new").unwrap();
@@ -379,7 +391,7 @@ mod tests {
     #[test]
     fn a_file_with_unsynced_writes_is_not_closed() {
         let dir = tempfile::tempdir().unwrap();
-        let cache = FileCache::new(Arc::new(OsDisk), 1);
+        let cache = FileCache::new(Arc::new(OsDisk), 1, usize::MAX);
         let (dirty, other) = (cache.slot(""), cache.slot(""));
         for name in ["dirty", "other", "third"] {
             disk::create(&OsDisk, &dir.path().join(name)).unwrap();
@@ -401,7 +413,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = || dir.path().join("f");
         disk::create(&OsDisk, &path()).unwrap();
-        let slot = FileCache::new(Arc::new(OsDisk), 1).slot("");
+        let slot = FileCache::new(Arc::new(OsDisk), 1, usize::MAX).slot("");
         let writing = slot.writes();
         slot.sync(path).unwrap();
         drop(writing);

@@ -371,7 +371,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = || dir.path().join("i.index");
         disk::create(&OsDisk, &path()).unwrap();
-        let cache = FileCache::new(Arc::new(OsDisk), 10);
+        let cache = FileCache::new(Arc::new(OsDisk), 10, usize::MAX);
         let index = Index::<OffsetPosition>::new(100, "", &cache);
         assert_eq!(index.lookup(path, 1_000).unwrap(), None);
         for i in 1..=3_000 {
@@ -400,7 +400,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = || dir.path().join("i.timeindex");
         disk::create(&OsDisk, &path()).unwrap();
-        let cache = FileCache::new(Arc::new(OsDisk), 10);
+        let cache = FileCache::new(Arc::new(OsDisk), 10, usize::MAX);
         let index = Index::<TimestampOffset>::new(7, "", &cache);
         index
             .append(
@@ -459,7 +459,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = || dir.path().join("i.index");
         disk::create(&OsDisk, &path()).unwrap();
-        let index = Index::<OffsetPosition>::new(100, "", &FileCache::new(Arc::new(OsDisk), 10));
+        let index = Index::<OffsetPosition>::new(100, "", &FileCache::new(Arc::new(OsDisk), 10, usize::MAX));
         for i in 1..=400 {
             index.append(path, entry(i)).unwrap();
         }

@@ -8,6 +8,7 @@ use klamm_records::Scratch;
 
 use crate::disk::{self, Disk};
 use crate::error::{Result, StorageError};
+use crate::faults::{self, Fault};
 use crate::file_cache::FileCache;
 use crate::flusher::FlushQueue;
 
@@ -32,13 +33,13 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn new(
         disk: Arc<dyn Disk>,
-        max_open_files: usize,
+        (max_open_files, max_unsynced_files): (usize, usize),
         background_flush_bytes: u64,
         snapshot_bytes: u32,
         producer_id_expiration_ms: i64,
     ) -> Arc<Self> {
         Arc::new(Self {
-            files: FileCache::new(disk, max_open_files),
+            files: FileCache::new(disk, max_open_files, max_unsynced_files),
             background_flush_bytes,
             snapshot_bytes,
             producer_id_expiration_ms: AtomicI64::new(producer_id_expiration_ms),
@@ -131,7 +132,7 @@ impl LogDir {
     /// second sync would report success over the loss.
     pub(crate) fn watch<T>(&self, result: Result<T>) -> Result<T> {
         if let Err(error @ StorageError::Io { operation, .. }) = &result
-            && !error.would_wait()
+            && (!error.would_wait() || faults::is_on(Fault::FailOnWait))
         {
             let what = match (error.is_out_of_files(), error.is_out_of_space() && *operation != "sync") {
                 (true, _) => "too many files are open: records are refused until some are closed (`ulimit -n`)",

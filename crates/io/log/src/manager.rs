@@ -494,15 +494,20 @@ impl Inner {
     fn close_dir(&self, dir: &Dir, broker_epoch: i64) -> Result<()> {
         dir.dir.check()?;
         let logs = self.logs_in(dir);
-        let mut unflushed = Vec::new();
-        for log in &logs {
+        let (mut unflushed, mut closed) = (Vec::new(), 0);
+        for (at, log) in logs.iter().enumerate() {
             if log.prepare_close()? {
                 unflushed.push(Arc::clone(log));
             }
+            // What was completed stays open until it is synced: all logs at once may be more than there may be files.
+            if at + 1 == logs.len() || self.shared.files.is_crowded() {
+                // What is left is flushed where it is closed.
+                self.flusher(dir).flush_many(std::mem::take(&mut unflushed));
+                let threads = self.config.recovery_threads_per_data_dir;
+                for_each_in_threads(threads, &logs[closed..=at], |_, log| log.close())?;
+                closed = at + 1;
+            }
         }
-        // What is left is flushed where it is closed.
-        self.flusher(dir).flush_many(unflushed);
-        for_each_in_threads(self.config.recovery_threads_per_data_dir, &logs, |_, log| log.close())?;
         self.write_checkpoints(dir)?;
         if dir.unopened.lock().expect(UNPOISONED).is_empty() {
             dir.dir.watch(checkpoint::write_clean_shutdown(

@@ -349,7 +349,7 @@ mod tests {
     fn what_a_reader_needs_is_found_and_nothing_more() {
         let dir = tempfile::tempdir().unwrap();
         let path = || dir.path().join("i.txnindex");
-        let index = TxnIndex::new("", &FileCache::new(Arc::new(OsDisk), 10));
+        let index = TxnIndex::new("", &FileCache::new(Arc::new(OsDisk), 10, usize::MAX));
         assert_eq!(found(&index, path, 0, 1_000_000), (vec![], false));
         assert!(!path().exists(), "there is nothing to index yet");
         assert!(index.append(path, &entry(10)).unwrap(), "the file is new");
@@ -362,7 +362,7 @@ mod tests {
         );
         assert_eq!(found(&index, path, 19_990, 1_000_000), (vec![19_990, 20_000], false));
         assert_eq!(found(&index, path, 20_001, 1_000_000), (vec![], false));
-        let again = TxnIndex::new("", &FileCache::new(Arc::new(OsDisk), 10));
+        let again = TxnIndex::new("", &FileCache::new(Arc::new(OsDisk), 10, usize::MAX));
         assert_eq!(found(&again, path, 0, 16), (vec![10, 20], true));
 
         index.truncate_to(path, 10_000).unwrap();
@@ -387,7 +387,7 @@ mod tests {
         assert!(fault(&[entry(20).encode(), entry(10).encode()].concat(), 0).is_some());
         assert!(fault(&[1; ENTRY], 0).is_some(), "another version");
         std::fs::write(path(), &bytes[..60]).unwrap();
-        let index = TxnIndex::new("", &FileCache::new(Arc::new(OsDisk), 10));
+        let index = TxnIndex::new("", &FileCache::new(Arc::new(OsDisk), 10, usize::MAX));
         assert_eq!(found(&index, path, 0, 100), (vec![10], false));
         assert!(index.replace_from(path, 11, &[]).unwrap(), "the rest goes");
         assert_eq!(std::fs::metadata(path()).unwrap().len(), 34);

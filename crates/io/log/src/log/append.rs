@@ -275,6 +275,8 @@ impl Log {
             self.flush()?;
         } else if self.unflushed.bytes.load(Ordering::Relaxed) >= self.log_dir.shared.background_flush_bytes {
             self.ask_for_flush(true);
+        } else if self.log_dir.shared.files.is_crowded() {
+            self.ask_for_flush(false);
         }
         Ok(())
     }

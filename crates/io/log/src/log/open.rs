@@ -11,7 +11,7 @@ use crate::checkpoint;
 use crate::config::LogConfig;
 use crate::disk::{self, Disk, OsDisk};
 use crate::epochs::LeaderEpochs;
-use crate::error::{Result, StorageError};
+use crate::error::{Result, StorageError, unless_malformed};
 use crate::faults::{self, Fault};
 use crate::log_dir::{LogDir, Shared};
 use crate::names::{FileKind, TopicPartition};
@@ -70,7 +70,7 @@ pub fn open_log(
     now_ms: i64,
 ) -> Result<(Arc<Log>, Opened), StorageError> {
     disk::create_dir(&OsDisk, dir)?;
-    let shared = Shared::new(Arc::new(OsDisk), 8, u64::MAX, u32::MAX, i64::MAX);
+    let shared = Shared::new(Arc::new(OsDisk), (8, usize::MAX), u64::MAX, u32::MAX, i64::MAX);
     let parent = dir.parent().map_or_else(PathBuf::new, Path::to_owned);
     Log::open(
         LogDir::new(parent, shared),
@@ -319,7 +319,7 @@ impl<'a> Opening<'a> {
             let synced = self.start.clean || next.is_some_and(|next| next < self.start.recovery_point);
             let checked_before = self.opened.bytes_checked;
             if rebuild_epochs {
-                self.epochs_from(&segment, epochs);
+                epochs_from(&segment, epochs)?;
             }
             if synced && self.without_indexes.contains(&segment.base_offset) {
                 // No later flush comes to a segment below the recovery point.
@@ -370,13 +370,6 @@ impl<'a> Opening<'a> {
             || self.start.cleaned_offset.is_some_and(|cleaned| offset <= cleaned)
     }
 
-    fn epochs_from(&self, segment: &Segment, epochs: &mut LeaderEpochs) {
-        // Where headers end, recovery or the next read says what is wrong.
-        for located in segment.headers(0).map_while(Result::ok) {
-            epochs.assign(located.header.partition_leader_epoch, located.header.base_offset);
-        }
-    }
-
     /// The end of a segment in which there is nothing to judge: of a cleanly closed log, or of one that was flushed to
     /// exactly there. `None` otherwise, also if index and log contradict each other or the log does not end with a whole
     /// batch, so that it was not closed by whoever wrote last.
@@ -391,7 +384,9 @@ impl<'a> Opening<'a> {
                 return Ok(segment.last_index_entry()?.map(|entry| entry.offset + 1));
             }
             for located in segment.headers(from) {
-                let Ok(located) = located else { return Ok(None) };
+                let Some(located) = unless_malformed(located)? else {
+                    return Ok(None);
+                };
                 if located.header.base_offset < end {
                     return Ok(None);
                 }
@@ -417,12 +412,10 @@ impl<'a> Opening<'a> {
         let Some(entry) = entry else {
             return Ok(Some((0, segment.base_offset - 1)));
         };
-        let agrees = match segment.headers(entry.position).next() {
-            Some(Ok(batch)) => {
-                batch.header.last_offset() == entry.offset && batch.header.base_offset >= segment.base_offset
-            }
-            _ => false,
-        };
+        let batch = segment.headers(entry.position).first()?;
+        let agrees = batch.is_some_and(|batch| {
+            batch.header.last_offset() == entry.offset && batch.header.base_offset >= segment.base_offset
+        });
         Ok(agrees.then_some((entry.position, entry.offset)))
     }
 
@@ -432,10 +425,10 @@ impl<'a> Opening<'a> {
         let interval = self.config.index_interval_bytes;
         let (mut position, mut next_offset) = (from, segment.base_offset);
         // What is synced is passed over, not judged: if it can't be read, that is an error and no reason to cut.
-        for located in segment.headers(from) {
-            if next_offset >= self.start.recovery_point {
-                break;
-            }
+        let mut headers = segment.headers(from);
+        while next_offset < self.start.recovery_point
+            && let Some(located) = headers.next()
+        {
             let located = located?;
             if located.header.base_offset < next_offset {
                 return Err(segment.corrupt(located.position, "offsets go back below the recovery point"));
@@ -561,4 +554,15 @@ impl<'a> Opening<'a> {
         let file = segment.path(FileKind::Log);
         self.opened.events.push(RecoveryEvent::TxnIndexRebuilt { file });
     }
+}
+
+/// Takes the epochs of a segment's batches. Where those make no sense, recovery or the next read says what is wrong.
+fn epochs_from(segment: &Segment, epochs: &mut LeaderEpochs) -> Result<()> {
+    for located in segment.headers(0) {
+        let Some(located) = unless_malformed(located)? else {
+            break;
+        };
+        epochs.assign(located.header.partition_leader_epoch, located.header.base_offset);
+    }
+    Ok(())
 }

@@ -144,7 +144,7 @@ impl LogManager {
         let started = Instant::now();
         let shared = Shared::new(
             Arc::clone(&config.disk),
-            config.max_open_files,
+            (config.max_open_files, config.max_unsynced_files),
             config.background_flush_bytes,
             config.snapshot_bytes,
             config.producer_id_expiration_ms,
@@ -456,7 +456,7 @@ impl Inner {
         ))?;
         // What recovery writes keeps its file open until it is synced. The first logs leave that to the background; thousands
         // would take more files than a process may have.
-        if self.shared.files.open_files() > self.config.max_unsynced_files {
+        if self.shared.files.is_crowded() {
             log.flush()?;
             log.release_if_idle();
         }

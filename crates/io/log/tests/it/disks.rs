@@ -3,6 +3,7 @@ use std::fmt;
 use std::fs::File;
 use std::io::{self, IoSlice};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use klamm_log::disk::{DirEntry, Disk, DiskFile, FileSystem, Inspected, Lock, OsDisk, Space};
@@ -26,7 +27,14 @@ type Watcher = Arc<dyn Fn(&Call) -> io::Result<()> + Send + Sync>;
 
 /// Clones are the same disk.
 #[derive(Clone, Default)]
-pub(crate) struct WatchedDisk(Arc<Mutex<Option<Watcher>>>);
+pub(crate) struct WatchedDisk(Arc<Mutex<Option<Watcher>>>, Arc<Files>);
+
+/// Open files, and how many there may be; 0 for any number.
+#[derive(Debug, Default)]
+struct Files {
+    open: AtomicUsize,
+    most: AtomicUsize,
+}
 
 impl fmt::Debug for WatchedDisk {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -44,6 +52,21 @@ impl WatchedDisk {
         *self.0.lock().unwrap() = None;
     }
 
+    /// From now on no more files than so many may be open.
+    pub(crate) fn allow_files(&self, most: usize) {
+        self.1.most.store(most, Ordering::Relaxed);
+    }
+
+    fn opened(&self, open: impl FnOnce() -> io::Result<Arc<dyn DiskFile>>) -> io::Result<Arc<dyn DiskFile>> {
+        let most = self.1.most.load(Ordering::Relaxed);
+        if most > 0 && self.1.open.load(Ordering::Relaxed) >= most {
+            return Err(io::Error::from_raw_os_error(24)); // EMFILE
+        }
+        let file = open()?;
+        self.1.open.fetch_add(1, Ordering::Relaxed);
+        Ok(Arc::new(WatchedFile(self.clone(), file)))
+    }
+
     fn ask(&self, call: impl FnOnce() -> Call) -> io::Result<()> {
         let watcher = self.0.lock().unwrap().clone();
         watcher.map_or(Ok(()), |watcher| watcher(&call()))
@@ -57,12 +80,12 @@ pub(crate) fn broken() -> io::Error {
 
 impl Disk for WatchedDisk {
     fn open(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
-        Ok(Arc::new(WatchedFile(self.clone(), OsDisk.open(path)?)))
+        self.opened(|| OsDisk.open(path))
     }
 
     fn create(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
         self.ask(|| Call::Create(path.to_owned()))?;
-        Ok(Arc::new(WatchedFile(self.clone(), OsDisk.create(path)?)))
+        self.opened(|| OsDisk.create(path))
     }
 
     fn create_dir(&self, path: &Path) -> io::Result<()> {
@@ -114,6 +137,12 @@ impl Disk for WatchedDisk {
 
 #[derive(Debug)]
 struct WatchedFile(WatchedDisk, Arc<dyn DiskFile>);
+
+impl Drop for WatchedFile {
+    fn drop(&mut self) {
+        self.0.1.open.fetch_sub(1, Ordering::Relaxed);
+    }
+}
 
 impl DiskFile for WatchedFile {
     fn read_at(&self, buffer: &mut [u8], position: u64) -> io::Result<usize> {

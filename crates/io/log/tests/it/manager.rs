@@ -500,7 +500,11 @@ fn after_a_crash_logs_hold_no_files_either() {
         max_unsynced_files: 10,
         ..config(std::slice::from_ref(&dir))
     };
-    let (manager, _) = start_with(few()).unwrap();
+    let many = ManagerConfig {
+        max_unsynced_files: 1_000,
+        ..few()
+    };
+    let (manager, _) = start_with(many).unwrap();
     for partition in 0..60 {
         let log = create(&manager, &tp("t", partition));
         for _ in 0..100 * (partition % 3) {
@@ -818,4 +822,34 @@ fn a_reader_that_must_not_wait_is_told_what_the_disk_would_have_to_be_asked_for(
 
     disk.let_be();
     assert_eq!(isolations.map(found), sizes);
+}
+
+#[test]
+fn unsynced_logs_never_hold_more_files_than_there_may_be() {
+    let (_root, dir) = formatted();
+    let disk = WatchedDisk::default();
+    let settings = ManagerConfig {
+        disk: Arc::new(disk.clone()),
+        flush_in_tick: true,
+        max_open_files: 10,
+        max_unsynced_files: 20,
+        ..config(std::slice::from_ref(&dir))
+    };
+    let (manager, _) = start_with(settings).unwrap();
+    disk.allow_files(50);
+    for partition in 0..60 {
+        append_values(&create(&manager, &tp("t", partition)), &["a", "b"]);
+        if partition % 10 == 9 {
+            manager.tick(NOW); // long before the age at which they would be flushed
+        }
+    }
+    // Each has one file that is not synced, and gets another one when it is closed.
+    manager.logs().iter().take(20).for_each(|log| {
+        append_values(log, &["c"]);
+    });
+    stop(manager, 1);
+    let (manager, report) = start(&dir);
+    assert_eq!(report.recovered.len(), 0, "it was left cleanly");
+    let records = manager.logs().iter().map(|log| records(log).len()).sum::<usize>();
+    assert_eq!(records, 60 * 2 + 20);
 }
