@@ -9,8 +9,12 @@ use crate::error::Result;
 use crate::flusher::Flusher;
 use crate::log::{Log, Retired, SEGMENTS_PER_STEP};
 
-/// Logs that one tick looks at for retention.
+/// Logs that one tick looks at for retention, at least.
 const LOGS_PER_TICK: usize = 200;
+/// A round of retention takes this part of the time between two: of many thousands of logs a few in each tick.
+const ROUND_PART: i64 = 4;
+/// About as long after one tick comes the next, in milliseconds.
+const TICK_MS: i64 = 1_000;
 /// Files that one tick removes per log directory.
 const REMOVALS_PER_TICK: usize = 200;
 /// How often logs that nobody uses give back handles and memory.
@@ -26,8 +30,9 @@ pub(super) struct Schedule {
     checkpoints_ms: i64,
     idle_ms: i64,
     producers_ms: i64,
-    /// Logs that this round of retention has not come to.
+    /// Logs that this round of retention has not come to, and how many of them a tick looks at.
     retention: VecDeque<Arc<Log>>,
+    logs_per_tick: usize,
 }
 
 impl Schedule {
@@ -39,6 +44,7 @@ impl Schedule {
             idle_ms: now_ms + IDLE_CHECK_MS,
             producers_ms: now_ms + PRODUCER_EXPIRY_CHECK_MS,
             retention: VecDeque::new(),
+            logs_per_tick: LOGS_PER_TICK,
         }
     }
 }
@@ -95,8 +101,10 @@ impl Inner {
             self.config.retention_check_interval_ms,
         ) {
             schedule.retention = logs.iter().cloned().collect();
+            let ticks = (self.config.retention_check_interval_ms / ROUND_PART / TICK_MS).max(1);
+            schedule.logs_per_tick = LOGS_PER_TICK.max(logs.len().div_ceil(ticks as usize));
         }
-        let this_time = schedule.retention.len().min(LOGS_PER_TICK);
+        let this_time = schedule.retention.len().min(schedule.logs_per_tick);
         let (mut retired, mut next_tick) = (Vec::new(), Vec::new());
         for log in schedule.retention.drain(..this_time).collect::<Vec<_>>() {
             // It may have gone since the round began.
@@ -107,7 +115,8 @@ impl Inner {
                 Retired::Segments(deleted) => {
                     report.segments_deleted += deleted;
                     if deleted == SEGMENTS_PER_STEP {
-                        schedule.retention.push_back(Arc::clone(&log));
+                        schedule.retention.push_front(Arc::clone(&log));
+                        report.more = true;
                     }
                 }
                 Retired::NotNow => next_tick.push(Arc::clone(&log)),
@@ -117,7 +126,6 @@ impl Inner {
             }
         }
         self.remove_retired(&retired, now_ms);
-        report.more |= !schedule.retention.is_empty();
         schedule.retention.extend(next_tick);
         for dir in self.online_dirs() {
             report.more |= dir.dir.remove_doomed(now_ms, REMOVALS_PER_TICK).unwrap_or(false);

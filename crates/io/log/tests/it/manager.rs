@@ -853,3 +853,22 @@ fn unsynced_logs_never_hold_more_files_than_there_may_be() {
     let records = manager.logs().iter().map(|log| records(log).len()).sum::<usize>();
     assert_eq!(records, 60 * 2 + 20);
 }
+
+#[test]
+fn retention_of_many_logs_is_spread_over_ticks() {
+    let (_root, dir) = formatted();
+    let (manager, _) = start_with(config(std::slice::from_ref(&dir))).unwrap();
+    let old = LogConfig {
+        retention_ms: 1_000,
+        ..LogConfig::default()
+    };
+    for partition in 0..250 {
+        let log = manager
+            .get_or_create(&tp("t", partition), None, None, old.clone(), NOW)
+            .unwrap();
+        append_values(&log, &["a"]);
+        log.maybe_increment_high_watermark(1);
+    }
+    let deleted = [30, 31, 32].map(|second| manager.tick(NOW + second * 1_000).segments_deleted);
+    assert_eq!(deleted, [200, 50, 0]);
+}
