@@ -29,6 +29,12 @@ impl Random {
         self.below(n) == 0
     }
 
+    /// A number that is as likely to be of some units as of some dozens: the place of a call among many.
+    pub fn one_of_the_first(&mut self) -> u64 {
+        let limit = 1 << self.below(8);
+        self.below(limit)
+    }
+
     /// One of them.
     pub fn pick<'a, T>(&mut self, of: &'a [T]) -> &'a T {
         &of[self.below(of.len() as u64) as usize]

@@ -89,5 +89,14 @@ impl StorageError {
     }
 }
 
+/// What makes no sense counts as not there: an index that contradicts its log, a batch that is none. A disk that can't be read
+/// says nothing of what is on it and stays an error.
+pub(crate) fn unless_malformed<T>(result: Result<T>) -> Result<Option<T>> {
+    match result {
+        Err(StorageError::Malformed { .. }) => Ok(None),
+        result => result.map(Some),
+    }
+}
+
 /// Result of an operation on storage.
 pub(crate) type Result<T, E = StorageError> = std::result::Result<T, E>;

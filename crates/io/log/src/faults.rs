@@ -40,6 +40,14 @@ pub enum Fault {
     IgnoreDeleteHorizon,
     /// The cleaner lets a batch go that is the last of its producer.
     DropLastOfProducer,
+    /// Recovery takes a read that fails for the end of the file.
+    CutAtFailedRead,
+    /// A cleaned segment whose swap was interrupted is taken to end where it can't be read.
+    SwapToFailedRead,
+    /// A read that would have to wait for the disk counts as one that failed.
+    FailOnWait,
+    /// A batch that the index names and that can't be read is looked for from the segment's beginning.
+    SearchPastFailedRead,
     /// The cleaner's checkpoint is written before the round.
     CheckpointAhead,
 }

@@ -174,7 +174,10 @@ pub(crate) fn scan(
     let mut at = position;
     let end = segment.size();
     while at < end {
-        let found = look(&mut window, at, end, next_offset, segment.base_offset)?;
+        let found = match look(&mut window, at, end, next_offset, segment.base_offset) {
+            Err(_) if faults::is_on(Fault::CutAtFailedRead) => (Found::Zeros, None),
+            found => found?,
+        };
         match (judge(found.0), found.1) {
             (Verdict::Keep, Some(header)) => {
                 let located = Located { position: at, header };

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, RwLock};
 use klamm_records::{BATCH_OVERHEAD, Batch, BatchError, BatchHeader, Scratch};
 
 use crate::disk::{self, Disk, DiskFile};
-use crate::error::{Result, StorageError};
+use crate::error::{Result, StorageError, unless_malformed};
 use crate::faults::{self, Fault};
 use crate::file_cache::{FileCache, Slot, Unsynced, with_suffix};
 use crate::index::{Index, OffsetPosition, TimestampOffset};
@@ -377,7 +377,11 @@ impl Segment {
         // log's, and the search begins at the front.
         if let Some(OffsetPosition { position, .. }) = entry {
             let mut from_entry = self.headers(position);
-            if let Some(Ok(first)) = from_entry.next()
+            let first = match from_entry.first() {
+                Err(_) if faults::is_on(Fault::SearchPastFailedRead) => None,
+                first => first?,
+            };
+            if let Some(first) = first
                 && first.header.base_offset <= offset
                 && first.header.base_offset >= self.base_offset
             {
@@ -588,6 +592,11 @@ impl Headers<'_> {
             self.window_at = position;
         }
         Ok(&self.window[(position - self.window_at) as usize..])
+    }
+
+    /// The next batch; `None` if there is none or what stands there makes no sense.
+    pub(crate) fn first(&mut self) -> Result<Option<Located>> {
+        Ok(self.next().map(unless_malformed).transpose()?.flatten())
     }
 
     /// The first of the batches to come that holds `offset` or a later one.

@@ -5,8 +5,8 @@ use std::sync::atomic::AtomicBool;
 
 use bytes::Bytes;
 use klamm_log::{
-    AppendError, AppendOrigin, CleanerConfig, CleanupPolicy, Isolation, Log, LogConfig, LogManager, RoundEnd,
-    StorageError, TopicPartition,
+    AppendError, AppendOrigin, CleanerConfig, CleanupPolicy, Isolation, Log, LogConfig, LogManager, OpenError,
+    RoundEnd, StorageError, TopicPartition,
 };
 use klamm_protocol::Uuid;
 use klamm_records::{Batch, BatchBuilder, Compression, ControlRecordType, RecordRef, Scratch, batches};
@@ -197,10 +197,15 @@ impl World {
             Step::CleanAndFail => {
                 self.take(Step::Roll)?;
                 let after = self.random.below(100);
-                self.disk.fail_after(Some((after, Failure::Io)));
+                let what = *self.random.pick(&["a change", "a read"]);
+                match what {
+                    "a read" => self.disk.fail_read_after(Some(after)),
+                    _ => self.disk.fail_after(Some((after, Failure::Io))),
+                }
                 let told = self.clean()?;
                 self.disk.fail_after(None);
-                Ok(format!("fails after {after}: {told}"))
+                self.disk.fail_read_after(None);
+                Ok(format!("{what} fails after {after}: {told}"))
             }
             Step::Fill => {
                 let bytes = self.random.below(3_000);
@@ -329,8 +334,10 @@ impl World {
                 other => return Err(format!("cleaning ends with {other:?}")),
             }
         }
+        let told = self.go_on(&told.join(", "))?;
+        self.disk.fail_read_after(None);
         self.check()?;
-        Ok(told.join(", "))
+        Ok(told)
     }
 
     fn truncate(&mut self) -> Result<String, String> {
@@ -372,7 +379,10 @@ impl World {
     /// After a failure: with a full disk the log goes on, otherwise its directory is offline, and the process starts again.
     fn go_on(&mut self, what: &str) -> Result<String, String> {
         if self.manager().is_online() {
-            return Ok(what.to_owned());
+            return match self.disk.read_failed() {
+                true => Err(format!("a read failed, and the log went on: {what}")),
+                false => Ok(what.to_owned()),
+            };
         }
         self.crash_within_a_call()?;
         Ok(format!("{what}; restarted, ends at {}", self.partition.end))
@@ -394,11 +404,31 @@ impl World {
         self.check()
     }
 
+    /// Starts, perhaps first with a disk that fails a read: then the node does not start, and has not made worse what the next
+    /// start finds.
     fn start(&mut self, power_cut: bool) -> Result<(), String> {
+        let failing = self.random.one_in(5).then(|| self.random.one_of_the_first());
+        if self.open(power_cut, failing)? {
+            return Ok(());
+        }
+        self.summary.trace.push("  a read failed".to_owned());
+        self.open(power_cut, None).map(drop)
+    }
+
+    /// `false`: the read that was to fail did, and so the start.
+    fn open(&mut self, power_cut: bool, failing: Option<u64>) -> Result<bool, String> {
         let manager = machine::manager_config(&self.disk, self.random.bits());
+        self.disk.fail_read_after(failing);
         // What topics set themselves is not known yet when logs are opened.
-        let (manager, report) = LogManager::open(manager, |_| LogConfig::default(), self.now_ms)
-            .map_err(|error| format!("start: {error}"))?;
+        let opened = LogManager::open(manager, |_| LogConfig::default(), self.now_ms);
+        let read_failed = self.disk.read_failed();
+        self.disk.fail_read_after(None);
+        let (manager, report) = match opened {
+            Err(OpenError::Storage(StorageError::Io { .. } | StorageError::Offline { .. })) if read_failed => {
+                return Ok(false);
+            }
+            opened => opened.map_err(|error| format!("start: {error}"))?,
+        };
         if let Some(failed) = report.failed.first() {
             return Err(format!("it does not open: {}", failed.error));
         }
@@ -418,7 +448,10 @@ impl World {
             .restarted(log.log_end_offset(), power_cut, &found.whole)?;
         log.update_high_watermark(log.log_end_offset());
         self.know_sequences();
-        Ok(())
+        match read_failed {
+            true => Err("a read failed at the start, and nobody was told".to_owned()),
+            false => Ok(true),
+        }
     }
 
     fn check(&mut self) -> Result<(), String> {

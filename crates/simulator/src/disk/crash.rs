@@ -29,6 +29,7 @@ impl SimDisk {
         let mut state = self.state();
         assert!(state.locked.is_empty(), "whoever had a lock is dead");
         state.failure = None;
+        (state.read_failure, state.read_failed) = (None, false);
         if crash == Crash::Process {
             return;
         }

@@ -2,7 +2,8 @@
 //!
 //! Files and directories have two states: what processes see, and what a power cut leaves. [`SimDisk::crash`] ends the life
 //! of a machine: of each file's unsynced writes some survive, some only in part; of each directory's unsynced creations,
-//! renames and removals any subset does. Calls can be made to fail, and the disk to fill up.
+//! renames and removals any subset does. Calls can be made to fail, those that change something and those that read, and the
+//! disk to fill up; whoever must not wait for the device may be told that bytes are not in memory.
 mod crash;
 mod file;
 
@@ -11,8 +12,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use klamm_log::disk::{DirEntry, Disk, DiskFile, FileSystem, Inspected, Lock, Space};
+use klamm_log::disk::{DirEntry, Disk, DiskFile, FileSystem, Inspected, Lock, Space, may_wait};
 
+use crate::Random;
 pub use crash::Crash;
 use file::{File, Node};
 
@@ -45,6 +47,14 @@ struct State {
     failure: Option<(u64, Failure)>,
     /// Changing calls so far.
     calls: u64,
+    /// Reading calls left until one fails.
+    read_failure: Option<u64>,
+    /// It has failed.
+    read_failed: bool,
+    /// Draws which bytes are not in memory; `None`: all are.
+    cold: Option<Random>,
+    /// Reads that were told so.
+    waits: u64,
     /// A sync has failed since the last power cut.
     sync_failed: bool,
     /// Calls that do nothing and report success: a deliberate fault.
@@ -117,6 +127,10 @@ impl Default for SimDisk {
             capacity: u64::MAX,
             failure: None,
             calls: 0,
+            read_failure: None,
+            read_failed: false,
+            cold: None,
+            waits: 0,
             sync_failed: false,
             forgotten: None,
         })))
@@ -148,6 +162,30 @@ impl SimDisk {
         self.state().failure = failure;
     }
 
+    /// Has the reading call after `calls` others fail, once, as a bad sector does: of a file's bytes, its length, its name or
+    /// the names in a directory. `None` takes it back.
+    pub fn fail_read_after(&self, calls: Option<u64>) {
+        let mut state = self.state();
+        state.read_failure = calls;
+        state.read_failed = false;
+    }
+
+    /// Whether the call that [`fail_read_after`](Self::fail_read_after) chose came and failed.
+    pub fn read_failed(&self) -> bool {
+        self.state().read_failed
+    }
+
+    /// Has some reads meet bytes that are not in memory, as `random` draws it: those by threads that may not wait for the
+    /// device fail with [`io::ErrorKind::WouldBlock`].
+    pub fn go_cold(&self, random: Random) {
+        self.state().cold = Some(random);
+    }
+
+    /// Reads so far that would have had to wait.
+    pub fn waits(&self) -> u64 {
+        self.state().waits
+    }
+
     /// Leaves out the effect of some calls.
     pub fn forget(&self, forgotten: Forgotten) {
         self.state().forgotten = Some(forgotten);
@@ -162,6 +200,17 @@ impl SimDisk {
     /// Changing calls so far.
     pub fn calls(&self) -> u64 {
         self.state().calls
+    }
+
+    fn handle(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        let mut state = self.state();
+        let inode = state.find(path)?;
+        state.file_mut(inode)?;
+        Ok(Arc::new(OpenFile {
+            disk: self.clone(),
+            inode,
+            name: path.to_string_lossy().into_owned(),
+        }))
     }
 
     /// Changes one bit of a file, as a bad sector does.
@@ -201,6 +250,32 @@ impl State {
                 *left -= 1;
                 Ok(())
             }
+        }
+    }
+
+    /// Counts a reading call; fails it when its time has come.
+    fn look(&mut self) -> io::Result<()> {
+        match &mut self.read_failure {
+            None => Ok(()),
+            Some(0) => {
+                self.read_failure = None;
+                self.read_failed = true;
+                Err(io::Error::from_raw_os_error(5))
+            }
+            Some(left) => {
+                *left -= 1;
+                Ok(())
+            }
+        }
+    }
+
+    /// Fails where bytes would have to come from the device and the thread may not wait for it.
+    fn fetch(&mut self) -> io::Result<()> {
+        let is_cold = !may_wait() && self.cold.as_mut().is_some_and(|random| random.one_in(8));
+        self.waits += u64::from(is_cold);
+        match is_cold {
+            true => Err(io::ErrorKind::WouldBlock.into()),
+            false => Ok(()),
         }
     }
 
@@ -275,14 +350,8 @@ impl State {
 
 impl Disk for SimDisk {
     fn open(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
-        let mut state = self.state();
-        let inode = state.find(path)?;
-        state.file_mut(inode)?;
-        Ok(Arc::new(OpenFile {
-            disk: self.clone(),
-            inode,
-            name: path.to_string_lossy().into_owned(),
-        }))
+        self.state().look()?;
+        self.handle(path)
     }
 
     fn create(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
@@ -296,7 +365,7 @@ impl Disk for SimDisk {
                 None => drop(state.add(dir, name, Node::File(File::new(now_ms)))?),
             }
         }
-        self.open(path)
+        self.handle(path)
     }
 
     fn create_dir(&self, path: &Path) -> io::Result<()> {
@@ -358,7 +427,8 @@ impl Disk for SimDisk {
     }
 
     fn list(&self, path: &Path) -> io::Result<Vec<DirEntry>> {
-        let state = self.state();
+        let mut state = self.state();
+        state.look()?;
         let names = state.names(state.find(path)?)?;
         let entry = |(name, inode): (&String, &Inode)| DirEntry {
             name: name.clone(),
@@ -369,6 +439,7 @@ impl Disk for SimDisk {
 
     fn inspect(&self, path: &Path) -> io::Result<Inspected> {
         let mut state = self.state();
+        state.look()?;
         let inode = state.find(path)?;
         let file = state.file_mut(inode)?;
         Ok(Inspected {
@@ -453,7 +524,10 @@ struct OpenFile {
 
 impl DiskFile for OpenFile {
     fn read_at(&self, buffer: &mut [u8], position: u64) -> io::Result<usize> {
-        Ok(self.disk.state().file_mut(self.inode)?.read_at(buffer, position))
+        let mut state = self.disk.state();
+        state.fetch()?;
+        state.look()?;
+        Ok(state.file_mut(self.inode)?.read_at(buffer, position))
     }
 
     fn write_at(&self, bytes: &[io::IoSlice<'_>], position: u64) -> io::Result<usize> {
@@ -511,7 +585,9 @@ impl DiskFile for OpenFile {
     }
 
     fn size(&self) -> io::Result<u64> {
-        Ok(self.disk.state().file_mut(self.inode)?.len())
+        let mut state = self.disk.state();
+        state.look()?;
+        Ok(state.file_mut(self.inode)?.len())
     }
 
     fn os_file(&self) -> Option<Arc<std::fs::File>> {

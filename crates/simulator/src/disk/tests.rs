@@ -131,3 +131,33 @@ fn a_directory_has_one_owner() {
     drop(lock);
     disk.lock(&dir).unwrap();
 }
+
+#[test]
+fn a_read_fails_once_and_whoever_may_wait_gets_cold_bytes() {
+    let (disk, dir) = disk();
+    let file = disk.create(&dir.join("a")).unwrap();
+    write(&*file, b"data", 0);
+    let eio = |error: io::Error| assert_eq!(error.raw_os_error(), Some(5));
+    disk.fail_read_after(Some(1));
+    assert_eq!(file.size().unwrap(), 4);
+    assert!(!disk.read_failed());
+    eio(file.read_at(&mut [0; 4], 0).unwrap_err());
+    assert!(disk.read_failed());
+    disk.go_cold(Random::new(1));
+    assert_eq!(read(&disk, &dir.join("a")).unwrap(), b"data");
+    assert_eq!(disk.waits(), 0, "it could wait");
+    let calls: [fn(&SimDisk, &Path) -> io::Result<()>; 3] = [
+        |disk, path| disk.open(path).map(drop),
+        |disk, path| disk.inspect(path).map(drop),
+        |disk, path| disk.list(path.parent().unwrap()).map(drop),
+    ];
+    for call in calls {
+        disk.fail_read_after(Some(0));
+        eio(call(&disk, &dir.join("a")).unwrap_err());
+        call(&disk, &dir.join("a")).unwrap();
+    }
+    disk.fail_read_after(Some(0));
+    disk.crash(Crash::Process, &mut Random::new(1));
+    assert!(!disk.read_failed());
+    assert_eq!(file.size().unwrap(), 4);
+}

@@ -4,7 +4,12 @@
 //! restarts, processes that die and machines that lose power. After every start, and now and then, each partition's records
 //! are read and compared with `model::Partition`: what was acknowledged is there, once, in order, unchanged; a power cut
 //! takes at most what was not flushed, and only from the end.
+//!
+//! Reads fail too, at any place. Whoever read is told, the directory is offline until the next start, and a start that meets
+//! such a read fails and leaves everything to the next one. Readers ask first for what is in memory, and where the disk says
+//! that they would have to wait, once more.
 mod model;
+mod reader;
 mod steps;
 mod transactions;
 mod world;

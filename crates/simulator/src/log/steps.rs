@@ -43,6 +43,10 @@ pub(super) enum Step {
         after: u64,
         failure: Failure,
     },
+    /// One of the next reads of the disk fails.
+    FailRead {
+        after: u64,
+    },
     /// Only so much room is left, until the next `Room`.
     Fill {
         bytes: u64,
@@ -67,10 +71,13 @@ pub(super) fn draw(random: &mut Random) -> Step {
     let partition = random.below(super::world::PARTITIONS as u64) as usize;
     let at = random.below(1_001);
     match random.below(100) {
-        0..40 => Step::Append {
+        0..39 => Step::Append {
             partition,
             records: 1 + random.below(5) as usize,
             size: random.below(220) as usize,
+        },
+        39..40 => Step::FailRead {
+            after: random.one_of_the_first(),
         },
         40..45 => Step::Resend { partition },
         45..55 => Step::Flush { partition },

@@ -2,10 +2,11 @@
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
-use klamm_log::{Isolation, Log};
+use klamm_log::Isolation;
 use klamm_records::{BatchBuilder, Compression, ControlRecordType, Scratch, batches};
 
 use super::model::{Batch, Kind, Partition};
+use super::reader::{Reader, Trouble, wrong};
 use crate::Random;
 
 /// Value of an end marker: version and coordinator epoch.
@@ -66,40 +67,34 @@ pub(super) fn kind_of(batch: &klamm_records::Batch<'_>) -> Kind {
 }
 
 /// Compares what a consumer of committed records makes of the log with what it should.
-pub(super) fn compare(log: &Log, model: &Partition) -> Result<(), String> {
-    let (offsets, open) = (log.offsets(), model.first_open());
+pub(super) fn compare(reader: &Reader<'_>, model: &Partition) -> Result<(), Trouble> {
+    let (offsets, open) = (reader.log.offsets(), model.first_open());
     let limit = offsets.last_stable_offset;
     let is_behind = open.is_some_and(|open| limit > open.max(model.start));
     let is_early = model.start == 0 && limit < open.unwrap_or(model.end);
     if is_behind || is_early {
-        return Err(format!(
-            "the last stable offset is {limit}, the first open transaction {open:?}"
-        ));
+        let problem = format!("the last stable offset is {limit}, the first open transaction {open:?}");
+        return Err(Trouble::Wrong(problem));
     }
-    let (found, expected) = (read(log, offsets.log_start_offset, limit)?, model.committed(limit));
+    let (found, expected) = (read(reader, offsets.log_start_offset, limit)?, model.committed(limit));
     match found == expected {
         true => Ok(()),
-        false => Err(format!("committed below {limit}: {found:?}, not {expected:?}")),
+        false => Err(Trouble::Wrong(format!(
+            "committed below {limit}: {found:?}, not {expected:?}"
+        ))),
     }
 }
 
 /// Base offsets of the batches that a consumer shows, which leaves out what it is told of each read.
-fn read(log: &Log, mut offset: i64, limit: i64) -> Result<Vec<i64>, String> {
+fn read(reader: &Reader<'_>, mut offset: i64, limit: i64) -> Result<Vec<i64>, Trouble> {
     let mut found = Vec::new();
     while offset < limit {
         let before = offset;
-        let wrong = |what: &dyn std::fmt::Display| format!("committed read at {before}: {what}");
-        let data = log
-            .read(offset, 700, Isolation::LastStableOffset, true)
-            .map_err(|e| wrong(&e))?;
-        let region = data
-            .region
-            .ok_or_else(|| wrong(&"nothing, before the last stable offset"))?;
+        let (data, bytes) = reader.fetch(offset, 700, Isolation::LastStableOffset)?;
         let mut aborted = data.aborted;
         aborted.sort_by_key(|aborted| aborted.first_offset);
         let mut aborted = aborted.into_iter().peekable();
         let mut open = BTreeSet::new();
-        let bytes = region.read().map_err(|e| wrong(&e))?;
         for batch in batches(&bytes).map_while(Result::ok) {
             let last_offset = batch.header.last_offset();
             while let Some(begun) = aborted.next_if(|next| next.first_offset <= last_offset) {
@@ -116,7 +111,7 @@ fn read(log: &Log, mut offset: i64, limit: i64) -> Result<Vec<i64>, String> {
             offset = batch.header.next_offset();
         }
         if offset == before {
-            return Err(wrong(&"no whole batch"));
+            return Err(wrong(offset, &"no whole batch"));
         }
     }
     Ok(found)

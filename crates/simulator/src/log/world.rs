@@ -3,13 +3,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use klamm_log::{
-    AppendError, AppendOrigin, CleanupPolicy, Isolation, Log, LogConfig, LogManager, ManagerConfig, ReadError,
-    TopicPartition,
+    AppendError, AppendOrigin, CleanupPolicy, Log, LogConfig, LogManager, ManagerConfig, OpenError, ReadError,
+    StorageError, TopicPartition,
 };
 use klamm_protocol::Uuid;
-use klamm_records::{BatchBuilder, Compression, Scratch, batches};
+use klamm_records::{BatchBuilder, Compression};
 
 use super::model::{Batch, Kind, Partition, Stopped};
+use super::reader::{Reader, Trouble};
 use super::steps::Step;
 use super::transactions;
 use crate::disk::Forgotten;
@@ -65,6 +66,7 @@ impl World {
             incarnations: vec![0; PARTITIONS],
             summary: Summary::default(),
         };
+        world.disk.go_cold(Random::new(seed ^ 0xc01d));
         world.start(Stopped::WithAll).expect("an empty directory opens");
         if let Some(forgotten) = forgotten {
             world.disk.forget(forgotten);
@@ -87,6 +89,9 @@ impl World {
         };
         self.summary.trace[at] = format!("{step:?}: {told}");
         outcome.map(drop)?;
+        if self.disk.read_failed() {
+            return Err("a read failed, and the log went on".to_owned());
+        }
         for at in 0..PARTITIONS {
             let log = self.log(at);
             // What a background flush has synced counts as flushed too.
@@ -134,6 +139,10 @@ impl World {
                 self.disk.fail_after(Some((after, failure)));
                 Ok(String::new())
             }
+            Step::FailRead { after } => {
+                self.disk.fail_read_after(Some(after));
+                Ok(String::new())
+            }
             Step::Fill { bytes } => {
                 self.disk.set_capacity(self.disk.used() + bytes);
                 Ok(String::new())
@@ -142,10 +151,14 @@ impl World {
                 self.disk.set_capacity(u64::MAX);
                 Ok(String::new())
             }
-            Step::Verify => (0..PARTITIONS)
-                .try_for_each(|at| self.compare(at, 0))
-                .map(|()| "all as told".to_owned()),
-            Step::Read { partition, at } => self.compare(partition, at).map(|()| "as told".to_owned()),
+            Step::Verify => {
+                let compared = (0..PARTITIONS).try_for_each(|at| self.compare(at, 0));
+                self.unless_wrong(compared)
+            }
+            Step::Read { partition, at } => {
+                let compared = self.compare(partition, at);
+                self.unless_wrong(compared)
+            }
             Step::Timestamp { partition, at } => self.timestamp(partition, at),
         }
     }
@@ -287,9 +300,10 @@ impl World {
                 let text = error.to_string();
                 self.stop();
                 self.disk.fail_after(None);
+                self.disk.fail_read_after(None);
                 self.disk.set_capacity(u64::MAX);
                 self.partitions[partition].perhaps_gone();
-                self.open(Some(partition), Stopped::WithAll)?;
+                self.open(Some(partition), Stopped::WithAll, None)?;
                 return Ok(text);
             }
         }
@@ -326,7 +340,7 @@ impl World {
     }
 
     /// After an error: the log may go on if the disk was only full, or else its directory is offline.
-    fn survive(&mut self, error: klamm_log::StorageError) -> Result<String, String> {
+    fn survive(&mut self, error: StorageError) -> Result<String, String> {
         let text = error.to_string();
         if self.manager().is_online() {
             if !error.is_out_of_space() {
@@ -337,6 +351,14 @@ impl World {
         self.restart_after(&text)
     }
 
+    fn unless_wrong(&mut self, compared: Result<(), Trouble>) -> Result<String, String> {
+        match compared {
+            Ok(()) => Ok("as told".to_owned()),
+            Err(Trouble::Wrong(problem)) => Err(problem),
+            Err(Trouble::Failed(error)) => self.survive(error),
+        }
+    }
+
     fn restart_after(&mut self, what: &str) -> Result<String, String> {
         self.crash(Crash::Process)?;
         Ok(format!("{what}; restarted, {}", self.ends()))
@@ -344,6 +366,9 @@ impl World {
 
     fn restart(&mut self) -> Result<String, String> {
         let outcome = self.manager().shutdown(1);
+        if self.disk.read_failed() && outcome.is_ok() {
+            return Err("a read failed, and the log was closed all the same".to_owned());
+        }
         self.crash(Crash::Process)?;
         Ok(match outcome {
             Ok(()) => format!("clean, {}", self.ends()),
@@ -370,18 +395,41 @@ impl World {
         self.manager = None;
     }
 
+    /// Starts, perhaps first with a disk that fails a read: then the node does not start, and has not made worse what the next
+    /// start finds, or what a power cut leaves of that.
     fn start(&mut self, stopped: Stopped) -> Result<(), String> {
-        self.open(None, stopped)
+        let failing = self.random.one_in(5).then(|| self.random.one_of_the_first());
+        if self.open(None, stopped, failing)? {
+            return Ok(());
+        }
+        let crash = *self.random.pick(&[Crash::Process, Crash::Power]);
+        self.summary.trace.push(format!("  a read failed, {crash:?}"));
+        self.disk.crash(crash, &mut self.random);
+        self.summary.power_cuts += u64::from(crash == Crash::Power);
+        let stopped = match crash {
+            Crash::Process => stopped,
+            Crash::Power => Stopped::WithFlushed,
+        };
+        self.open(None, stopped, None).map(drop)
     }
 
-    /// Starts, and compares all partitions but one with what they must have.
-    fn open(&mut self, unknown: Option<usize>, stopped: Stopped) -> Result<(), String> {
+    /// Starts, and compares all partitions but one with what they must have. `false`: the read that was to fail did, and so
+    /// the start.
+    fn open(&mut self, unknown: Option<usize>, stopped: Stopped, failing: Option<u64>) -> Result<bool, String> {
         let config = ManagerConfig {
             initial_task_delay_ms: 1_000,
             ..machine::manager_config(&self.disk, self.random.bits())
         };
-        let (manager, report) =
-            LogManager::open(config, |_| log_config(), self.now_ms).map_err(|error| format!("start: {error}"))?;
+        self.disk.fail_read_after(failing);
+        let opened = LogManager::open(config, |_| log_config(), self.now_ms);
+        let read_failed = self.disk.read_failed();
+        self.disk.fail_read_after(None);
+        let (manager, report) = match opened {
+            Err(OpenError::Storage(StorageError::Io { .. } | StorageError::Offline { .. })) if read_failed => {
+                return Ok(false);
+            }
+            opened => opened.map_err(|error| format!("start: {error}"))?,
+        };
         if let Some(failed) = report.failed.first() {
             return Err(format!("{} does not open: {}", failed.partition, failed.error));
         }
@@ -400,7 +448,7 @@ impl World {
             self.create(at)?;
             let log = self.log(at);
             log.update_high_watermark(log.log_end_offset());
-            let found = read(&log, log.log_start_offset())?;
+            let found = self.reader(&log).read(log.log_start_offset())?;
             self.summary.compared += found.iter().map(|batch| batch.records.len() as u64).sum::<u64>();
             let (start, end) = (log.log_start_offset(), log.log_end_offset());
             if unknown == Some(at) {
@@ -411,7 +459,16 @@ impl World {
                 .restarted(stopped, start, found, end)
                 .map_err(of_partition)?;
         }
-        transactions::compare(&self.log(TRANSACTIONS), &self.partitions[TRANSACTIONS])
+        let log = self.log(TRANSACTIONS);
+        transactions::compare(&self.reader(&log), &self.partitions[TRANSACTIONS])?;
+        match read_failed {
+            true => Err("a read failed at the start, and nobody was told".to_owned()),
+            false => Ok(true),
+        }
+    }
+
+    fn reader<'a>(&'a self, log: &'a Log) -> Reader<'a> {
+        Reader { disk: &self.disk, log }
     }
 
     fn ends(&self) -> String {
@@ -422,37 +479,31 @@ impl World {
         ends.collect::<Vec<_>>().join(" ")
     }
 
-    fn compare(&mut self, partition: usize, at: u64) -> Result<(), String> {
+    fn compare(&mut self, partition: usize, at: u64) -> Result<(), Trouble> {
+        let log = self.log(partition);
         if partition == TRANSACTIONS {
-            transactions::compare(&self.log(partition), &self.partitions[partition])?;
+            transactions::compare(&self.reader(&log), &self.partitions[partition])?;
         }
         let from = self.place(partition, at);
-        let found = read(&self.log(partition), from)?;
+        let found = self.reader(&log).read(from)?;
         let found: Vec<_> = found
             .iter()
             .flat_map(Batch::records)
             .filter(|(offset, ..)| *offset >= from)
             .collect();
         self.summary.compared += found.len() as u64;
+        let wrong = |what: String| Err(Trouble::Wrong(format!("partition {partition}: {what}")));
         let mut expected = self.partitions[partition].records(from);
         for record in &found {
             match expected.next() {
                 Some(told) if told == *record => {}
-                Some(told) => {
-                    return Err(format!(
-                        "partition {partition}: offset {} read, {} told",
-                        record.0, told.0
-                    ));
-                }
-                None => return Err(format!("partition {partition}: offset {} was never told", record.0)),
+                Some(told) => return wrong(format!("offset {} read, {} told", record.0, told.0)),
+                None => return wrong(format!("offset {} was never told", record.0)),
             }
         }
         match expected.next() {
             None => Ok(()),
-            Some(missing) => Err(format!(
-                "partition {partition}: from {from} on, offset {} is missing",
-                missing.0
-            )),
+            Some(missing) => wrong(format!("from {from} on, offset {} is missing", missing.0)),
         }
     }
 
@@ -486,38 +537,4 @@ fn encode(batch: &Batch) -> Bytes {
             .expect("small records fit");
     }
     builder.build()
-}
-
-/// All batches from the one that holds `offset` to the log end.
-fn read(log: &Log, mut offset: i64) -> Result<Vec<Batch>, String> {
-    let mut found = Vec::new();
-    let mut scratch = Scratch::new();
-    while offset < log.log_end_offset() {
-        let before = offset;
-        let wrong = |what: &dyn std::fmt::Display| format!("read at {before}: {what}");
-        let data = log
-            .read(offset, 1_000, Isolation::LogEnd, true)
-            .map_err(|e| wrong(&e))?;
-        let region = data.region.ok_or_else(|| wrong(&"nothing, before the log end"))?;
-        let bytes = region.read().map_err(|e| wrong(&e))?;
-        for batch in batches(&bytes) {
-            let Ok(batch) = batch else { break };
-            batch.verify_crc().map_err(|e| wrong(&e))?;
-            let records = batch.records(&mut scratch, usize::MAX).map_err(|e| wrong(&e))?;
-            let records = records
-                .map(|record| record.map(|record| (record.timestamp, record.value.unwrap_or_default().to_vec())))
-                .collect::<Result<Vec<_>, _>>()
-                .map_err(|e| wrong(&e))?;
-            found.push(Batch {
-                base_offset: batch.header.base_offset,
-                kind: transactions::kind_of(&batch),
-                records,
-            });
-            offset = batch.header.next_offset();
-        }
-        if offset == before {
-            return Err(format!("read at {offset}: no whole batch"));
-        }
-    }
-    Ok(found)
 }

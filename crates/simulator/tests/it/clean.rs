@@ -45,6 +45,7 @@ fn each_fault_of_the_cleaner_is_found() {
         Fault::IgnoreDeleteHorizon,
         Fault::DropLastOfProducer,
         Fault::CheckpointAhead,
+        Fault::SwapToFailedRead,
     ] {
         let options = Options {
             fault: Some(fault),

@@ -53,6 +53,9 @@ fn each_fault_of_the_log_is_found() {
         Fault::KeepSnapshots,
         Fault::TrustTxnIndex,
         Fault::InheritCheckpoints,
+        Fault::CutAtFailedRead,
+        Fault::SearchPastFailedRead,
+        Fault::FailOnWait,
     ] {
         let options = Options {
             fault: Some(fault),

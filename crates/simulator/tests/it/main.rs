@@ -3,4 +3,5 @@
 
 mod clean;
 mod log;
+mod reads;
 mod txn_index;

@@ -298,8 +298,12 @@ impl Cleaner<'_> {
         let files = &self.log.log_dir.shared.files;
         let new = Segment::create_as(&self.log.dir, group[0].base_offset, ".cleaned", files)?;
         if let Err(error) = self.fill(&new, group, map, transactions) {
-            new.remove()?;
-            return Err(error);
+            // Which failure comes of it must not hide that another one was the disk's.
+            let removed = self.log.log_dir.watch(new.remove());
+            return Err(match (error, removed) {
+                (CleanError::Aborted, Err(removal)) => removal.into(),
+                (error, _) => error,
+            });
         }
         self.stats.segments_replaced += group.len();
         self.stats.segments_written += 1;

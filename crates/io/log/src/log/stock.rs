@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::disk::{self, Disk};
-use crate::error::Result;
+use crate::error::{Result, unless_malformed};
+use crate::faults::{self, Fault};
 use crate::file_cache::with_suffix;
 use crate::log_dir::Shared;
 use crate::names::{FileKind, PartitionFile};
@@ -93,9 +94,18 @@ fn swap_end(shared: &Arc<Shared>, dir: &Arc<DirPath>, base_offset: i64) -> Resul
     let len = disk::inspect(shared.files.disk(), &swap_path(&dir.get(), FileKind::Log, base_offset))?.len;
     let size = u32::try_from(len).unwrap_or(u32::MAX);
     let segment = Segment::existing_as(dir, base_offset, size, SWAP, &shared.files);
-    let batches = segment.headers(0).map_while(Result::ok);
-    let end = batches.map(|batch| batch.header.next_offset()).max();
-    Ok(end.unwrap_or(0).max(base_offset + 1))
+    let mut end = base_offset + 1;
+    for located in segment.headers(0) {
+        if faults::is_on(Fault::SwapToFailedRead) && located.is_err() {
+            break;
+        }
+        // A disk that can't be read does not say how far the originals go that are to be removed.
+        let Some(located) = unless_malformed(located)? else {
+            break;
+        };
+        end = end.max(located.header.next_offset());
+    }
+    Ok(end)
 }
 
 /// Puts a cleaned segment in the place of those that begin where it has offsets. It may have been made from others behind it

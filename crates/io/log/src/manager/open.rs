@@ -124,6 +124,14 @@ struct Candidate {
     start: LogStart,
 }
 
+/// What is left of a deleted partition.
+struct Deleted {
+    dir: usize,
+    path: PathBuf,
+    partition: TopicPartition,
+    start: LogStart,
+}
+
 /// Offsets in the checkpoints of a log directory.
 #[derive(Default)]
 struct Checkpoints {
@@ -303,12 +311,13 @@ impl Inner {
                         });
                     }
                     Some(PartitionDir::Delete(partition)) => {
-                        let delay = LogConfig::default().file_delete_delay_ms;
-                        tracing::info!(%partition, dir = %name, "will remove what is left of a deleted partition");
-                        let path = dir.dir.path.join(name);
-                        dir.dir.doom(path.clone(), now_ms.saturating_add(delay));
                         let start = checkpoints.start_of(&partition, shutdown);
-                        deleted.push((partition, path, start));
+                        deleted.push(Deleted {
+                            dir: at,
+                            path: dir.dir.path.join(name),
+                            partition,
+                            start,
+                        });
                     }
                     Some(PartitionDir::Future(partition)) => futures.push((at, partition, dir.dir.path.join(name))),
                     Some(PartitionDir::Stray(_)) => {}
@@ -332,12 +341,15 @@ impl Inner {
                     .watch(checkpoint::remove_clean_shutdown(dir.dir.disk(), &dir.dir.path));
             }
         }
-        let all_are_read = self.dirs.iter().all(|dir| dir.dir.check().is_ok());
+        let all_are_read = || self.dirs.iter().all(|dir| dir.dir.check().is_ok());
         for (at, partition, path) in futures {
             let dir = &self.dirs[at].dir;
+            if dir.check().is_err() {
+                continue;
+            }
             let is_here = seen.contains_key(&partition);
-            let old = self.old_log(&partition, &path, &deleted).filter(|_| !is_here);
-            if old.is_none() && !is_here && !all_are_read {
+            let old = self.old_log(at, &partition, &path, &deleted).filter(|_| !is_here);
+            if old.is_none() && !is_here && !all_are_read() {
                 tracing::warn!(%partition, copy = %path.display(), "the copy of a log stays: the log may lie in a directory that is offline");
                 continue;
             }
@@ -365,23 +377,32 @@ impl Inner {
                 });
             }
         }
+        // What is left of a log tells that its copy, which may lie in a directory that is offline, is complete.
+        if all_are_read() {
+            let delay = LogConfig::default().file_delete_delay_ms;
+            for Deleted {
+                dir, path, partition, ..
+            } in deleted
+            {
+                tracing::info!(%partition, dir = %path.display(), "will remove what is left of a deleted partition");
+                self.dirs[dir].dir.doom(path, now_ms.saturating_add(delay));
+            }
+        }
         Ok(candidates)
     }
 
     /// Where the log began whose place a copy was about to take: the log was renamed for its removal already, and so the copy
-    /// complete, when the node died.
-    fn old_log(
-        &self,
-        partition: &TopicPartition,
-        future: &Path,
-        deleted: &[(TopicPartition, PathBuf, LogStart)],
-    ) -> Option<LogStart> {
-        let disk = &*self.config.disk;
-        let id_of = |path: &Path| checkpoint::read_partition_metadata(disk, path).ok().flatten();
-        let id = id_of(future)?;
-        let mut olds = deleted.iter().filter(|(deleted, ..)| deleted == partition);
-        olds.find(|(_, path, _)| id_of(path) == Some(id))
-            .map(|(.., start)| *start)
+    /// complete, when the node died. A directory that can't be read is offline afterwards.
+    fn old_log(&self, dir: usize, partition: &TopicPartition, future: &Path, deleted: &[Deleted]) -> Option<LogStart> {
+        let id_of = |dir: usize, path: &Path| {
+            let dir = &self.dirs[dir].dir;
+            let read = dir.watch(checkpoint::read_partition_metadata(dir.disk(), path));
+            read.ok().flatten()
+        };
+        let id = id_of(dir, future)?;
+        let mut olds = deleted.iter().filter(|deleted| deleted.partition == *partition);
+        olds.find(|old| id_of(old.dir, &old.path) == Some(id))
+            .map(|old| old.start)
     }
 
     fn open_logs(
