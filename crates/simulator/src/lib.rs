@@ -1,4 +1,4 @@
-//! Owns seeded simulations of what production runs: a disk that loses what was not synced, and a log manager on it.
+//! Owns seeded simulations of what production runs: a disk that loses what was not synced and fails, and a log manager on it.
 //! Knows nothing of sockets, processes or the machine's disk and clock; one seed gives one run, step by step the same.
 //! Entry: [`log::run`] and [`clean::run`], one seed against a model; [`SimDisk`], the disk by itself.
 //! Driven by `cargo xtask sim` and by the tests here.

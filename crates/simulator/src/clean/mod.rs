@@ -3,7 +3,8 @@
 //! A run draws steps from its seed: keyed writes, tombstones and transactions of several producers, rolls, flushes,
 //! cleanings, truncations, ticks, failing calls, a full disk, clean restarts, processes that die and machines that lose power. In
 //! between whatever is read must have been written there; of each key the last committed value must be among it, and of
-//! aborted transactions nothing may be.
+//! aborted transactions nothing may be. A read that fails under the cleaner takes the directory offline, and a start that
+//! meets one fails and leaves everything to the next.
 mod model;
 mod world;
 

@@ -197,7 +197,7 @@ impl World {
             Step::CleanAndFail => {
                 self.take(Step::Roll)?;
                 let after = self.random.below(100);
-                let what = *self.random.pick(&["a change", "a read"]);
+                let what = *self.random.pick(&["a change", "a change", "a read"]);
                 match what {
                     "a read" => self.disk.fail_read_after(Some(after)),
                     _ => self.disk.fail_after(Some((after, Failure::Io))),
@@ -407,7 +407,8 @@ impl World {
     /// Starts, perhaps first with a disk that fails a read: then the node does not start, and has not made worse what the next
     /// start finds.
     fn start(&mut self, power_cut: bool) -> Result<(), String> {
-        let failing = self.random.one_in(5).then(|| self.random.one_of_the_first());
+        // Behind the checkpoints, where it comes to cleaned segments that were not swapped in to the end.
+        let failing = self.random.one_in(2).then(|| 12 + self.random.below(24));
         if self.open(power_cut, failing)? {
             return Ok(());
         }

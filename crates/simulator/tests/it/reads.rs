@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 use klamm_log::disk::Disk;
 use klamm_log::{
     AppendOrigin, CleanerConfig, CleanupPolicy, Isolation, Log, LogConfig, LogManager, ManagerConfig, MetaProperties,
-    OpenError, TopicPartition,
+    OpenError, RoundEnd, TopicPartition,
 };
 use klamm_protocol::Uuid;
 use klamm_records::{BatchBuilder, Compression, Scratch, batches};
@@ -31,7 +31,7 @@ fn formatted(dirs: &[&str]) -> SimDisk {
 
 fn config() -> LogConfig {
     LogConfig {
-        segment_bytes: 400,
+        segment_bytes: 2_000,
         index_interval_bytes: 100,
         min_cleanable_dirty_ratio: 0.0,
         cleanup_policy: CleanupPolicy {
@@ -64,23 +64,26 @@ fn log(manager: &LogManager) -> Arc<Log> {
         .unwrap()
 }
 
-/// Writes some keys several times over, and rolls.
-fn fill(log: &Log) {
+/// Writes some keys several times over, into segments so small that a cleaning makes one of them.
+fn fill(log: &Log, keys: &str) {
     for at in 0..24 {
         let mut batch = BatchBuilder::new(Compression::None);
-        let (key, value) = (format!("key-{}", at % 7), format!("value-{at}"));
+        let (key, value) = (format!("{keys}-{}", at % 7), format!("value-{at}"));
         batch
             .push(NOW + at, Some(key.as_bytes()), Some(value.as_bytes()), &[])
             .unwrap();
         log.append_as_leader(&batch.build(), 0, AppendOrigin::Client, NOW)
             .unwrap();
+        if at % 4 == 3 {
+            log.roll(NOW).unwrap();
+        }
     }
     log.update_high_watermark(log.log_end_offset());
-    log.roll(NOW).unwrap();
 }
 
-fn clean(manager: &LogManager) {
-    manager.clean(0, &CleanerConfig::default(), NOW, &AtomicBool::new(false));
+fn clean(manager: &LogManager) -> Option<RoundEnd> {
+    let cleaned = manager.clean(0, &CleanerConfig::default(), NOW, &AtomicBool::new(false));
+    cleaned.map(|cleaned| cleaned.end)
 }
 
 /// Offset, key and value of all records.
@@ -116,7 +119,7 @@ fn a_start_that_meets_a_failing_read_leaves_all_to_the_next_one() {
     for change in 0.. {
         let disk = formatted(&["/data"]);
         let manager = open(&disk, &["/data"]).unwrap();
-        fill(&log(&manager));
+        fill(&log(&manager), "key");
         let expected = expected.get_or_insert_with(|| last_of_each_key(&log(&manager)));
         disk.fail_after(Some((change, Failure::Io)));
         clean(&manager);
@@ -141,6 +144,15 @@ fn a_start_that_meets_a_failing_read_leaves_all_to_the_next_one() {
         assert_eq!(last_of_each_key(&log), *expected, "after change {change}");
         let all = records(&log);
         assert!(all.is_sorted_by(|a, b| a.0 < b.0), "after change {change}: {all:?}");
+        // No segment reaches into the next one, of which the next cleaning would make one that has records twice.
+        fill(&log, "other");
+        let cleaned = clean(&manager);
+        assert!(
+            matches!(cleaned, Some(RoundEnd::Cleaned { .. })),
+            "after change {change}: {cleaned:?}"
+        );
+        let all = records(&log);
+        assert!(all.is_sorted_by(|a, b| a.0 < b.0), "after change {change}: {all:?}");
         if !was_cut_short {
             break;
         }
@@ -155,7 +167,7 @@ fn no_other_failure_hides_a_read_that_failed() {
     for read in 0.. {
         let disk = formatted(&["/data"]);
         let manager = open(&disk, &["/data"]).unwrap();
-        fill(&log(&manager));
+        fill(&log(&manager), "key");
         let calls = disk.calls();
         disk.fail_read_after(Some(read));
         clean(&manager);
@@ -167,7 +179,7 @@ fn no_other_failure_hides_a_read_that_failed() {
         for change in changes.saturating_sub(5)..changes {
             let disk = formatted(&["/data"]);
             let manager = open(&disk, &["/data"]).unwrap();
-            fill(&log(&manager));
+            fill(&log(&manager), "key");
             disk.fail_read_after(Some(read));
             disk.fail_after(Some((change, Failure::Full)));
             clean(&manager);
@@ -188,11 +200,11 @@ fn a_copy_that_cannot_be_read_is_not_given_up() {
     const DIRS: [&str; 2] = ["/a", "/b"];
     let disk = formatted(&DIRS);
     let manager = open(&disk, &["/a"]).unwrap();
-    fill(&log(&manager));
+    fill(&log(&manager), "key");
     manager.shutdown(1).unwrap();
     drop(manager);
     let manager = open(&disk, &["/b"]).unwrap();
-    fill(&log(&manager));
+    fill(&log(&manager), "key");
     let expected = records(&log(&manager));
     manager.shutdown(1).unwrap();
     drop(manager);
