@@ -122,23 +122,23 @@ impl Log {
         self.log_dir.watch(self.keep_producers_at(offset))
     }
 
+    /// For those who hold `flushing`: nothing is truncated, removed or swapped meanwhile. Appends go on while the log is read.
     pub(super) fn keep_producers_at(&self, offset: i64) -> Result<()> {
         let (disk, dir) = (self.log_dir.disk(), self.dir());
         let path = self.file_path(FileKind::Snapshot, offset);
-        {
+        let mut snapshots = self.open_writer()?.snapshots.clone();
+        if offset > self.log_end_offset() {
+            return Ok(()); // it was truncated before, and what comes there is another history
+        }
+        if !snapshots.contains(&offset) || read_snapshot(disk, &dir, offset)?.is_none() {
+            snapshots.remove(&offset);
+            let segments = self.segments();
+            let below = segments.partition_point(|segment| segment.base_offset < offset);
+            let known = producers_below(disk, &dir, &snapshots, offset, segments[0].base_offset)?;
+            let producers = replay(&segments[..below], known, offset, |_, _| Ok(()))?;
             let mut writer = self.open_writer()?;
-            if offset > self.log_end_offset() {
-                return Ok(()); // it was truncated meanwhile, and what comes there is another history
-            }
-            if !writer.snapshots.contains(&offset) || read_snapshot(disk, &dir, offset)?.is_none() {
-                writer.snapshots.remove(&offset);
-                let segments = self.segments();
-                let below = segments.partition_point(|segment| segment.base_offset < offset);
-                let known = producers_below(disk, &dir, &writer.snapshots, offset, segments[0].base_offset)?;
-                let producers = replay(&segments[..below], known, offset, |_, _| Ok(()))?;
-                disk::replace_file_unsynced(disk, &path, &encode_snapshot(&producers))?;
-                writer.snapshots.insert(offset);
-            }
+            disk::replace_file_unsynced(disk, &path, &encode_snapshot(&producers))?;
+            writer.snapshots.insert(offset);
         }
         disk::sync(&*disk::open(disk, &path)?, &path)?;
         disk::sync_dir(disk, &dir)
