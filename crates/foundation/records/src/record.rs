@@ -122,7 +122,7 @@ impl<'a> RecordRef<'a> {
         self.headers
     }
 
-    #[inline]
+    #[inline(always)]
     fn parse(input: &mut &'a [u8], base: &Base) -> Result<Self, RecordFault> {
         let before = input.len();
         let mut body = split_record(input)?;
@@ -251,7 +251,7 @@ impl Base {
     }
 
     /// Reads a record's attributes, timestamp delta and offset delta. Record attributes have no meaning yet.
-    #[inline]
+    #[inline(always)]
     fn position(&self, body: &mut &[u8]) -> Result<(RecordPosition, i32), RecordFault> {
         let Some((_attributes, rest)) = body.split_first() else {
             return Err(RecordFault::Varint(VarintError::Truncated));
@@ -302,7 +302,8 @@ impl<'a> Cursor<'a> {
     }
 
     /// Reads the next record with `read`; after the last one nothing may remain.
-    #[inline]
+    // Always: a record that is handed over in memory costs as much again as reading it.
+    #[inline(always)]
     fn next_with<T>(
         &mut self,
         read: impl FnOnce(&mut &'a [u8], &Base) -> Result<T, RecordFault>,

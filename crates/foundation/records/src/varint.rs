@@ -22,10 +22,15 @@ pub enum VarintError {
 /// Reads an unsigned 32-bit integer from the front of `input` and moves `input` past it.
 #[inline]
 pub fn read_unsigned_varint(input: &mut &[u8]) -> Result<u32, VarintError> {
-    match input.split_first() {
-        Some((&byte, rest)) if byte < 0x80 => {
+    match **input {
+        [byte, ref rest @ ..] if byte < 0x80 => {
             *input = rest;
             Ok(u32::from(byte))
+        }
+        // Lengths and offsets of records are mostly of two bytes.
+        [low, high, ref rest @ ..] if high < 0x80 => {
+            *input = rest;
+            Ok(u32::from(low & 0x7f) | u32::from(high) << 7)
         }
         _ => read_long_form::<5>(input).map(|value| value as u32),
     }
@@ -34,10 +39,15 @@ pub fn read_unsigned_varint(input: &mut &[u8]) -> Result<u32, VarintError> {
 /// Reads an unsigned 64-bit integer from the front of `input` and moves `input` past it.
 #[inline]
 pub fn read_unsigned_varlong(input: &mut &[u8]) -> Result<u64, VarintError> {
-    match input.split_first() {
-        Some((&byte, rest)) if byte < 0x80 => {
+    match **input {
+        [byte, ref rest @ ..] if byte < 0x80 => {
             *input = rest;
             Ok(u64::from(byte))
+        }
+        // Lengths and offsets of records are mostly of two bytes.
+        [low, high, ref rest @ ..] if high < 0x80 => {
+            *input = rest;
+            Ok(u64::from(low & 0x7f) | u64::from(high) << 7)
         }
         _ => read_long_form::<10>(input),
     }

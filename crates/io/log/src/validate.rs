@@ -227,29 +227,34 @@ enum Fault {
     Timestamp(String),
 }
 
+/// Inlined, and what it says of a fault is not: most records have none, and are looked at in registers.
+#[inline(always)]
 fn record_fault(batch: &Batch<'_>, record: &RecordRef<'_>, config: &LogConfig, now_ms: i64) -> Option<Fault> {
     if config.cleanup_policy.compact && record.key.is_none() {
         return Some(Fault::NoKey);
     }
     if config.message_timestamp_type == TimestampType::CreateTime && record.timestamp != -1 {
         let age = now_ms.saturating_sub(record.timestamp);
-        let (before, after) = (
-            config.message_timestamp_before_max_ms,
-            config.message_timestamp_after_max_ms,
-        );
-        if age > before || age.saturating_neg() > after {
-            let (from, to) = (now_ms.saturating_sub(before), now_ms.saturating_add(after));
-            return Some(Fault::Timestamp(format!(
-                "timestamp {} is not between {from} and {to}",
-                record.timestamp
-            )));
+        if age > config.message_timestamp_before_max_ms || age.saturating_neg() > config.message_timestamp_after_max_ms
+        {
+            return Some(out_of_range(record.timestamp, config, now_ms));
         }
     } else if batch.header.attributes.timestamp_type() == TimestampType::LogAppendTime {
-        return Some(Fault::Timestamp(
-            "producers may not set the timestamp type to LogAppendTime".into(),
-        ));
+        return Some(set_by_producer());
     }
     None
+}
+
+#[cold]
+fn out_of_range(timestamp: i64, config: &LogConfig, now_ms: i64) -> Fault {
+    let from = now_ms.saturating_sub(config.message_timestamp_before_max_ms);
+    let to = now_ms.saturating_add(config.message_timestamp_after_max_ms);
+    Fault::Timestamp(format!("timestamp {timestamp} is not between {from} and {to}"))
+}
+
+#[cold]
+fn set_by_producer() -> Fault {
+    Fault::Timestamp("producers may not set the timestamp type to LogAppendTime".into())
 }
 
 fn unreadable(error: RecordsError, config: &LogConfig) -> InvalidBatch {
