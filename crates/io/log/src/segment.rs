@@ -539,7 +539,7 @@ impl Segment {
         self.time_index
             .truncate_to(|| self.path(FileKind::TimeIndex), covered)?;
         *self.lock_max_timestamp() = None;
-        for located in self.headers(anchor.map_or(0, |entry| entry.position)) {
+        for located in self.headers(self.timestamps_known_to()?) {
             let header = located?.header;
             if header.base_offset >= offset {
                 break;
@@ -550,6 +550,22 @@ impl Segment {
             }
         }
         Ok(())
+    }
+
+    /// Where the batches begin whose timestamps the time index may not tell. The offset index may reach further: of two files
+    /// that recovery wrote and no flush has synced, a power cut keeps what it likes.
+    pub(crate) fn timestamps_known_to(&self) -> Result<u32> {
+        let last = self.time_index.last(|| self.path(FileKind::TimeIndex))?;
+        let entry = match last {
+            Some(last) => self.index_entry(last.offset)?,
+            None => None,
+        };
+        let Some(OffsetPosition { offset, position }) = entry else {
+            return Ok(0);
+        };
+        let batch = self.headers(position).first()?;
+        let agrees = batch.is_some_and(|batch| batch.header.last_offset() == offset);
+        Ok(if agrees { position } else { 0 })
     }
 
     /// Forgets all index entries; the files are created when missing.

@@ -109,8 +109,13 @@ impl Partition {
 
     /// A truncation stopped half-way: what lies above its end may be there or not after the next start.
     pub(super) fn truncated_in_part(&mut self, asked: i64) {
-        let kept = self.batches.iter().take_while(|batch| batch.next_offset() <= asked);
-        let end = kept.last().map_or(asked.min(self.start), Batch::next_offset);
+        let kept = self.batches.partition_point(|batch| batch.next_offset() <= asked);
+        let end = match (kept.checked_sub(1), self.batches.get(kept)) {
+            (Some(last), _) => self.batches[last].next_offset(),
+            // The batch that the log start lies in goes whole.
+            (None, Some(cut)) => cut.base_offset.min(asked),
+            (None, None) => asked.min(self.start),
+        };
         self.half_cut = Some(end);
         self.flushed = self.flushed.min(end);
     }

@@ -383,6 +383,10 @@ impl<'a> Opening<'a> {
             if faults::is_on(Fault::TrustShortIndex) && from > 0 {
                 return Ok(segment.last_index_entry()?.map(|entry| entry.offset + 1));
             }
+            let from = match self.start.clean {
+                true => from,
+                false => from.min(segment.timestamps_known_to()?),
+            };
             for located in segment.headers(from) {
                 let Some(located) = unless_malformed(located)? else {
                     return Ok(None);

@@ -390,3 +390,35 @@ fn a_batch_that_is_longer_than_what_recovery_reads_at_once_is_judged_whole() {
         );
     }
 }
+
+/// Both indexes were made anew by a recovery, and of what no flush had synced a power cut kept the one and not the other.
+#[test]
+fn timestamps_are_found_that_only_the_offset_index_got_past() {
+    let f = fixture(LogConfig {
+        index_interval_bytes: 100,
+        ..LogConfig::default()
+    });
+    for i in 0..10 {
+        append(&f.log, &batch(5_000 - i, &["one", "two"])).unwrap();
+    }
+    assert_eq!(f.log.flush().unwrap(), 20);
+    for recovery_point in [20, 16, 2] {
+        let root = tempfile::tempdir().unwrap();
+        let dir = root.path().join("t-0");
+        copy_dir(&f.dir(), &dir);
+        let file = |name: &str| dir.join(LOG.replace("log", name));
+        assert!(std::fs::metadata(file("index")).unwrap().len() > 8);
+        std::fs::write(file("timeindex"), []).unwrap();
+        let start = LogStart {
+            recovery_point,
+            ..LogStart::default()
+        };
+        let (log, _) = open(&dir, f.config.clone(), start).unwrap();
+        let found = log.offset_for_timestamp(5_000).unwrap();
+        assert_eq!(
+            found.map(|found| found.offset),
+            Some(0),
+            "recovery point {recovery_point}"
+        );
+    }
+}
