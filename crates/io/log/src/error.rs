@@ -81,7 +81,7 @@ impl StorageError {
 
     /// The bytes are not in memory, and the thread may not wait for the disk ([`crate::disk::may_wait`]). Nothing is wrong.
     pub(crate) fn would_wait(&self) -> bool {
-        matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::WouldBlock)
+        matches!(self, Self::Io { operation: "read", source, .. } if source.kind() == io::ErrorKind::WouldBlock)
     }
 
     pub(crate) fn is_not_found(&self) -> bool {

@@ -132,7 +132,7 @@ impl LogDir {
     /// second sync would report success over the loss.
     pub(crate) fn watch<T>(&self, result: Result<T>) -> Result<T> {
         if let Err(error @ StorageError::Io { operation, .. }) = &result
-            && (!error.would_wait() || faults::is_on(Fault::FailOnWait))
+            && (disk::may_wait() || !error.would_wait() || faults::is_on(Fault::FailOnWait))
         {
             let what = match (error.is_out_of_files(), error.is_out_of_space() && *operation != "sync") {
                 (true, _) => "too many files are open: records are refused until some are closed (`ulimit -n`)",

@@ -108,6 +108,8 @@ pub struct LogDirInfo {
 }
 
 const UNPOISONED: &str = "no panic while the list of logs is changed";
+/// Logs that are flushed and closed together, at least, while many files are open. Each has some open until then.
+const CLOSED_TOGETHER: usize = 64;
 
 impl LogManager {
     /// The log of a partition, if the node has it.
@@ -500,7 +502,8 @@ impl Inner {
                 unflushed.push(Arc::clone(log));
             }
             // What was completed stays open until it is synced: all logs at once may be more than there may be files.
-            if at + 1 == logs.len() || self.shared.files.is_crowded() {
+            let are_enough = unflushed.len() >= CLOSED_TOGETHER && self.shared.files.is_crowded();
+            if at + 1 == logs.len() || are_enough {
                 // What is left is flushed where it is closed.
                 self.flusher(dir).flush_many(std::mem::take(&mut unflushed));
                 let threads = self.config.recovery_threads_per_data_dir;

@@ -2,16 +2,20 @@
 //! of the runtime's, which would hold up all connections that it serves.
 
 use std::num::NonZeroU64;
+use std::ops::Range;
 
 use rustix::fs::Advice;
 use rustix::io::Errno;
 
 use crate::segments::FileRegion;
 
-/// As much of a region is looked at, and sent, at a time.
+/// As much of a region is looked at, and sent, at a time. Files are read ahead in blocks of this size.
 const WINDOW_BYTES: u32 = 1024 * 1024;
-/// As much is read ahead of a reader that comes to what is not in memory.
-const AHEAD_BYTES: u64 = 4 * 1024 * 1024;
+const BLOCK: u64 = WINDOW_BYTES as u64;
+/// So many blocks are read ahead of a reader that comes to what is not in memory.
+const BLOCKS_AHEAD: u64 = 4;
+/// Linux takes no more of one request to read ahead, on most machines.
+const HINT_BYTES: u64 = 128 * 1024;
 
 /// Has the first bytes of a region in the system's cache, and says how many. What follows them in the file is read ahead:
 /// consumers that are far behind read on and on.
@@ -23,16 +27,20 @@ pub(crate) async fn bring_in(region: &FileRegion) -> u32 {
         ..region.clone()
     };
     let len = window.len;
-    let end = window.position + u64::from(len);
+    let next = end(&window) / BLOCK;
     if !ends(&window).into_iter().all(|at| is_cached(&window, at)) {
         // Whatever is wrong with the file shows when it is sent.
         let _ended = tokio::task::spawn_blocking(move || read_in(&window)).await;
-    } else if !is_cached(&window, end + AHEAD_BYTES / 2) {
-        // Half of what was read ahead is left: the next part is asked for before the reader comes to the end of this one.
-        // To ask can take its time, too.
-        tokio::task::spawn_blocking(move || read_ahead(&window, end));
+    } else if window.position / BLOCK != next && !is_cached(&window, (next + BLOCKS_AHEAD) * BLOCK) {
+        // The reader came to another block: one more is read ahead. To ask can take its time, too.
+        let ahead = (next + BLOCKS_AHEAD) * BLOCK;
+        tokio::task::spawn_blocking(move || read_ahead(&window, ahead..ahead + BLOCK));
     }
     len
+}
+
+fn end(region: &FileRegion) -> u64 {
+    region.position + u64::from(region.len)
 }
 
 /// The positions of the first and of the last byte.
@@ -46,14 +54,17 @@ fn is_cached(region: &FileRegion, at: u64) -> bool {
 }
 
 fn read_in(region: &FileRegion) {
-    read_ahead(region, region.position);
+    let block_behind = end(region) / BLOCK + BLOCKS_AHEAD + 1;
+    read_ahead(region, region.position..block_behind * BLOCK);
     for at in ends(region) {
         let _there = rustix::io::pread(&*region.file, &mut [0], at);
     }
 }
 
-/// Has the system begin to read from a position on what a window and what is ahead of it take.
-fn read_ahead(region: &FileRegion, position: u64) {
-    let len = NonZeroU64::new(u64::from(region.len) + AHEAD_BYTES);
-    let _hint = rustix::fs::fadvise(&*region.file, position, len, Advice::WillNeed);
+/// Has the system begin to read a part of a region's file.
+fn read_ahead(region: &FileRegion, part: Range<u64>) {
+    for at in part.clone().step_by(HINT_BYTES as usize) {
+        let hinted = NonZeroU64::new(HINT_BYTES.min(part.end - at));
+        let _hint = rustix::fs::fadvise(&*region.file, at, hinted, Advice::WillNeed);
+    }
 }

@@ -216,6 +216,10 @@ impl Log {
         })?;
         // Truncation waits for the flush, so the end is still within the log.
         self.change_positions(|positions| positions.recovery_point = begun.end);
+        if self.log_dir.shared.files.is_crowded() {
+            let _writer = self.writer(); // nothing is written meanwhile, which would have to keep its file open
+            self.segments().iter().for_each(|segment| segment.release());
+        }
         Ok(begun.end)
     }
 

@@ -100,12 +100,16 @@ impl Inner {
             now_ms,
             self.config.retention_check_interval_ms,
         ) {
-            schedule.retention = logs.iter().cloned().collect();
+            // A round that did not get to its end goes on where it is.
+            let next = schedule.retention.front();
+            let next = next.and_then(|next| logs.iter().position(|log| Arc::ptr_eq(log, next)));
+            let (later, first) = logs.split_at(next.unwrap_or(0));
+            schedule.retention = first.iter().chain(later).cloned().collect();
             let ticks = (self.config.retention_check_interval_ms / ROUND_PART / TICK_MS).max(1);
             schedule.logs_per_tick = LOGS_PER_TICK.max(logs.len().div_ceil(ticks as usize));
         }
         let this_time = schedule.retention.len().min(schedule.logs_per_tick);
-        let (mut retired, mut next_tick) = (Vec::new(), Vec::new());
+        let (mut retired, mut not_now) = (Vec::new(), Vec::new());
         for log in schedule.retention.drain(..this_time).collect::<Vec<_>>() {
             // It may have gone since the round began.
             if log.is_out_of_service() {
@@ -119,14 +123,14 @@ impl Inner {
                         report.more = true;
                     }
                 }
-                Retired::NotNow => next_tick.push(Arc::clone(&log)),
+                Retired::NotNow => not_now.push(Arc::clone(&log)),
             }
             if log.has_retired_segments() {
                 retired.push(log);
             }
         }
         self.remove_retired(&retired, now_ms);
-        schedule.retention.extend(next_tick);
+        schedule.retention.extend(not_now);
         for dir in self.online_dirs() {
             report.more |= dir.dir.remove_doomed(now_ms, REMOVALS_PER_TICK).unwrap_or(false);
             let stale = dir.recovery_points_stale.load(Ordering::Relaxed);

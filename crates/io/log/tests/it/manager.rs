@@ -832,26 +832,28 @@ fn unsynced_logs_never_hold_more_files_than_there_may_be() {
         disk: Arc::new(disk.clone()),
         flush_in_tick: true,
         max_open_files: 10,
-        max_unsynced_files: 20,
+        max_unsynced_files: 60,
         ..config(std::slice::from_ref(&dir))
     };
     let (manager, _) = start_with(settings).unwrap();
-    disk.allow_files(50);
-    for partition in 0..60 {
+    disk.allow_files(260);
+    for partition in 0..300 {
         append_values(&create(&manager, &tp("t", partition)), &["a", "b"]);
-        if partition % 10 == 9 {
+        if partition % 50 == 49 {
             manager.tick(NOW); // long before the age at which they would be flushed
         }
     }
+    let open = manager.open_files();
+    assert!(open <= 70, "what was synced is closed: {open}");
     // Each has one file that is not synced, and gets another one when it is closed.
-    manager.logs().iter().take(20).for_each(|log| {
+    manager.logs().iter().take(50).for_each(|log| {
         append_values(log, &["c"]);
     });
     stop(manager, 1);
     let (manager, report) = start(&dir);
     assert_eq!(report.recovered.len(), 0, "it was left cleanly");
     let records = manager.logs().iter().map(|log| records(log).len()).sum::<usize>();
-    assert_eq!(records, 60 * 2 + 20);
+    assert_eq!(records, 300 * 2 + 50);
 }
 
 #[test]
@@ -869,6 +871,7 @@ fn retention_of_many_logs_is_spread_over_ticks() {
         append_values(&log, &["a"]);
         log.maybe_increment_high_watermark(1);
     }
-    let deleted = [30, 31, 32].map(|second| manager.tick(NOW + second * 1_000).segments_deleted);
+    let ticks = [30, 330, 331]; // the next round begins where this one was, which came to no end
+    let deleted = ticks.map(|second| manager.tick(NOW + second * 1_000).segments_deleted);
     assert_eq!(deleted, [200, 50, 0]);
 }
