@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use bytes::{Bytes, BytesMut};
 
 /// The least that a kept buffer holds; smaller ones cost next to nothing.
-pub(crate) const LEAST_BYTES: usize = 16 * 1024;
+pub(crate) const LEAST_BYTES: usize = 64 * 1024;
 /// All kept buffers together hold at most so much.
 const KEPT_BYTES: usize = 8 * 1024 * 1024;
 /// A buffer holds at most so many times what it is taken for.

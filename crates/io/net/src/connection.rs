@@ -22,10 +22,8 @@ use crate::write::{WriteError, write_some};
 
 /// What a read asks for when nothing is known of the next frame. Most requests fit.
 const FIRST_READ_BYTES: usize = 4 * 1024;
-/// A frame of so many bytes is read into a buffer of a former one.
-const LARGE_FRAME_BYTES: usize = LEAST_BYTES;
 /// The least that a larger frame's buffer has; beyond it the buffer is at most this many times what has arrived.
-const LEAST_ROOM_BYTES: usize = 64 * 1024;
+const LARGE_FRAME_BYTES: usize = LEAST_BYTES;
 const GROWTH: usize = 4;
 /// As much as is read ahead while a request is being served, only to notice that the peer has gone.
 const READ_AHEAD_BYTES: usize = 8 * 1024;
@@ -219,45 +217,40 @@ impl Connection {
         }
     }
 
-    /// Takes the frame that ends at `end` off the buffer. Behind a large one little has been read, which moves.
+    /// Takes the frame that ends at `end` off the buffer. A large one is all that there is: reads end where it does.
     fn split_frame(&mut self, end: usize) -> Bytes {
-        if end < LARGE_FRAME_BYTES {
-            return self.buffer.split_to(end).freeze();
+        if end >= LARGE_FRAME_BYTES && self.buffer.len() == end {
+            return self.options.memory.buffers.lend(std::mem::take(&mut self.buffer));
         }
-        let behind = BytesMut::from(&self.buffer[end..]);
-        let mut frame = std::mem::replace(&mut self.buffer, behind);
-        frame.truncate(end);
-        self.options.memory.buffers.lend(frame)
+        self.buffer.split_to(end).freeze()
     }
 
     /// How long the buffer may become with the next read, in bytes. A large frame goes to a buffer of a former one, if there
-    /// is one that it fits, and has the beginning of the next one read behind it, as if that were read first.
+    /// is one that it fits.
     fn make_room(&mut self) -> usize {
         let Ok(Some(size)) = self.announced_size() else {
             return FIRST_READ_BYTES;
         };
         let end = 4 + size as usize;
-        if end < LARGE_FRAME_BYTES {
-            return end.max(self.buffer.len() + 1);
-        }
-        let room = end + FIRST_READ_BYTES;
-        if self.buffer.capacity() < room
-            && let Some(mut kept) = self.options.memory.buffers.take(room)
+        if end >= LARGE_FRAME_BYTES
+            && self.buffer.capacity() < end
+            && let Some(mut kept) = self.options.memory.buffers.take(end)
         {
             kept.extend_from_slice(&self.buffer);
             self.buffer = kept;
         }
-        match self.buffer.capacity() >= room {
-            true => room,
-            false => buffer_limit(self.buffer.len(), room),
+        match self.buffer.capacity() >= end {
+            true => end.max(self.buffer.len() + 1),
+            false => buffer_limit(self.buffer.len(), size),
         }
     }
 }
 
-/// How large a buffer may be that holds `received` of the `wanted` bytes: a peer gets memory for what it sends, not for what
-/// it announces.
-fn buffer_limit(received: usize, wanted: usize) -> usize {
-    wanted.min((received * GROWTH).max(LEAST_ROOM_BYTES))
+/// How large a buffer may be that holds `received` bytes of a frame of `size`: a peer gets memory for what it sends, not for
+/// what it announces.
+fn buffer_limit(received: usize, size: u32) -> usize {
+    let end = 4 + size as usize;
+    end.min((received * GROWTH).max(LARGE_FRAME_BYTES)).max(received + 1)
 }
 
 /// Waits for bytes and reads once, up to a buffer of `limit` bytes. An empty buffer holds no memory while it waits. Cancel safe.
@@ -294,10 +287,15 @@ mod tests {
 
     #[test]
     fn a_frame_that_is_announced_and_not_sent_costs_next_to_nothing() {
-        let wanted = 100 << 20;
-        assert_eq!(buffer_limit(4, wanted), LEAST_ROOM_BYTES);
-        assert_eq!(buffer_limit(LEAST_ROOM_BYTES, wanted), GROWTH * LEAST_ROOM_BYTES);
-        assert_eq!(buffer_limit(60 << 20, wanted), wanted, "never more than the frame");
-        assert_eq!(buffer_limit(4, 20_000), 20_000);
+        let size = 100 << 20;
+        assert_eq!(buffer_limit(4, size), LARGE_FRAME_BYTES);
+        assert_eq!(buffer_limit(LARGE_FRAME_BYTES, size), GROWTH * LARGE_FRAME_BYTES);
+        assert_eq!(
+            buffer_limit(60 << 20, size),
+            4 + (100 << 20),
+            "never more than the frame"
+        );
+        assert_eq!(buffer_limit(4, 10), 14);
+        assert_eq!(buffer_limit(20, 10), 21, "frames behind this one may be there already");
     }
 }

@@ -74,9 +74,7 @@ async fn a_large_frame_arrives_whole() {
 #[tokio::test]
 async fn large_and_small_frames_in_a_row_keep_to_their_own_bytes() {
     let (mut peer, mut connection) = pair(ConnectionOptions::default()).await;
-    let sizes = [
-        300_000, 10, 70_000, 299_000, 0, 65_532, 65_533, 16_379, 16_380, 16_381, 30_000, 29_000, 4_000, 300_000, 5,
-    ];
+    let sizes = [300_000, 10, 70_000, 299_000, 0, 65_532, 65_533, 4_000, 300_000, 5];
     let bodies: Vec<Vec<u8>> = (0u8..).zip(sizes).map(|(n, size)| vec![n; size]).collect();
     let all: Vec<u8> = bodies.iter().flat_map(|body| frame(body)).collect();
     let sending = tokio::spawn(async move {
