@@ -49,11 +49,14 @@ pub(crate) async fn handle(cx: &RequestContext<'_>, request: ListOffsetsRequest)
             };
             partitions.push(response(ask.partition_index, found, has_leader_epoch));
         }
-        topics.push(ListOffsetsTopicResponse {
-            name: topic.name.clone(),
-            partitions,
-            ..Default::default()
-        });
+        // Of a topic of which nothing is asked Kafka does not answer that it is there.
+        if !partitions.is_empty() {
+            topics.push(ListOffsetsTopicResponse {
+                name: topic.name.clone(),
+                partitions,
+                ..Default::default()
+            });
+        }
     }
     ListOffsetsResponse {
         topics,

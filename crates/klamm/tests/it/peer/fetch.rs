@@ -263,6 +263,12 @@ async fn list_offsets(pair: &mut Pair, topic: &str) {
         })
         .await;
     }
+    let without_partitions = || {
+        let mut request = of(topic, 0, -1, -1);
+        request.topics[0].partitions.clear();
+        request
+    };
+    pair.each("topic without partitions", |_| without_partitions()).await;
     for epoch in [0, 1, 7, -2] {
         pair.each(&format!("leader epoch {epoch}"), |_| of(topic, 0, -1, epoch))
             .await;
