@@ -404,9 +404,9 @@ impl<'a> RecordKeys<'a> {
         })
     }
 
-    /// Bytes behind the last record that was read.
-    pub(crate) fn remaining(&self) -> usize {
-        self.0.rest.len()
+    /// The bytes behind the last record that was read.
+    pub(crate) fn rest(&self) -> &'a [u8] {
+        self.0.rest
     }
 }
 

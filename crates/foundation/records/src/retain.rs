@@ -5,7 +5,7 @@
 
 use crate::attributes::TimestampType;
 use crate::batch::Batch;
-use crate::compression::{Codec, Compression, DecompressError, Scratch, compress_with, decompress_with};
+use crate::compression::{Codec, Compression, DecompressError, Scratch, compress_with};
 use crate::edit::seal;
 use crate::header::{BATCH_OVERHEAD, BatchHeader, LOG_OVERHEAD, NO_TIMESTAMP};
 use crate::record::{RecordKey, RecordKeys, RecordsError};
@@ -30,12 +30,15 @@ pub struct Retained {
 ///
 /// `keep` is asked for some records in a row at a time, so that it can look all of them up together: bit `i` of its answer
 /// says whether the `i`-th of them stays. `delete_horizon` is asked for the batch's horizon (KIP-534), given whether a record without value stays. A batch that
-/// keeps all records and its horizon is written byte for byte. Fails, and leaves `out` as it was, if the batch decompresses
-/// to more than `limit` bytes, cannot be read, or would grow beyond the format's limit.
+/// keeps all records and its horizon is written byte for byte. Fails, and leaves `out` as it was, if the batch cannot be read
+/// or would grow beyond the format's limit.
+///
+/// `records` are the batch's, none of them read yet: whoever has to look at all before the first answer reads them twice,
+/// and decompresses them once.
 pub fn retain_records(
     batch: &Batch<'_>,
+    records: RecordKeys<'_>,
     scratch: &mut Scratch,
-    limit: usize,
     keep: impl FnMut(&[RecordKey<'_>]) -> u32,
     delete_horizon: impl FnOnce(bool) -> Option<i64>,
     out: &mut Vec<u8>,
@@ -43,13 +46,13 @@ pub fn retain_records(
     let header = &batch.header;
     let compression = header.attributes.compression()?;
     let Scratch {
-        bytes,
         contexts,
         kept: runs,
         rewritten,
+        ..
     } = scratch;
-    let records = decompress_with(compression, batch.payload(), bytes, contexts, limit)?;
-    let chosen = choose(header, records, keep, runs)?;
+    let bytes = records.rest();
+    let chosen = choose(records, keep, runs)?;
     if chosen.retained.kept == 0 {
         return Ok(chosen.retained);
     }
@@ -68,10 +71,10 @@ pub fn retain_records(
     let start = out.len();
     out.resize(start + BATCH_OVERHEAD, 0);
     let written = match compression {
-        Compression::None => copy(header, &new, records, runs, out),
+        Compression::None => copy(header, &new, bytes, runs, out),
         _ => {
             rewritten.clear();
-            copy(header, &new, records, runs, rewritten)
+            copy(header, &new, bytes, runs, rewritten)
                 .map(|()| compress_with(Codec::from(compression), rewritten, contexts, out))
         }
     };
@@ -130,8 +133,7 @@ impl Chosen {
 
 /// Asks for each record, and notes where those that stay lie: as runs of records without one between them that goes.
 fn choose(
-    header: &BatchHeader,
-    records: &[u8],
+    mut keys: RecordKeys<'_>,
     mut keep: impl FnMut(&[RecordKey<'_>]) -> u32,
     runs: &mut Vec<(usize, usize)>,
 ) -> Result<Chosen, RecordsError> {
@@ -142,7 +144,7 @@ fn choose(
         first_timestamp: NO_TIMESTAMP,
         max_timestamp: NO_TIMESTAMP,
     };
-    let mut keys = RecordKeys::new(header, records)?;
+    let size = keys.rest().len();
     let (mut together, mut ends) = ([RecordKey::default(); RECORDS_AT_ONCE], [0; RECORDS_AT_ONCE]);
     let mut at = 0;
     loop {
@@ -151,7 +153,7 @@ fn choose(
             && let Some(record) = keys.next()
         {
             together[count] = record?;
-            ends[count] = records.len() - keys.remaining();
+            ends[count] = size - keys.rest().len();
             count += 1;
         }
         if count == 0 {
@@ -192,7 +194,7 @@ fn copy(
     for (start, end) in runs {
         let run = &records[*start..*end];
         let mut keys = RecordKeys::within(old, run);
-        while let Some(record) = (keys.remaining() > 0).then(|| keys.next()).flatten() {
+        while let Some(record) = (!keys.rest().is_empty()).then(|| keys.next()).flatten() {
             let record = record?;
             let offset_delta = (record.offset - old.base_offset) as i32;
             let timestamp_delta = record.timestamp.wrapping_sub(new.base_timestamp);

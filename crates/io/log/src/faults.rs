@@ -38,6 +38,14 @@ pub enum Fault {
     CleanUnstable,
     /// Tombstones and markers go in the round that finds them.
     IgnoreDeleteHorizon,
+    /// The cleaner lets tombstones go where older records of their keys may be left.
+    DropDirtyTombstone,
+    /// The cleaner does not know of transactions that begin below the segments at hand.
+    ForgetOpenTransactions,
+    /// The cleaner's checkpoint moves to the end of a round that could not note all keys.
+    CheckpointThoughFull,
+    /// The cleaner goes through a log from its beginning to its end.
+    CleanFromTheFront,
     /// The cleaner lets a batch go that is the last of its producer.
     DropLastOfProducer,
     /// Recovery takes a read that fails for the end of the file.

@@ -31,7 +31,7 @@ use crate::segment::{DirPath, Segment};
 
 pub use aborted::AbortedTransaction;
 pub use append::{AppendError, AppendInfo};
-pub(crate) use clean::{CleanError, Round};
+pub(crate) use clean::{CleanError, Cleaned, Round};
 use cleaning::Cleaning;
 pub(crate) use flush::flush_together;
 pub use lookup::TimestampAndOffset;

@@ -313,13 +313,14 @@ impl World {
 
     fn clean(&mut self) -> Result<String, String> {
         let small = CleanerConfig {
-            dedupe_buffer_bytes: *self.random.pick(&[24 * 12, 1 << 20]),
+            dedupe_buffer_bytes: *self.random.pick(&[16 * 12, 1 << 20]),
             io_buffer_bytes: 1,
             ..CleanerConfig::default()
         };
         let mut told = Vec::new();
         self.partition.cleaning(self.now_ms);
-        // A small table needs several rounds.
+        // With little memory it takes several rounds, each of which gets on.
+        let mut dirty_to = i64::MAX;
         for _ in 0..20 {
             let Some(cleaned) = self.manager().clean(0, &small, self.now_ms, &AtomicBool::new(false)) else {
                 break;
@@ -329,6 +330,12 @@ impl World {
             match cleaned.end {
                 RoundEnd::Cleaned { next_dirty_offset } if next_dirty_offset > cleaned.first_dirty_offset => {
                     self.clean_to = next_dirty_offset;
+                    dirty_to = i64::MAX;
+                }
+                RoundEnd::Partly { clean_from }
+                    if (cleaned.first_dirty_offset + 1..dirty_to).contains(&clean_from) =>
+                {
+                    dirty_to = clean_from;
                 }
                 RoundEnd::Failed(error) => return self.go_on(&error.to_string()),
                 other => return Err(format!("cleaning ends with {other:?}")),

@@ -114,7 +114,7 @@ proptest! {
         let mut out = b"before".to_vec();
         let mut asked = None;
         let keep = |record: &RecordKey<'_>| records.iter().any(|(kept, keep)| *keep && kept.offset == record.offset);
-        let retained = retain_records(&batch, &mut Scratch::new(), usize::MAX, each(keep), |tombstones| {
+        let retained = retain_records(&batch, batch.keys(&mut Scratch::new(), usize::MAX).unwrap(), &mut Scratch::new(), each(keep), |tombstones| {
             asked = Some(tombstones);
             horizon
         }, &mut out).unwrap();
@@ -164,8 +164,8 @@ fn the_time_of_append_stays_that_of_all_records() {
         let keep = |record: &RecordKey<'_>| record.offset > BASE;
         retain_records(
             &batch,
+            batch.keys(&mut Scratch::new(), usize::MAX).unwrap(),
             &mut Scratch::new(),
-            usize::MAX,
             each(keep),
             |_| horizon,
             &mut out,
@@ -229,8 +229,8 @@ fn unreadable_records_leave_nothing_behind() {
     let mut out = vec![1];
     let outcome = retain_records(
         &batch,
+        batch.keys(&mut Scratch::new(), usize::MAX).unwrap(),
         &mut Scratch::new(),
-        usize::MAX,
         each(|_| true),
         |_| Some(5),
         &mut out,

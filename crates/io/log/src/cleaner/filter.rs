@@ -2,31 +2,35 @@
 use std::collections::BTreeMap;
 
 use klamm_records::{
-    Batch, BatchError, BatchHeader, ControlRecordType, RECORDS_AT_ONCE, RecordKey, RecordsError, Retained, Scratch,
-    retain_records, write_empty,
+    Batch, BatchHeader, ControlRecordType, RecordKey, RecordsError, Retained, Scratch, retain_records, write_empty,
 };
 
-use super::offset_map::{Hash, OffsetMap};
-use super::transactions::{CleanedTransactions, Marker};
+use super::newest::Newest;
+use super::transactions::{Aborted, Marker, Markers};
 use crate::faults::{self, Fault};
 use crate::producers::LastRecord;
 
 /// Most bytes that the records of one batch may decompress to, as when it was appended.
 const DECOMPRESSED_MAX: usize = i32::MAX as usize - 8;
 
-/// What decides, but for the transactions, which the pass carries along.
+/// What decides, and what it works with.
 #[derive(Debug)]
-pub(crate) struct Filter<'a> {
-    /// The last offset of each key of the dirty part, as far as it goes.
-    pub(crate) map: &'a OffsetMap,
+pub(crate) struct Filter {
+    /// The keys of what was gone through.
+    pub(crate) newest: Newest,
+    /// The log's aborted transactions.
+    pub(crate) aborted: Aborted,
     /// When the round began, milliseconds.
     pub(crate) now_ms: i64,
     /// `delete.retention.ms`: how long tombstones and markers stay from the round on that finds them ready to go.
     pub(crate) delete_retention_ms: i64,
-    /// Where the round ends. The batch that ends there stays, be it empty, so that the end of what was read stays known.
+    /// Where the dirty part ends. The batch that ends there stays, be it empty, so that the end of what was read stays known.
     pub(crate) end_offset: i64,
     /// The last record of each producer that the log knows: its batch stays, be it empty, for its sequence or its epoch.
-    pub(crate) last_records: &'a BTreeMap<i64, LastRecord>,
+    pub(crate) last_records: BTreeMap<i64, LastRecord>,
+    /// For what is decompressed, and for what is compressed: both at once for one batch.
+    pub(crate) unpacked: Scratch,
+    pub(crate) packed: Scratch,
 }
 
 /// What came of a batch, in records.
@@ -37,15 +41,6 @@ pub(crate) struct Filtered {
     pub(crate) without_key: usize,
 }
 
-/// Why a batch makes no sense.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Unreadable {
-    #[error(transparent)]
-    Batch(#[from] BatchError),
-    #[error(transparent)]
-    Records(#[from] RecordsError),
-}
-
 /// Whether a batch in which no record stays does itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum IfEmpty {
@@ -53,48 +48,68 @@ enum IfEmpty {
     Goes,
 }
 
-impl Filter<'_> {
-    /// Appends to `out` what stays of a batch. Batches come in the order of their offsets.
+impl Filter {
+    /// Appends to `out` what stays of a batch. Batches come in the reverse order of their offsets; `markers` have seen those
+    /// that the round makes one segment of.
     pub(crate) fn batch(
-        &self,
+        &mut self,
         batch: &Batch<'_>,
-        transactions: &mut CleanedTransactions,
-        scratch: &mut Scratch,
+        markers: &mut Markers,
         out: &mut Vec<u8>,
-    ) -> Result<Filtered, Unreadable> {
+    ) -> Result<Filtered, RecordsError> {
         let header = &batch.header;
-        let is_control = header.attributes.is_control();
-        let of_nothing = if is_control {
-            transactions.on_control(header, marker(batch, scratch)?)
-        } else {
-            transactions.on_data(header)
-        };
         let horizon_passed =
             header.delete_horizon_ms().is_some_and(|at| at <= self.now_ms) || faults::is_on(Fault::IgnoreDeleteHorizon);
-        let drop_records = of_nothing && (!is_control || horizon_passed);
         let if_empty = self.if_empty(header);
-        if drop_records && if_empty == IfEmpty::Goes {
-            return Ok(Filtered::default());
-        }
+        let is_control = header.attributes.is_control();
+        let of_nothing = if is_control {
+            markers.last_is_of_nothing()
+        } else {
+            self.aborted.has(header)
+        };
         let before = out.len();
-        // Each record is known to go, and was read when its key was noted.
-        let superseded = self.map.count_superseded(header.base_offset..=header.last_offset());
-        let read = header.records_count.unsigned_abs() as usize;
-        if !is_control && superseded == Some(read) {
-            if if_empty == IfEmpty::Stays {
-                write_empty(header, out);
-            }
-            let records = Retained { read, kept: 0 };
-            return Ok(Filtered {
-                records,
-                without_key: 0,
-            });
+        let mut filtered = Filtered::default();
+        if !(of_nothing && (!is_control || horizon_passed)) {
+            filtered = self.records(batch, of_nothing, horizon_passed, out)?;
+        } else if if_empty == IfEmpty::Stays {
+            filtered.records.read = header.records_count.unsigned_abs() as usize;
         }
+        if faults::is_on(Fault::NoteAborted) && of_nothing && !is_control {
+            let keys = batch.keys(&mut self.unpacked, DECOMPRESSED_MAX)?;
+            self.newest.judge(keys, false)?;
+        }
+        if out.len() == before && if_empty == IfEmpty::Stays {
+            write_empty(header, out);
+        }
+        Ok(filtered)
+    }
+
+    /// Appends a batch with the records that stay: a marker, or each that has the newest value of its key and is not a
+    /// tombstone whose time has come.
+    fn records(
+        &mut self,
+        batch: &Batch<'_>,
+        of_nothing: bool,
+        horizon_passed: bool,
+        out: &mut Vec<u8>,
+    ) -> Result<Filtered, RecordsError> {
+        let header = &batch.header;
+        let is_control = header.attributes.is_control();
+        let keys = batch.keys(&mut self.unpacked, DECOMPRESSED_MAX)?;
         let mut without_key = 0;
-        let keep = |records: &[RecordKey<'_>]| match (drop_records, is_control) {
-            (true, _) => 0,
-            (false, true) => u32::MAX,
-            (false, false) => self.keeps(records, horizon_passed, &mut without_key),
+        if !is_control {
+            let judged = self.newest.judge(keys.clone(), horizon_passed)?;
+            without_key = judged.without_key;
+            if judged.all_go {
+                let read = judged.read;
+                let records = Retained { read, kept: 0 };
+                return Ok(Filtered { records, without_key });
+            }
+        }
+        let mut stay = self.newest.stay().iter();
+        let keep = |_: &[RecordKey<'_>]| match is_control {
+            true => u32::MAX,
+            false => *stay.next().expect("a word for as many records"),
         };
         let horizon = |tombstones: bool| {
             let needed = tombstones || (of_nothing && is_control);
@@ -102,50 +117,8 @@ impl Filter<'_> {
                 .delete_horizon_ms()
                 .or_else(|| needed.then(|| self.now_ms.saturating_add(self.delete_retention_ms)))
         };
-        let records = retain_records(batch, scratch, DECOMPRESSED_MAX, keep, horizon, out)?;
-        if out.len() == before && if_empty == IfEmpty::Stays {
-            write_empty(header, out);
-        }
+        let records = retain_records(batch, keys, &mut self.packed, keep, horizon, out)?;
         Ok(Filtered { records, without_key })
-    }
-
-    /// A record of data stays if its key has no later one, unless it is a tombstone whose time has come.
-    fn keeps(&self, records: &[RecordKey<'_>], horizon_passed: bool, without_key: &mut usize) -> u32 {
-        let mut superseded = [false; RECORDS_AT_ONCE];
-        self.look_up(records, &mut superseded);
-        let mut stay = 0;
-        for (at, (record, superseded)) in records.iter().zip(superseded).enumerate() {
-            let stays = if record.offset > self.map.latest_offset() {
-                true
-            } else if record.key.is_none() {
-                *without_key += 1;
-                false
-            } else {
-                (record.has_value || !horizon_passed) && !superseded
-            };
-            stay |= u32::from(stays) << at;
-        }
-        stay
-    }
-
-    /// Says of each record with a key whether there is a later one.
-    fn look_up(&self, records: &[RecordKey<'_>], superseded: &mut [bool; RECORDS_AT_ONCE]) {
-        let known = |(answer, record): (&mut bool, &RecordKey<'_>)| {
-            let known = self.map.is_superseded(record.offset);
-            *answer = known.unwrap_or(false);
-            known.is_some()
-        };
-        if superseded.iter_mut().zip(records).all(known) {
-            return;
-        }
-        let mut hashes = [Hash::default(); RECORDS_AT_ONCE];
-        for (hash, record) in hashes.iter_mut().zip(records) {
-            *hash = record.key.map_or(Hash::default(), |key| self.map.hash(key));
-        }
-        self.map.fetch(&hashes[..records.len()]);
-        for ((answer, record), hash) in superseded.iter_mut().zip(records).zip(hashes) {
-            *answer = self.map.get(hash).is_some_and(|latest| record.offset < latest);
-        }
     }
 
     fn if_empty(&self, header: &BatchHeader) -> IfEmpty {
@@ -175,45 +148,6 @@ pub(crate) fn marker(batch: &Batch<'_>, scratch: &mut Scratch) -> Result<Marker,
         Ok(Some(record_type)) => Marker::Of(record_type),
         _ => Marker::Unknown,
     })
-}
-
-/// Notes the keys of a batch at or above `from`, but for those of aborted transactions. `false`: the table is full.
-pub(crate) fn note_keys(
-    map: &mut OffsetMap,
-    batch: &Batch<'_>,
-    from: i64,
-    transactions: &mut CleanedTransactions,
-    scratch: &mut Scratch,
-) -> Result<bool, Unreadable> {
-    let header = &batch.header;
-    if header.attributes.is_control() {
-        transactions.on_control(header, marker(batch, scratch)?);
-    } else if !transactions.on_data(header) || faults::is_on(Fault::NoteAborted) {
-        let mut keys = batch.keys(scratch, DECOMPRESSED_MAX)?;
-        let mut together = [(Hash::default(), 0); RECORDS_AT_ONCE];
-        loop {
-            let mut count = 0;
-            while count < RECORDS_AT_ONCE
-                && let Some(record) = keys.next()
-            {
-                let record = record?;
-                if let Some(key) = record.key.filter(|_| record.offset >= from) {
-                    together[count] = (map.hash(key), record.offset);
-                    count += 1;
-                }
-            }
-            if count == 0 {
-                break;
-            }
-            if !map.put_all(&together[..count]) {
-                return Ok(false);
-            }
-        }
-    }
-    if header.last_offset() >= from {
-        map.advance_to(header.last_offset());
-    }
-    Ok(true)
 }
 
 #[cfg(test)]

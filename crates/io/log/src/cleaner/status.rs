@@ -8,9 +8,9 @@ use crate::names::TopicPartition;
 pub struct CleanerConfig {
     /// `log.cleaner.threads`: how many share the memory below.
     pub threads: usize,
-    /// `log.cleaner.dedupe.buffer.size`: bytes for the tables of keys, of all threads. A table lives for one round.
+    /// `log.cleaner.dedupe.buffer.size`: bytes for the sets of keys, of all threads. A set lives for one round.
     pub dedupe_buffer_bytes: u64,
-    /// `log.cleaner.io.buffer.load.factor`: how full a table may get.
+    /// `log.cleaner.io.buffer.load.factor`: how full a set may get.
     pub dedupe_buffer_load_factor: f64,
     /// `log.cleaner.io.buffer.size`: bytes for reading and writing, of all threads. A larger batch gets what it needs.
     pub io_buffer_bytes: usize,
@@ -33,10 +33,8 @@ impl Default for CleanerConfig {
 /// A round of cleaning.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct CleaningStats {
-    /// Bytes read to fill the table of keys.
-    pub map_bytes_read: u64,
-    /// Records read for it.
-    pub map_records_read: u64,
+    /// Bytes read to find out where batches begin and how transactions end.
+    pub bytes_surveyed: u64,
     /// Bytes read to be copied or left out.
     pub bytes_read: u64,
     /// Records among them.
@@ -51,10 +49,8 @@ pub struct CleaningStats {
     pub segments_replaced: usize,
     /// Segments that took their places.
     pub segments_written: usize,
-    /// Part of the table that was used, 0 to 1 (`max-buffer-utilization-percent`).
+    /// Part of the memory for keys that was used, 0 to 1 (`max-buffer-utilization-percent`).
     pub map_utilization: f64,
-    /// Time to fill the table.
-    pub map_time: Duration,
     /// Time of the whole round (`max-clean-time-secs`).
     pub time: Duration,
 }

@@ -1,24 +1,36 @@
-//! A round of compaction over one log: reads what is dirty, copies what stays beside the log, and swaps it in.
+//! A round of compaction over one log: goes from the end of the dirty part to the log's beginning, writes what stays beside
+//! the log, and swaps it in, as many segments at a time as become one.
 //!
-//! Appends and reads go on meanwhile. Memory: a table of keys and two buffers, as large as the round says, and besides them
-//! the largest batch of the log twice, and three numbers for each aborted transaction.
+//! Those are surveyed first, in the order of the offsets: where blocks of batches begin that fit the buffer, and which
+//! markers end a transaction that has batches left. Then blocks, and the batches in each, are gone through in the reverse
+//! order. What stays comes in that order, too, and is turned round by a [`BatchStack`], which takes no more disk than the
+//! new segment will. In a log with transactions, what lies below is surveyed too, once, for those that begin there.
+//!
+//! Appends and reads go on meanwhile. Memory: the set of keys and two buffers, as large as the round says; besides them the
+//! largest batch of the log as it is, decompressed, and as it will be, and 36 bytes for each of its records; four numbers for
+//! each aborted transaction; of the segments that become one, four bytes for each block and a bit for each marker; and of
+//! those of one after the other below, the producers with a transaction open where they begin.
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use klamm_records::{BATCH_OVERHEAD, Batch, BatchError, BatchHeader, Scratch, batches};
+use klamm_records::{Batch, BatchError, Scratch, batches};
 
+use self::files::{BatchStack, Reader, Writer};
 use super::aborted::collect;
 use super::append::{close_segment, first_timestamp};
+use super::cleaning::Rest;
 use super::read::floor;
 use super::replay::{producers_below, read_snapshot, replay};
 use super::{Log, Segments};
 use crate::cleaner::CleaningStats;
-use crate::cleaner::filter::{Filter, note_keys};
-use crate::cleaner::offset_map::OffsetMap;
+use crate::cleaner::filter::{Filter, marker};
+use crate::cleaner::key_set::KeySet;
+use crate::cleaner::newest::Newest;
 use crate::cleaner::plan::{self, SegmentFacts, SegmentSize};
 use crate::cleaner::throttle::Throttle;
-use crate::cleaner::transactions::CleanedTransactions;
+use crate::cleaner::transactions::{Aborted, Markers};
 use crate::config::LogConfig;
 use crate::disk;
 use crate::error::{Result, StorageError};
@@ -26,8 +38,9 @@ use crate::faults::{self, Fault};
 use crate::file_cache::wherever_it_is;
 use crate::names::FileKind;
 use crate::producers::encode_snapshot;
-use crate::recovery::EntryPacer;
-use crate::segment::{Located, Segment};
+use crate::segment::Segment;
+
+mod files;
 
 /// What a round is to do.
 #[derive(Debug)]
@@ -36,7 +49,7 @@ pub(crate) struct Round<'a> {
     pub(crate) first_dirty_offset: i64,
     pub(crate) end_offset: i64,
     pub(crate) now_ms: i64,
-    /// Most bytes of the table of keys, and how full it may get.
+    /// Most bytes of the set of keys, and how full it may get.
     pub(crate) map_bytes: usize,
     pub(crate) load_factor: f64,
     /// Random numbers that the keys' hashes depend on.
@@ -47,6 +60,16 @@ pub(crate) struct Round<'a> {
     pub(crate) throttle: &'a Throttle,
     /// Set from outside to end the round soon.
     pub(crate) stop: &'a AtomicBool,
+}
+
+/// What a round came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cleaned {
+    /// The log is clean below this offset.
+    To(i64),
+    /// The set of keys became full at this offset: from there to where the round began each key is there once. The next round
+    /// goes on below.
+    From(i64),
 }
 
 /// Why a round did not get to its end. What it swapped in before stays.
@@ -145,8 +168,8 @@ impl Log {
     }
 
     /// Cleans the log. Everything below the round's end must be below the recovery point on disk: compaction leaves gaps,
-    /// which above it would be taken for what a power cut has lost. Returns where the next round begins.
-    pub(crate) fn clean(&self, round: &Round<'_>, stats: &mut CleaningStats) -> Outcome<i64> {
+    /// which above it would be taken for what a power cut has lost.
+    pub(crate) fn clean(&self, round: &Round<'_>, stats: &mut CleaningStats) -> Outcome<Cleaned> {
         let Some(_running) = self.cleaning.begin() else {
             return Err(CleanError::Aborted);
         };
@@ -154,19 +177,65 @@ impl Log {
         if round.end_offset > self.active_segment().base_offset {
             return Err(CleanError::Aborted); // it was truncated since the round was planned
         }
-        let cleaner = Cleaner {
+        let rest = self.rest_of(round);
+        let cleaned = self.cleaner(round, rest, stats).and_then(Cleaner::run);
+        let clean_from = match cleaned {
+            Err(CleanError::Storage(error)) => return Ok(self.log_dir.watch(Err(error))?),
+            cleaned => cleaned?,
+        };
+        let Some(clean_from) = clean_from.filter(|_| !faults::is_on(Fault::CheckpointThoughFull)) else {
+            self.cleaning.set_rest(None);
+            return Ok(Cleaned::To(rest.end_offset));
+        };
+        self.cleaning.set_rest(Some(Rest { clean_from, ..rest }));
+        Ok(Cleaned::From(clean_from))
+    }
+
+    /// What is left to do: what earlier rounds left, as long as the first dirty offset only moves because what lies below is
+    /// gone; or else all.
+    fn rest_of(&self, round: &Round<'_>) -> Rest {
+        let all = Rest {
+            first_dirty_offset: round.first_dirty_offset,
+            clean_from: round.end_offset,
+            end_offset: round.end_offset,
+        };
+        let goes_on = |rest: &Rest| {
+            let first = rest.first_dirty_offset..=rest.clean_from;
+            first.contains(&round.first_dirty_offset) && rest.end_offset <= round.end_offset
+        };
+        self.cleaning.rest().filter(goes_on).map_or(all, |rest| Rest {
+            first_dirty_offset: round.first_dirty_offset,
+            ..rest
+        })
+    }
+
+    fn cleaner<'a>(&'a self, round: &'a Round<'a>, rest: Rest, stats: &'a mut CleaningStats) -> Outcome<Cleaner<'a>> {
+        let segments = self.segments();
+        let dirty = rest.first_dirty_offset..rest.clean_from;
+        let keys_max = dirty.end.saturating_sub(dirty.start).max(0).unsigned_abs();
+        let keys = KeySet::new(round.map_bytes, round.load_factor, keys_max, round.hash_key);
+        let config = self.config();
+        let filter = Filter {
+            newest: Newest::new(keys, dirty),
+            aborted: Aborted::new(collect(&segments, segments[0].base_offset, round.end_offset)?),
+            now_ms: round.now_ms,
+            delete_retention_ms: config.delete_retention_ms,
+            end_offset: rest.end_offset,
+            last_records: Default::default(),
+            unpacked: Scratch::new(),
+            packed: Scratch::new(),
+        };
+        Ok(Cleaner {
             log: self,
             round,
-            config: self.config(),
-            segments: self.segments(),
+            config,
+            segments,
+            clean_from: rest.clean_from,
+            open_below: None,
+            filter,
             stats,
             reader: Reader::new(round.buffer_bytes),
-            scratch: Scratch::new(),
-        };
-        match cleaner.run() {
-            Err(CleanError::Storage(error)) => Ok(self.log_dir.watch(Err(error))?),
-            outcome => outcome,
-        }
+        })
     }
 
     fn check_wanted(&self, round: &Round<'_>) -> Outcome<()> {
@@ -183,24 +252,46 @@ struct Cleaner<'a> {
     config: Arc<LogConfig>,
     /// As they were when the round began; since then there may be new ones behind them.
     segments: Segments,
+    /// Where to begin, going down.
+    clean_from: i64,
+    /// Whose transactions are open where each group of segments begins; `None`: nobody had to know yet.
+    open_below: Option<Vec<BTreeSet<i64>>>,
+    filter: Filter,
     stats: &'a mut CleaningStats,
     reader: Reader,
-    scratch: Scratch,
+}
+
+/// Segments that become one.
+type Group<'a> = &'a [Arc<Segment>];
+
+/// What has to be known of a group before one goes through it in the reverse order.
+#[derive(Default)]
+struct Survey {
+    /// Of each segment, where blocks of batches begin that are read at once.
+    blocks: Vec<Vec<u32>>,
+    markers: Markers,
 }
 
 impl Cleaner<'_> {
-    fn run(mut self) -> Outcome<i64> {
+    /// Returns from where on all keys were noted; `None`: those of all that is dirty.
+    fn run(mut self) -> Outcome<Option<i64>> {
         let began = Instant::now();
-        let map = self.map_keys()?;
-        let end_offset = map.latest_offset() + 1;
-        self.stats.map_time = began.elapsed();
-        self.stats.map_utilization = map.utilization();
-
-        let cleaned = self
-            .segments
-            .partition_point(|segment| segment.base_offset < end_offset);
         let segments = Arc::clone(&self.segments);
-        let mut rest = &segments[..cleaned];
+        let groups = self.groups(&segments)?;
+        let mut order: Vec<_> = (0..groups.len()).rev().collect();
+        if faults::is_on(Fault::CleanFromTheFront) {
+            order.reverse();
+        }
+        for at in order {
+            self.clean_group(&groups, at)?;
+        }
+        self.stats.map_utilization = self.filter.newest.utilization();
+        self.stats.time = began.elapsed();
+        Ok(self.filter.newest.clean_from())
+    }
+
+    fn groups<'s>(&self, segments: &'s [Arc<Segment>]) -> Result<Vec<Group<'s>>> {
+        let (mut rest, behind) = segments.split_at(segments.partition_point(|it| it.base_offset < self.clean_from));
         let size = |segment: &Arc<Segment>| {
             let (offset_index, time_index) = segment.index_bytes()?;
             Ok::<_, StorageError>(SegmentSize {
@@ -211,93 +302,23 @@ impl Cleaner<'_> {
             })
         };
         let sizes: Vec<_> = rest.iter().map(size).collect::<Result<_>>()?;
-        let aborted = collect(&segments, segments[0].base_offset, self.round.end_offset)?;
-        let mut transactions = CleanedTransactions::new(aborted);
-        for taken in plan::groups(&sizes, &self.config, self.round.end_offset) {
+        let end_offset = behind.first().map_or(self.clean_from, |next| next.base_offset);
+        let mut groups = Vec::new();
+        for taken in plan::groups(&sizes, &self.config, end_offset) {
             let (group, others) = rest.split_at(taken);
-            self.clean_group(group, &map, &mut transactions)?;
+            groups.push(group);
             rest = others;
         }
-        self.stats.time = began.elapsed();
-        Ok(end_offset)
+        Ok(groups)
     }
 
-    /// Notes the last offset of each key from the first dirty offset on, until the table is full.
-    fn map_keys(&mut self) -> Outcome<OffsetMap> {
-        let Round {
-            first_dirty_offset,
-            end_offset,
-            ..
-        } = *self.round;
-        let mut map = OffsetMap::new(
-            self.round.map_bytes,
-            self.round.load_factor,
-            first_dirty_offset..end_offset,
-            self.round.hash_key,
-        );
-        let segments = Arc::clone(&self.segments);
-        let from = floor(&segments, first_dirty_offset);
-        let aborted = collect(&segments[from..], first_dirty_offset, end_offset)?;
-        let mut transactions = CleanedTransactions::new(aborted);
-        for (at, segment) in segments.iter().enumerate().skip(floor(&segments, first_dirty_offset)) {
-            if segment.base_offset >= end_offset {
-                break;
-            }
-            let next = segments.get(at + 1).map_or(end_offset, |next| next.base_offset);
-            if let Some(first) = segment.locate(first_dirty_offset)?
-                && !self.map_segment(segment, first.position, &mut map, &mut transactions)?
-            {
-                break;
-            }
-            map.advance_to(next - 1);
-        }
-        Ok(map)
-    }
-
-    /// `false`: the table is full.
-    fn map_segment(
-        &mut self,
-        segment: &Segment,
-        mut position: u32,
-        map: &mut OffsetMap,
-        transactions: &mut CleanedTransactions,
-    ) -> Outcome<bool> {
-        let mut next_offset = segment.base_offset;
-        while position < segment.size() {
-            self.pause()?;
-            let begin = position;
-            for batch in batches(self.reader.read(segment, position)?) {
-                let Some(batch) = whole(batch, segment, position, next_offset)? else {
-                    break;
-                };
-                let from = self.round.first_dirty_offset;
-                let noted = note_keys(map, &batch, from, transactions, &mut self.scratch);
-                let has_room = noted.map_err(|error| segment.corrupt(position, &error.to_string()))?;
-                self.stats.map_records_read += batch.header.records_count.unsigned_abs() as u64;
-                if !has_room {
-                    return Ok(false);
-                }
-                next_offset = batch.header.next_offset();
-                position += batch.bytes.len() as u32;
-            }
-            let read = u64::from(position - begin);
-            self.stats.map_bytes_read += read;
-            self.take_from_throttle(read);
-        }
-        Ok(true)
-    }
-
-    /// Makes one segment of some, and swaps it in.
-    fn clean_group(
-        &mut self,
-        group: &[Arc<Segment>],
-        map: &OffsetMap,
-        transactions: &mut CleanedTransactions,
-    ) -> Outcome<()> {
-        self.pause()?;
+    /// Makes one segment of a group, and swaps it in.
+    fn clean_group(&mut self, groups: &[Group<'_>], at: usize) -> Outcome<()> {
+        let group = groups[at];
+        let survey = self.survey_knowing_below(groups, at)?;
         let files = &self.log.log_dir.shared.files;
         let new = Segment::create_as(&self.log.dir, group[0].base_offset, ".cleaned", files)?;
-        if let Err(error) = self.fill(&new, group, map, transactions) {
+        if let Err(error) = self.fill(&new, group, survey) {
             // Which failure comes of it must not hide that another one was the disk's.
             let removed = self.log.log_dir.watch(new.remove());
             return Err(match (error, removed) {
@@ -310,34 +331,78 @@ impl Cleaner<'_> {
         Ok(self.log.swap_in(group, new, self.round.now_ms)?)
     }
 
-    fn fill(
-        &mut self,
-        new: &Segment,
-        group: &[Arc<Segment>],
-        map: &OffsetMap,
-        transactions: &mut CleanedTransactions,
-    ) -> Outcome<()> {
-        let last_records = self.log.writer().producers.last_records();
-        let filter = Filter {
-            map,
-            now_ms: self.round.now_ms,
-            delete_retention_ms: self.config.delete_retention_ms,
-            end_offset: self.round.end_offset,
-            last_records: &last_records,
-        };
-        let mut writer = Writer::new(new, &self.config);
-        for segment in group {
-            self.copy(segment, &filter, transactions, &mut writer)?;
+    /// A transaction that ends in the group may have begun below it. Where there are no markers nobody looks there.
+    fn survey_knowing_below(&mut self, groups: &[Group<'_>], at: usize) -> Outcome<Survey> {
+        let open = self.open_below.as_ref().map(|open| open[at].clone());
+        let is_known = open.is_some() || at == 0 || faults::is_on(Fault::ForgetOpenTransactions);
+        let survey = self.survey(groups[at], open.unwrap_or_default())?;
+        if is_known || !survey.markers.met_some() {
+            return Ok(survey);
         }
-        let written = writer.flush()?;
-        self.written(written);
+        drop(survey);
+        let (mut open, mut open_below) = (BTreeSet::new(), Vec::new());
+        for group in &groups[..at] {
+            let behind = self.survey(group, open.clone())?.markers.into_open();
+            open_below.push(std::mem::replace(&mut open, behind));
+        }
+        open_below.push(open.clone());
+        self.open_below = Some(open_below);
+        self.survey(groups[at], open)
+    }
+
+    /// `open`: whose transactions have batches below and end in the group, or behind it.
+    fn survey(&mut self, group: Group<'_>, open: BTreeSet<i64>) -> Outcome<Survey> {
+        let mut survey = Survey {
+            blocks: Vec::new(),
+            markers: Markers::new(open),
+        };
+        for segment in group {
+            let mut blocks = Vec::new();
+            let (mut position, mut next_offset) = (0, segment.base_offset);
+            while position < segment.size() {
+                self.pause()?;
+                blocks.push(position);
+                let begin = position;
+                for batch in batches(self.reader.read(segment, position)?) {
+                    let Some(batch) = following(batch, segment, position, next_offset)? else {
+                        break;
+                    };
+                    let header = &batch.header;
+                    if header.attributes.is_control() {
+                        let marker = marker(&batch, &mut self.filter.unpacked);
+                        let marker = marker.map_err(|error| segment.corrupt(position, &error.to_string()))?;
+                        survey.markers.on_control(header, marker, &self.filter.aborted);
+                    } else {
+                        survey.markers.on_data(header);
+                    }
+                    next_offset = header.next_offset();
+                    position += batch.bytes.len() as u32;
+                }
+                let read = u64::from(position - begin);
+                self.stats.bytes_surveyed += read;
+                self.take_from_throttle(read);
+            }
+            survey.blocks.push(blocks);
+        }
+        Ok(survey)
+    }
+
+    fn fill(&mut self, new: &Segment, group: Group<'_>, mut survey: Survey) -> Outcome<()> {
+        self.filter.last_records = self.log.writer().producers.last_records();
+        let mut stack = BatchStack::new(new, self.round.buffer_bytes);
+        let written = self
+            .go_down(group, &mut survey, &mut stack)
+            .and_then(|()| self.write(new, &mut stack));
+        // Also when it failed, and then that failure counts.
+        let removed = self.log.log_dir.watch(stack.remove());
+        written.and_then(|()| Ok(removed?))?;
         close_segment(new)?;
         // Retention goes by it where there are no timestamps.
         let last = group.last().expect("a group of segments");
         let age = disk::inspect(last.disk(), &last.current_path(FileKind::Log))?.modified_ms;
         disk::set_modified(&*new.file()?, &new.current_path(FileKind::Log), age)?;
-        for aborted in transactions.take_retained() {
-            new.note_aborted(&aborted)?;
+        for aborted in survey.markers.retained() {
+            new.note_aborted(aborted)?;
         }
         if !faults::is_on(Fault::SwapUnsynced) {
             new.sync()?;
@@ -345,47 +410,61 @@ impl Cleaner<'_> {
         Ok(())
     }
 
-    /// Appends to `writer` what stays of a segment.
-    fn copy(
-        &mut self,
-        segment: &Segment,
-        filter: &Filter<'_>,
-        transactions: &mut CleanedTransactions,
-        writer: &mut Writer<'_>,
-    ) -> Outcome<()> {
-        let (mut position, mut next_offset) = (0, segment.base_offset);
-        while position < segment.size() {
-            self.pause()?;
-            let begin = position;
-            for batch in batches(self.reader.read(segment, position)?) {
-                let Some(batch) = whole(batch, segment, position, next_offset)? else {
-                    break;
-                };
-                let before = writer.out.len();
-                let filtered = filter
-                    .batch(&batch, transactions, &mut self.scratch, &mut writer.out)
-                    .map_err(|error| segment.corrupt(position, &error.to_string()))?;
-                writer.note(before)?;
-                self.stats.records_read += filtered.records.read as u64;
-                self.stats.records_written += filtered.records.kept as u64;
-                self.stats.records_without_key += filtered.without_key as u64;
-                next_offset = batch.header.next_offset();
-                position += batch.bytes.len() as u32;
-            }
-            let read = u64::from(position - begin);
-            self.stats.bytes_read += read;
-            self.take_from_throttle(read);
-            if writer.out.len() >= self.round.buffer_bytes {
-                let written = writer.flush()?;
-                self.written(written);
+    /// Puts onto the stack what stays of a group, its last batch first.
+    fn go_down(&mut self, group: Group<'_>, survey: &mut Survey, stack: &mut BatchStack<'_>) -> Outcome<()> {
+        let mut positions = Vec::new();
+        for (segment, blocks) in group.iter().zip(&survey.blocks).rev() {
+            let mut end = segment.size();
+            for begin in blocks.iter().rev() {
+                self.pause()?;
+                let block = self.reader.read_to(segment, *begin, end)?;
+                positions.clear();
+                let mut at = 0;
+                while at < block.len() {
+                    positions.push(at);
+                    at += parse(&block[at..], segment, begin + at as u32)?.bytes.len();
+                }
+                for at in positions.iter().rev() {
+                    let position = begin + *at as u32;
+                    let batch = parse(&block[*at..], segment, position)?;
+                    let corrupt = |error: &dyn std::fmt::Display| segment.corrupt(position, &error.to_string());
+                    batch.verify_crc().map_err(|error| corrupt(&error))?;
+                    let top = stack.top();
+                    let filtered = self.filter.batch(&batch, &mut survey.markers, top);
+                    let filtered = filtered.map_err(|error| corrupt(&error))?;
+                    stack.close_batch()?;
+                    self.stats.records_read += filtered.records.read as u64;
+                    self.stats.records_written += filtered.records.kept as u64;
+                    self.stats.records_without_key += filtered.without_key as u64;
+                }
+                let read = u64::from(end - begin);
+                end = *begin;
+                self.stats.bytes_read += read;
+                self.take_from_throttle(read);
             }
         }
         Ok(())
     }
 
-    fn written(&mut self, bytes: u64) {
-        self.stats.bytes_written += bytes;
-        self.take_from_throttle(bytes);
+    /// Writes what is on the stack.
+    fn write(&mut self, new: &Segment, stack: &mut BatchStack<'_>) -> Outcome<()> {
+        self.reader.forget();
+        let mut writer = Writer::new(new, &self.config);
+        while stack.pop_into(&mut writer.out)? {
+            writer.note_last()?;
+            if writer.out.len() >= self.round.buffer_bytes {
+                self.flush(&mut writer)?;
+                self.pause()?;
+            }
+        }
+        self.flush(&mut writer)
+    }
+
+    fn flush(&mut self, writer: &mut Writer<'_>) -> Outcome<()> {
+        let written = writer.flush()?;
+        self.stats.bytes_written += written;
+        self.take_from_throttle(written);
+        Ok(())
     }
 
     fn take_from_throttle(&self, bytes: u64) {
@@ -405,132 +484,27 @@ impl Cleaner<'_> {
     }
 }
 
-/// A batch as it was read, checked as a recovery would: what makes no sense is not copied with a new checksum. `None` if it
-/// goes on behind what was read.
-fn whole<'a>(
+/// A batch of which all that follows one in the file belongs to it, or to others.
+fn parse<'a>(bytes: &'a [u8], segment: &Segment, position: u32) -> Result<Batch<'a>> {
+    Batch::parse(bytes).map_err(|error| segment.corrupt(position, &error.to_string()))
+}
+
+/// A batch as it was read, if its offsets follow on; `None` if it goes on behind what was read. Its checksum is checked when
+/// its records are looked at: what makes no sense is not copied with a new one.
+fn following<'a>(
     batch: Result<Batch<'a>, BatchError>,
     segment: &Segment,
     position: u32,
     next_offset: i64,
 ) -> Result<Option<Batch<'a>>> {
-    let corrupt = |problem: &str| Err(segment.corrupt(position, problem));
     let batch = match batch {
         Err(BatchError::Truncated { .. }) => return Ok(None),
-        Err(error) => return corrupt(&error.to_string()),
+        Err(error) => return Err(segment.corrupt(position, &error.to_string())),
         Ok(batch) => batch,
     };
-    if let Err(error) = batch.verify_crc() {
-        return corrupt(&error.to_string());
-    }
     let header = &batch.header;
     if header.base_offset < next_offset || header.last_offset_delta < 0 || header.records_count < 0 {
-        return corrupt("offsets or counts that cannot follow on");
+        return Err(segment.corrupt(position, "offsets or counts that cannot follow on"));
     }
     Ok(Some(batch))
-}
-
-/// Reads segments piece by piece into one buffer.
-struct Reader {
-    buffer: Vec<u8>,
-    usual: usize,
-}
-
-impl Reader {
-    fn new(usual: usize) -> Self {
-        Self {
-            buffer: Vec::new(),
-            usual: usual.max(BATCH_OVERHEAD),
-        }
-    }
-
-    /// Bytes from `position` on, where a batch begins: that one at least.
-    fn read(&mut self, segment: &Segment, position: u32) -> Result<&[u8]> {
-        let left = (segment.size() - position) as usize;
-        self.fit(self.usual.min(left));
-        let mut read = self.fill(segment, position)?;
-        let header = BatchHeader::parse(&self.buffer[..read]);
-        let needed = header
-            .map_err(|error| segment.corrupt(position, &error.to_string()))?
-            .size_in_bytes();
-        if needed > left {
-            return Err(segment.corrupt(position, "a batch that is longer than the rest of the segment"));
-        }
-        if needed > read {
-            self.fit(needed);
-            read = self.fill(segment, position)?;
-        }
-        if needed > read {
-            return Err(segment.corrupt(position, "the file became shorter while it was read"));
-        }
-        Ok(&self.buffer[..read])
-    }
-
-    /// Makes the buffer so long, and gives back memory that a batch of unusual size took.
-    fn fit(&mut self, len: usize) {
-        if self.buffer.capacity() > self.usual && len <= self.usual {
-            self.buffer = Vec::new();
-        }
-        self.buffer.resize(len, 0);
-    }
-
-    fn fill(&mut self, segment: &Segment, position: u32) -> Result<usize> {
-        disk::read_at(
-            &*segment.file()?,
-            &segment.path(FileKind::Log),
-            &mut self.buffer,
-            position.into(),
-        )
-    }
-}
-
-/// Appends batches to a new segment.
-struct Writer<'a> {
-    segment: &'a Segment,
-    entries: EntryPacer,
-    interval: u32,
-    index_bytes: u32,
-    /// Batches behind what is written.
-    out: Vec<u8>,
-}
-
-impl<'a> Writer<'a> {
-    fn new(segment: &'a Segment, config: &LogConfig) -> Self {
-        Self {
-            segment,
-            entries: EntryPacer::default(),
-            interval: config.index_interval_bytes,
-            index_bytes: config.segment_index_bytes,
-            out: Vec::new(),
-        }
-    }
-
-    /// Notes the batch that begins at `at` in `out`, if there is one, in the indexes.
-    fn note(&mut self, at: usize) -> Result<()> {
-        if at == self.out.len() {
-            return Ok(());
-        }
-        let end = self.segment.size() as usize + self.out.len();
-        if end > i32::MAX as usize {
-            let problem = "it would be larger than a segment can be once it is cleaned";
-            return Err(self.segment.corrupt(self.segment.size(), problem));
-        }
-        let header = BatchHeader::parse(&self.out[at..]).expect("a batch that was just written");
-        let batch = Located {
-            position: self.segment.size() + at as u32,
-            header,
-        };
-        let entry = self.entries.is_due(&batch, self.interval) && !self.segment.is_index_full(self.index_bytes)?;
-        self.segment.note(&batch, entry)
-    }
-
-    /// Writes what there is to write, and says how much it was.
-    fn flush(&mut self) -> Result<u64> {
-        let written = self.out.len();
-        if written > 0 {
-            self.segment.write(&self.out, &[])?;
-            self.segment.publish(written as u32);
-            self.out.clear();
-        }
-        Ok(written as u64)
-    }
 }

@@ -8,6 +8,19 @@ pub(super) struct Cleaning {
     running: Mutex<()>,
     /// How many wait for it to end, or have it not begin.
     unwanted: AtomicUsize,
+    /// What the last rounds have left to do. Nothing is lost with it but work.
+    rest: Mutex<Option<Rest>>,
+}
+
+/// What is left to do when the set of keys became full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Rest {
+    /// Where the dirty part begins.
+    pub(super) first_dirty_offset: i64,
+    /// From here on each key is there once, and none of those below.
+    pub(super) clean_from: i64,
+    /// Where the dirty part ends: up to here the log is clean when its beginning is reached.
+    pub(super) end_offset: i64,
 }
 
 /// No cleaning runs while this lives.
@@ -34,10 +47,22 @@ impl Cleaning {
     /// Ends a cleaning, waits until it has, and has none begin.
     pub(super) fn stop(&self) -> NotCleaning<'_> {
         self.unwanted.fetch_add(1, Ordering::AcqRel);
+        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        // Another history may follow.
+        self.set_rest(None);
         NotCleaning {
             cleaning: self,
-            _running: self.running.lock().unwrap_or_else(PoisonError::into_inner),
+            _running: running,
         }
+    }
+
+    /// What the last rounds have left to do. For the one that runs.
+    pub(super) fn rest(&self) -> Option<Rest> {
+        *self.rest.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn set_rest(&self, rest: Option<Rest>) {
+        *self.rest.lock().unwrap_or_else(PoisonError::into_inner) = rest;
     }
 
     /// Whether a cleaning that runs is to end soon.
@@ -62,6 +87,13 @@ mod tests {
         let running = cleaning.begin().expect("nobody else");
         assert!(cleaning.begin().is_none());
         assert!(!cleaning.is_unwanted());
+        let rest = Rest {
+            first_dirty_offset: 1,
+            clean_from: 5,
+            end_offset: 9,
+        };
+        cleaning.set_rest(Some(rest));
+        assert_eq!(cleaning.rest(), Some(rest));
         std::thread::scope(|scope| {
             let stopping = scope.spawn(|| drop(cleaning.stop()));
             while !cleaning.is_unwanted() {
@@ -75,5 +107,6 @@ mod tests {
         assert!(cleaning.begin().is_none());
         drop(stopped);
         assert!(cleaning.begin().is_some());
+        assert_eq!(cleaning.rest(), None, "who stopped it may have changed all");
     }
 }

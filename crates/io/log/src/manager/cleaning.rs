@@ -11,13 +11,13 @@ use crate::cleaner::throttle::Throttle;
 use crate::cleaner::{CleanerConfig, CleanerStatus, CleaningStats, Uncleanable};
 use crate::error::{Result, StorageError};
 use crate::faults::{self, Fault};
-use crate::log::{CleanError, Log, Round};
+use crate::log::{CleanError, Cleaned, Log, Round};
 use crate::names::TopicPartition;
 
-/// Most bytes of one thread's table of keys, as Kafka's.
+/// Most bytes of one thread's set of keys, as Kafka's.
 const MAP_BYTES_MAX: u64 = i32::MAX as u64;
-/// Least bytes read or written at once.
-const BUFFER_BYTES_MIN: usize = 4096;
+/// Least bytes read or written at once: a few batches without records.
+const BUFFER_BYTES_MIN: usize = 256;
 
 /// What all threads share.
 #[derive(Debug, Default)]
@@ -60,6 +60,12 @@ pub enum RoundEnd {
     Cleaned {
         /// Where the next round begins.
         next_dirty_offset: i64,
+    },
+    /// There were more keys than memory for them. The next round goes on, and the log's part that counts as clean grows only
+    /// when one gets to its beginning.
+    Partly {
+        /// From here to where the round began the log is clean.
+        clean_from: i64,
     },
     /// The log was wanted for something else, or the cleaner is to stop; another round does it.
     Aborted,
@@ -149,7 +155,8 @@ impl Inner {
         }
         let cleaned = self.secure(log, round.end_offset).map_err(CleanError::Storage);
         match cleaned.and_then(|()| log.clean(round, stats)) {
-            Ok(next_dirty_offset) => {
+            Ok(Cleaned::From(clean_from)) => RoundEnd::Partly { clean_from },
+            Ok(Cleaned::To(next_dirty_offset)) => {
                 log.set_cleaned_offset(next_dirty_offset);
                 match self.keep_cleaned_offset(log) {
                     Ok(()) => RoundEnd::Cleaned { next_dirty_offset },
@@ -261,8 +268,8 @@ impl Inner {
 
     fn note_round(&self, thread: usize, log: &Arc<Log>, end: &RoundEnd, stats: CleaningStats) {
         match end {
-            RoundEnd::Cleaned { next_dirty_offset } => {
-                tracing::info!(partition = %log.topic_partition(), next_dirty_offset, ?stats, "cleaned");
+            RoundEnd::Cleaned { .. } | RoundEnd::Partly { .. } => {
+                tracing::info!(partition = %log.topic_partition(), ?end, ?stats, "cleaned");
                 let mut state = self.cleaner.lock();
                 state.rounds += 1;
                 state.last_rounds.insert(thread, stats);

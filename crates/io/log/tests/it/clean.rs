@@ -397,32 +397,144 @@ fn a_log_that_makes_no_sense_is_given_up_until_the_next_start() {
     assert!(node.logs.cleaner_status(NOW).uncleanable.is_empty());
 }
 
+/// Little memory for keys, and for what is read and written.
+fn small() -> CleanerConfig {
+    CleanerConfig {
+        dedupe_buffer_bytes: 16 * 100,
+        io_buffer_bytes: 1,
+        ..CleanerConfig::default()
+    }
+}
+
+impl Node {
+    fn clean_with(&self, config: &CleanerConfig) -> Option<CleanedLog> {
+        self.logs.clean(0, config, self.now_ms, &AtomicBool::new(false))
+    }
+
+    /// So many keys, with the same value.
+    fn put_keys(&self, count: usize, value: &str) {
+        for key in 0..count {
+            self.put(&[(&format!("key-{key}"), Some(value))]);
+        }
+    }
+}
+
 #[test]
 fn little_memory_takes_several_rounds() {
     let node = Node::new(compacted());
     let count = 200;
-    for round in 0..2 {
-        for key in 0..count {
-            node.put(&[(&format!("key-{key}"), Some(&format!("{round}")))]);
-        }
-    }
+    node.put_keys(count, "0");
+    node.put_keys(count, "1");
     node.log().roll(NOW).unwrap();
-    let config = CleanerConfig {
-        dedupe_buffer_bytes: 24 * 100,
-        io_buffer_bytes: 1,
-        ..CleanerConfig::default()
-    };
-    let stop = AtomicBool::new(false);
-    let mut rounds = 0;
-    while let Some(cleaned) = node.logs.clean(0, &config, NOW, &stop) {
-        assert!(matches!(cleaned.end, RoundEnd::Cleaned { .. }), "{cleaned:?}");
+    let mut ends = Vec::new();
+    while let Some(cleaned) = node.clean_with(&small()) {
+        assert_eq!(cleaned.first_dirty_offset, 0);
         assert!(cleaned.stats.map_utilization <= 0.9);
-        rounds += 1;
+        ends.push(match cleaned.end {
+            RoundEnd::Partly { clean_from } => {
+                assert_eq!(node.log().cleaned_offset(), None, "not all of it is clean");
+                clean_from
+            }
+            RoundEnd::Cleaned { next_dirty_offset } => next_dirty_offset,
+            other => panic!("{other:?}"),
+        });
     }
-    assert!((4..10).contains(&rounds), "{rounds}");
+    assert_eq!(ends.pop(), Some(400), "the end of the first of them");
+    assert!((2..5).contains(&ends.len()) && ends.is_sorted_by(|a, b| a > b), "{ends:?}");
     let found = records(&node.log(), Isolation::LogEnd);
     assert_eq!(found.len(), count);
     assert!(found.iter().all(|(_, _, value)| value.as_deref() == Some("1")));
+}
+
+#[test]
+fn what_is_left_to_do_goes_on_behind_it_and_is_forgotten_with_what_it_was_about() {
+    let mut node = Node::new(compacted());
+    let partly = |node: &Node| match node.clean_with(&small()).unwrap().end {
+        RoundEnd::Partly { clean_from } => clean_from,
+        other => panic!("{other:?}"),
+    };
+    let rounds = |node: &Node| {
+        let mut rounds = 0;
+        while let Some(cleaned) = node.clean_with(&small()) {
+            assert!(matches!(cleaned.end, RoundEnd::Cleaned { .. } | RoundEnd::Partly { .. }));
+            rounds += 1;
+        }
+        rounds
+    };
+    node.put_keys(100, "0");
+    node.log().roll(NOW).unwrap();
+    assert!((1..100).contains(&partly(&node)));
+    // Its end is where the first round ended, not where the log has got to meanwhile.
+    node.put_keys(100, "1");
+    node.log().roll(NOW).unwrap();
+    assert!(matches!(
+        node.clean_with(&small()).unwrap().end,
+        RoundEnd::Cleaned { next_dirty_offset: 100 }
+    ));
+    assert_eq!(rounds(&node), 2);
+    assert_eq!(node.log().cleaned_offset(), Some(200));
+    assert_eq!(records(&node.log(), Isolation::LogEnd).len(), 100);
+    // A start knows nothing of it, and cleans once more.
+    node.put_keys(100, "2");
+    node.log().roll(NOW).unwrap();
+    assert!((201..300).contains(&partly(&node)));
+    assert!(node.restart(true).failed.is_empty());
+    assert!((201..300).contains(&partly(&node)));
+    // What comes in the place of what was cut off is another history.
+    let cut = node.log().segment_base_offsets();
+    let cut = *cut.iter().rev().nth(1).unwrap();
+    assert!(node.logs.truncate_to(&node.log(), cut, NOW).unwrap());
+    for _ in 0..200 {
+        node.put(&[("new", Some("3"))]);
+    }
+    node.log().roll(NOW).unwrap();
+    assert!((201..cut).contains(&partly(&node)), "it begins at the end");
+    assert_eq!(rounds(&node), 1);
+    let found = records(&node.log(), Isolation::LogEnd);
+    let keys: std::collections::BTreeSet<_> = found.iter().map(|(_, key, _)| key.clone()).collect();
+    assert_eq!(keys.len(), found.len(), "{found:?}");
+    assert!(keys.contains("new"));
+}
+
+#[test]
+fn the_size_of_the_buffer_changes_nothing() {
+    let nodes = [1, 3_000, 512 << 10].map(|io_buffer_bytes| {
+        let node = Node::new(LogConfig {
+            segment_bytes: 40_000,
+            index_interval_bytes: 1_000,
+            ..compacted()
+        });
+        for round in 0..600usize {
+            let value = "v".repeat(round * 37 % 400 + if round % 50 == 7 { 5_000 } else { 0 });
+            let codec = Compression::from_id((round % 5) as u8).unwrap();
+            let keys = [round % 17, round % 101, round].map(|key| format!("key-{key}"));
+            let records = keys.each_ref().map(|key| (key.as_str(), Some(value.as_str())));
+            node.put_as(BatchBuilder::new(codec), &records);
+        }
+        node.log().roll(NOW).unwrap();
+        let config = CleanerConfig {
+            io_buffer_bytes,
+            ..CleanerConfig::default()
+        };
+        let cleaned = node.clean_with(&config).unwrap();
+        assert!(matches!(cleaned.end, RoundEnd::Cleaned { next_dirty_offset: 1_800 }));
+        let stats = cleaned.stats;
+        assert_eq!(stats.bytes_surveyed, stats.bytes_read);
+        assert!(stats.bytes_written > 10_000 && stats.records_written == 600, "{stats:?}");
+        node.logs.tick(NOW + 60_000);
+        assert!(!node.names().iter().any(|name| name.ends_with(".tmp")));
+        node
+    });
+    let files = |node: &Node| -> Vec<_> {
+        let of = |name: String| {
+            let bytes = std::fs::read(node.dir().join("t-0").join(&name)).unwrap();
+            (name, bytes)
+        };
+        let names = node.names().into_iter().filter(|name| !name.ends_with("metadata"));
+        names.map(of).collect()
+    };
+    let expected = files(&nodes[0]);
+    assert!(nodes.iter().all(|node| files(node) == expected));
 }
 
 #[test]

@@ -1,6 +1,10 @@
+use std::collections::BTreeSet;
+use std::ops::Range;
+
 use klamm_records::{BATCH_OVERHEAD, BatchBuilder, Compression, batches};
 
 use super::*;
+use crate::cleaner::key_set::KeySet;
 use crate::txn_index::AbortedEntry;
 
 const NOW: i64 = 1_000_000;
@@ -32,52 +36,71 @@ fn end_marker(offset: i64, producer: i64, record_type: ControlRecordType) -> Vec
 }
 
 struct Pass {
-    map: OffsetMap,
+    dirty: Range<i64>,
+    /// Keys that lie behind all batches.
+    known: Vec<&'static str>,
     now_ms: i64,
     end_offset: i64,
     last_records: BTreeMap<i64, LastRecord>,
     aborted: Vec<AbortedEntry>,
+    without_key: usize,
 }
 
 impl Pass {
-    /// A pass that knows the keys of all these batches.
-    fn over(log: &[u8]) -> Self {
-        let mut map = OffsetMap::new(10_000, 0.9, 0..1_000, [1, 2]);
-        let mut transactions = CleanedTransactions::default();
-        for batch in batches(log) {
-            let batch = batch.unwrap();
-            assert!(note_keys(&mut map, &batch, 0, &mut transactions, &mut Scratch::new()).unwrap());
-        }
+    /// A pass over a log of which nothing was cleaned.
+    fn over_dirty() -> Self {
         Self {
-            map,
+            dirty: 0..1_000,
+            known: Vec::new(),
             now_ms: NOW,
             end_offset: i64::MAX,
             last_records: BTreeMap::new(),
             aborted: Vec::new(),
+            without_key: 0,
         }
     }
 
-    fn note(&mut self, key: &str, offset: i64) {
-        let hash = self.map.hash(key.as_bytes());
-        assert!(self.map.put_all(&[(hash, offset)]));
+    /// A pass over what earlier ones have cleaned.
+    fn over_clean() -> Self {
+        Self {
+            dirty: 1_000..2_000,
+            ..Self::over_dirty()
+        }
     }
 
-    fn run(&self, log: &[u8]) -> Vec<u8> {
-        let filter = Filter {
-            map: &self.map,
+    fn run(&mut self, log: &[u8]) -> Vec<u8> {
+        let mut keys = KeySet::new(10_000, 0.9, 1_000, [1, 2]);
+        for key in &self.known {
+            let hash = keys.hash(key.as_bytes());
+            keys.insert(hash);
+        }
+        let mut filter = Filter {
+            newest: Newest::new(keys, self.dirty.clone()),
+            aborted: Aborted::new(self.aborted.clone()),
             now_ms: self.now_ms,
             delete_retention_ms: RETENTION,
             end_offset: self.end_offset,
-            last_records: &self.last_records,
+            last_records: self.last_records.clone(),
+            unpacked: Scratch::new(),
+            packed: Scratch::new(),
         };
-        let mut transactions = CleanedTransactions::new(self.aborted.clone());
-        let (mut out, mut scratch) = (Vec::new(), Scratch::new());
-        for batch in batches(log) {
-            filter
-                .batch(&batch.unwrap(), &mut transactions, &mut scratch, &mut out)
-                .unwrap();
+        let mut markers = Markers::new(BTreeSet::new());
+        let all: Vec<_> = batches(log).map(Result::unwrap).collect();
+        for batch in &all {
+            if batch.header.attributes.is_control() {
+                let marker = marker(batch, &mut Scratch::new()).unwrap();
+                markers.on_control(&batch.header, marker, &filter.aborted);
+            } else {
+                markers.on_data(&batch.header);
+            }
         }
-        out
+        let mut written = Vec::new();
+        for batch in all.iter().rev() {
+            let mut out = b"before".to_vec();
+            self.without_key += filter.batch(batch, &mut markers, &mut out).unwrap().without_key;
+            written.push(out.split_off(6));
+        }
+        written.into_iter().rev().collect::<Vec<_>>().concat()
     }
 }
 
@@ -108,7 +131,7 @@ fn the_last_record_of_each_key_stays_where_it_is() {
         data(5, None, &[("d", Some("1")), ("b", Some("2"))]),
     ]
     .concat();
-    let cleaned = Pass::over(&log).run(&log);
+    let cleaned = Pass::over_dirty().run(&log);
     assert_eq!(
         seen(&cleaned),
         [(0, None, vec![2]), (3, None, vec![4]), (5, None, vec![5, 6])]
@@ -117,75 +140,40 @@ fn the_last_record_of_each_key_stays_where_it_is() {
     assert_eq!((first.last_offset(), first.records_count), (2, 1));
     let whole = data(5, None, &[("d", Some("1")), ("b", Some("2"))]);
     assert!(cleaned.ends_with(&whole), "byte for byte");
-    assert_eq!(Pass::over(&cleaned).run(&cleaned), cleaned, "nothing left to do");
+    assert_eq!(Pass::over_dirty().run(&cleaned), cleaned, "nothing left to do");
 }
 
 #[test]
-fn what_the_table_does_not_reach_stays() {
+fn keys_are_only_noted_in_the_dirty_part() {
     let log = [data(0, None, &[("a", Some("1"))]), data(1, None, &[("a", Some("2"))])].concat();
-    let mut pass = Pass::over(&log[..log.len() / 2]);
-    assert_eq!(pass.run(&log), log);
-    // A later round knows offsets that are higher than the ones it meets here, and keys that it does not.
-    pass.map = OffsetMap::new(10_000, 0.9, 9..100, [1, 2]);
-    pass.note("z", 9);
-    assert_eq!(pass.run(&log), log);
-    pass.note("a", 10);
-    assert!(pass.run(&log).is_empty());
+    assert_eq!(Pass::over_clean().run(&log), log, "as if each were there once");
+    let mut behind = Pass::over_clean();
+    behind.known = vec!["z"];
+    assert_eq!(behind.run(&log), log);
+    behind.known = vec!["a"];
+    assert!(behind.run(&log).is_empty());
+    // What lies behind the dirty part stays, and was looked at before.
+    let mut below = Pass::over_dirty();
+    below.dirty = 0..1;
+    assert_eq!(below.run(&log), log);
+    let batch = data(0, None, &[("a", Some("1")), ("b", Some("1")), ("b", Some("2")), ("a", Some("2"))]);
+    below.dirty = 0..3;
+    below.known = vec!["a"];
+    assert_eq!(seen(&below.run(&batch)), [(0, None, vec![2, 3])]);
 }
 
 #[test]
-fn it_is_the_same_whether_offsets_or_only_keys_are_known() {
-    let keys = ["a", "b", "c", "", "d"];
-    let value = |offset: usize| (!offset.is_multiple_of(9)).then_some("v");
-    let batch = |first: usize| {
-        let record = |at: usize| (keys[(first + at * at) % (1 + first / 20 % 5)], value(first + at));
-        let records: Vec<_> = (0..4).map(record).collect();
-        data(first as i64, None, &records)
-    };
-    let log: Vec<u8> = (0..50).flat_map(|at| batch(at * 4)).collect();
-    let by_offsets = Pass::over(&log);
-    let mut by_keys = Pass::over(&[]);
-    // As if the dirty part began behind everything: of no offset here it is known whether it is superseded.
-    by_keys.map = OffsetMap::new(10_000, 0.9, 1_000..2_000, [1, 2]);
-    for batch in batches(&log) {
-        let mut transactions = CleanedTransactions::default();
-        let (batch, mut scratch) = (batch.unwrap(), Scratch::new());
-        assert!(note_keys(&mut by_keys.map, &batch, 0, &mut transactions, &mut scratch).unwrap());
-    }
-    let known = |pass: &Pass| pass.map.count_superseded(0..=199);
-    assert_eq!(known(&by_keys), None);
-    assert!(known(&by_offsets) > Some(100));
-    let cleaned = by_offsets.run(&log);
-    assert_eq!(cleaned, by_keys.run(&log));
-    assert!(cleaned.len() < log.len() / 2 && !cleaned.is_empty());
-}
-
-#[test]
-fn a_batch_of_which_nothing_stays_is_not_read_again() {
-    let mut log = data(0, None, &[("a", Some("1")), ("b", Some("1"))]);
-    let first = log.len();
-    log.extend(data(2, None, &[("b", Some("2")), ("a", Some("2"))]));
-    let mut pass = Pass::over(&log);
-    log[BATCH_OVERHEAD..first].fill(0xff);
-    assert_eq!(pass.run(&log), log[first..]);
-    pass.end_offset = 2;
-    let kept = pass.run(&log);
-    assert_eq!(
-        seen(&kept)[0],
-        (0, None, vec![]),
-        "the end of what was read stays known"
-    );
-}
-
-#[test]
-fn tombstones_wait_for_their_horizon() {
+fn tombstones_wait_for_their_horizon_and_for_a_whole_round() {
     let log = data(0, None, &[("a", Some("1")), ("a", None), ("b", Some("1"))]);
-    let mut pass = Pass::over(&log);
+    let mut pass = Pass::over_dirty();
     let once = pass.run(&log);
     let horizon = NOW + RETENTION;
     assert_eq!(seen(&once), [(0, Some(horizon), vec![1, 2])]);
     let header = Batch::parse(&once).unwrap().header;
     assert_eq!((header.base_timestamp, header.max_timestamp), (horizon, 7));
+    pass.now_ms = horizon;
+    assert_eq!(pass.run(&once), once, "older records may be left");
+    pass = Pass::over_clean();
     pass.now_ms = horizon - 1;
     assert_eq!(pass.run(&once), once, "the horizon is set once");
     pass.now_ms = horizon;
@@ -199,7 +187,9 @@ fn tombstones_wait_for_their_horizon() {
 #[test]
 fn records_without_a_key_go() {
     let log = data(0, None, &[("", Some("1")), ("a", Some("1"))]);
-    assert_eq!(seen(&Pass::over(&log).run(&log)), [(0, None, vec![1])]);
+    let mut pass = Pass::over_dirty();
+    assert_eq!(seen(&pass.run(&log)), [(0, None, vec![1])]);
+    assert_eq!(pass.without_key, 1);
 }
 
 #[test]
@@ -211,8 +201,8 @@ fn empty_batches_stay_where_a_producer_or_the_round_ends() {
         data(3, None, &[("a", Some("4"))]),
     ]
     .concat();
-    let mut pass = Pass::over(&log);
-    pass.note("a", 9);
+    let mut pass = Pass::over_dirty();
+    pass.known = vec!["a"];
     assert!(pass.run(&log).is_empty());
     pass.end_offset = 4;
     let last = LastRecord {
@@ -242,30 +232,13 @@ fn aborted_records_go_at_once_and_their_marker_after_them() {
         data(4, None, &[("b", Some("1"))]),
     ]
     .concat();
-    let aborted = AbortedEntry {
+    let mut pass = Pass::over_dirty();
+    pass.aborted = vec![AbortedEntry {
         producer_id: 2,
         first_offset: 1,
         last_offset: 3,
         last_stable_offset: 4,
-    };
-    let mut pass = Pass::over(&[]);
-    pass.aborted = vec![aborted];
-    let mut transactions = CleanedTransactions::new(pass.aborted.clone());
-    for batch in batches(&log) {
-        note_keys(
-            &mut pass.map,
-            &batch.unwrap(),
-            0,
-            &mut transactions,
-            &mut Scratch::new(),
-        )
-        .unwrap();
-    }
-    assert_eq!(
-        (pass.map.get(pass.map.hash(b"a")), pass.map.latest_offset()),
-        (Some(0), 4),
-        "aborted keys do not count"
-    );
+    }];
     let once = pass.run(&log);
     let stayed = |cleaned: &[u8]| {
         seen(cleaned)
@@ -276,7 +249,7 @@ fn aborted_records_go_at_once_and_their_marker_after_them() {
     assert_eq!(
         stayed(&once),
         [(0, None), (2, None), (3, None), (4, None)],
-        "readers may still be within it"
+        "aborted keys do not count; readers may still be within it"
     );
     // Without its records the transaction is nothing: the marker gets its horizon, and goes with it.
     pass.aborted.clear();
@@ -297,20 +270,10 @@ fn aborted_records_go_at_once_and_their_marker_after_them() {
     assert_eq!(seen(&kept)[2], (3, None, vec![]));
     assert!(Batch::parse(&kept).is_ok() && pass.run(&kept) == kept);
     // A commit goes the same way once its records are superseded.
-    pass.note("a", 9);
+    pass.known = vec!["a"];
     pass.last_records.clear();
     pass.now_ms = NOW;
     let superseded = pass.run(&once);
     assert_eq!(stayed(&superseded)[0], (2, None), "seen with its records");
     assert_eq!(stayed(&pass.run(&superseded))[0], (2, Some(horizon)));
-}
-
-#[test]
-fn a_full_table_ends_the_part_that_is_cleaned() {
-    let log = data(0, None, &[("a", Some("1")), ("b", Some("1")), ("c", Some("1"))]);
-    let mut map = OffsetMap::new(0, 0.9, 0..100, [1, 2]);
-    let mut transactions = CleanedTransactions::default();
-    let batch = Batch::parse(&log).unwrap();
-    assert!(!note_keys(&mut map, &batch, 1, &mut transactions, &mut Scratch::new()).unwrap());
-    assert_eq!(map.latest_offset(), 1, "from the first dirty offset on");
 }
