@@ -332,9 +332,7 @@ impl World {
                     self.clean_to = next_dirty_offset;
                     dirty_to = i64::MAX;
                 }
-                RoundEnd::Partly { clean_from }
-                    if (cleaned.first_dirty_offset + 1..dirty_to).contains(&clean_from) =>
-                {
+                RoundEnd::Partly { clean_from } if (cleaned.first_dirty_offset + 1..dirty_to).contains(&clean_from) => {
                     dirty_to = clean_from;
                 }
                 RoundEnd::Failed(error) => return self.go_on(&error.to_string()),

@@ -76,7 +76,8 @@ impl Newest {
         }
         for at in (0..self.seen.len()).step_by(RECORDS_AT_ONCE).rev() {
             let together = at..(at + RECORDS_AT_ONCE).min(self.seen.len());
-            self.keys.fetch(self.seen[together.clone()].iter().map(|seen| seen.hash));
+            self.keys
+                .fetch(self.seen[together.clone()].iter().map(|seen| seen.hash));
             let mut stay = 0;
             for (bit, at) in together.enumerate().rev() {
                 let seen = self.seen[at];

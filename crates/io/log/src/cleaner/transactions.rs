@@ -191,7 +191,11 @@ mod tests {
             (1, 36, false),
             (2, 40, false),
         ] {
-            assert_eq!(aborted.has(&header(producer, offset)), expected, "{producer} at {offset}");
+            assert_eq!(
+                aborted.has(&header(producer, offset)),
+                expected,
+                "{producer} at {offset}"
+            );
         }
         assert!(!Aborted::default().has(&header(1, 1)));
     }

@@ -44,6 +44,16 @@ pub(super) fn take_stock(
     }
     // Swap files at or above a cleaned one belong to a step that did not get to its end; the originals are still there.
     let unfinished = cleaned.iter().map(|(offset, _)| *offset).min().unwrap_or(i64::MAX);
+    let (taken_back, swaps): (BTreeMap<_, _>, BTreeMap<_, _>) =
+        swaps.into_iter().partition(|(offset, _)| *offset >= unfinished);
+    for (base_offset, kinds) in &taken_back {
+        remove_swaps(disk, dir, *base_offset, kinds)?;
+    }
+    if !taken_back.is_empty() {
+        // If a power cut kept the swap files and not the cleaned ones, the former would look like all there was to be: a
+        // segment without its index of aborted transactions, of which there may still be records below it.
+        disk::sync_dir(disk, dir)?;
+    }
     for (_, name) in cleaned {
         disk::remove_file(disk, &dir.join(name))?;
     }
@@ -54,7 +64,6 @@ pub(super) fn take_stock(
             .get_mut(&base_offset)
             .filter(|live| live.contains(&FileKind::Log));
         match live {
-            _ if base_offset >= unfinished => remove_swaps(disk, dir, base_offset, &kinds)?,
             _ if has_log => {
                 let end = swap_end(shared, dir_path, base_offset)?;
                 complete_swap(disk, dir, &mut files, base_offset..end, &kinds)?;

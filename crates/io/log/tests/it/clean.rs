@@ -440,7 +440,10 @@ fn little_memory_takes_several_rounds() {
         });
     }
     assert_eq!(ends.pop(), Some(400), "the end of the first of them");
-    assert!((2..5).contains(&ends.len()) && ends.is_sorted_by(|a, b| a > b), "{ends:?}");
+    assert!(
+        (2..5).contains(&ends.len()) && ends.is_sorted_by(|a, b| a > b),
+        "{ends:?}"
+    );
     let found = records(&node.log(), Isolation::LogEnd);
     assert_eq!(found.len(), count);
     assert!(found.iter().all(|(_, _, value)| value.as_deref() == Some("1")));
@@ -456,7 +459,10 @@ fn what_is_left_to_do_goes_on_behind_it_and_is_forgotten_with_what_it_was_about(
     let rounds = |node: &Node| {
         let mut rounds = 0;
         while let Some(cleaned) = node.clean_with(&small()) {
-            assert!(matches!(cleaned.end, RoundEnd::Cleaned { .. } | RoundEnd::Partly { .. }));
+            assert!(matches!(
+                cleaned.end,
+                RoundEnd::Cleaned { .. } | RoundEnd::Partly { .. }
+            ));
             rounds += 1;
         }
         rounds
@@ -517,10 +523,18 @@ fn the_size_of_the_buffer_changes_nothing() {
             ..CleanerConfig::default()
         };
         let cleaned = node.clean_with(&config).unwrap();
-        assert!(matches!(cleaned.end, RoundEnd::Cleaned { next_dirty_offset: 1_800 }));
+        assert!(matches!(
+            cleaned.end,
+            RoundEnd::Cleaned {
+                next_dirty_offset: 1_800
+            }
+        ));
         let stats = cleaned.stats;
         assert_eq!(stats.bytes_surveyed, stats.bytes_read);
-        assert!(stats.bytes_written > 10_000 && stats.records_written == 600, "{stats:?}");
+        assert!(
+            stats.bytes_written > 10_000 && stats.records_written == 600,
+            "{stats:?}"
+        );
         node.logs.tick(NOW + 60_000);
         assert!(!node.names().iter().any(|name| name.ends_with(".tmp")));
         node

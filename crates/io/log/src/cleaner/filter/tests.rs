@@ -156,7 +156,11 @@ fn keys_are_only_noted_in_the_dirty_part() {
     let mut below = Pass::over_dirty();
     below.dirty = 0..1;
     assert_eq!(below.run(&log), log);
-    let batch = data(0, None, &[("a", Some("1")), ("b", Some("1")), ("b", Some("2")), ("a", Some("2"))]);
+    let batch = data(
+        0,
+        None,
+        &[("a", Some("1")), ("b", Some("1")), ("b", Some("2")), ("a", Some("2"))],
+    );
     below.dirty = 0..3;
     below.known = vec!["a"];
     assert_eq!(seen(&below.run(&batch)), [(0, None, vec![2, 3])]);
