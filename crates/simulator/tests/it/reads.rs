@@ -82,7 +82,12 @@ fn fill(log: &Log, keys: &str) {
 }
 
 fn clean(manager: &LogManager) -> Option<RoundEnd> {
-    let cleaned = manager.clean(0, &CleanerConfig::default(), NOW, &AtomicBool::new(false));
+    // With little memory it reads more often, and what stays goes by way of a file.
+    let config = CleanerConfig {
+        io_buffer_bytes: 1,
+        ..CleanerConfig::default()
+    };
+    let cleaned = manager.clean(0, &config, NOW, &AtomicBool::new(false));
     cleaned.map(|cleaned| cleaned.end)
 }
 
