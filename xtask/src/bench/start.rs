@@ -1,5 +1,6 @@
 //! How long a broker takes from its start to its first answer.
 
+use std::path::Path;
 use std::process::Child;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -9,13 +10,17 @@ use crate::broker::Home;
 
 const WORDS: &str = "## Start\n\nFrom the start of the process to its first answer: of an empty broker, of whom the cluster \
     consists; else, that it took a record for the topic that was made last. After a clean stop, or after a kill with everything \
-    in memory that the broker had not made durable.";
+    in memory that the broker had not made durable; at last, after a kill with the files by which a broker knows what is durable \
+    taken away, so that all there is has to be checked, and with all of that in memory.";
 
 /// A topic with enough partitions to count.
 const TOPICS: u64 = 5;
 const PARTITIONS: u64 = 1000;
 /// Each of a size that no segment is full, and so none was made durable.
 const UNFLUSHED: u64 = 10;
+const ALL_CHECKED: &str = "after a kill, 10 GB to be checked";
+/// Bytes that recovery is to get through in a second, with all of them in memory.
+const CHECKED_PER_SECOND: f64 = 500e6;
 
 /// Measures and writes the section of the results; returns what misses its bar.
 pub(super) fn run(rig: &Rig<'_>) -> Result<Vec<String>, String> {
@@ -74,7 +79,7 @@ fn fill(target: &Target<'_>, partitions: u64) -> Result<(), String> {
     Ok(())
 }
 
-/// Gigabytes that are in memory only, as far as the broker knows.
+/// Gigabytes that are in memory only, as far as the broker knows; and then, that nothing tells of.
 fn unflushed(rig: &Rig<'_>, column: Column, samples: &mut Samples) -> Result<(), String> {
     let home = rig.home(column, "")?;
     let target = rig.start(column, &home)?;
@@ -85,16 +90,40 @@ fn unflushed(rig: &Rig<'_>, column: Column, samples: &mut Samples) -> Result<(),
     ))?;
     target.kill()?;
     let row = Row::less("after a kill, 10 GB not made durable", "s").against_kafka(1.0 / 3.0);
-    let target = started(
-        rig,
-        column,
-        &home,
-        &format!("--topic large --partitions {UNFLUSHED}"),
-        &row,
-        samples,
-    )?;
+    let wanted = format!("--topic large --partitions {UNFLUSHED}");
+    let target = started(rig, column, &home, &wanted, &row, samples)?;
     target.add_memory("after a kill, 10 GB not made durable", None, samples)?;
+    target.kill()?;
+
+    forget_what_is_durable(&home.log_dirs[0]).map_err(|error| format!("{}: {error}", home.log_dirs[0].display()))?;
+    let seconds = rig.scaled(UNFLUSHED * GB) as f64 / CHECKED_PER_SECOND;
+    let row = Row::less(ALL_CHECKED, "s").absolute(seconds);
+    let target = started(rig, column, &home, &wanted, &row, samples)?;
+    target.add_memory(ALL_CHECKED, None, samples)?;
     target.kill()
+}
+
+/// Removes recovery points and the producers' snapshots, and reads what there is into memory.
+fn forget_what_is_durable(log_dir: &Path) -> std::io::Result<()> {
+    let recovery_points = log_dir.join("recovery-point-offset-checkpoint");
+    if recovery_points.exists() {
+        std::fs::remove_file(recovery_points)?;
+    }
+    for partition in std::fs::read_dir(log_dir)? {
+        let partition = partition?.path();
+        if !partition.is_dir() {
+            continue;
+        }
+        for file in std::fs::read_dir(partition)? {
+            let file = file?.path();
+            match file.extension().and_then(|extension| extension.to_str()) {
+                Some("snapshot") => std::fs::remove_file(file)?,
+                Some("log") => drop(std::io::copy(&mut std::fs::File::open(file)?, &mut std::io::sink())?),
+                _ => {}
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Starts a broker while a process asks it again and again.
