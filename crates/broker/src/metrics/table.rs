@@ -217,7 +217,7 @@ pub(super) const TABLE: &[Metric] = &[
         kind: Gauge,
         labels: &[],
         mbean: "kafka.log:type=LogCleaner,name=max-buffer-utilization-percent",
-        help: "How full the fullest table of keys got in the threads' last rounds.",
+        help: "How full the fullest set of keys got in the threads' last rounds.",
         values: LastRounds(|rounds| {
             rounds
                 .iter()

@@ -29,9 +29,9 @@ pub struct Retained {
 /// Appends to `out` the batch with those records that `keep` says, compressed as it was, if there are any.
 ///
 /// `keep` is asked for some records in a row at a time, so that it can look all of them up together: bit `i` of its answer
-/// says whether the `i`-th of them stays. `delete_horizon` is asked for the batch's horizon (KIP-534), given whether a record without value stays. A batch that
-/// keeps all records and its horizon is written byte for byte. Fails, and leaves `out` as it was, if the batch cannot be read
-/// or would grow beyond the format's limit.
+/// says whether the `i`-th of them stays. `delete_horizon` is asked for the batch's horizon (KIP-534), given whether a record
+/// without value stays. A batch that keeps all records and its horizon is written byte for byte. Fails, and leaves `out` as
+/// it was, if the batch cannot be read or would grow beyond the format's limit.
 ///
 /// `records` are the batch's, none of them read yet: whoever has to look at all before the first answer reads them twice,
 /// and decompresses them once.

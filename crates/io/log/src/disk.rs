@@ -131,10 +131,8 @@ pub(crate) fn open(disk: &dyn Disk, path: &Path) -> Result<Arc<dyn DiskFile>> {
     disk.open(path).map_err(|e| StorageError::io("open", path, e))
 }
 
-pub(crate) fn create(disk: &dyn Disk, path: &Path) -> Result<()> {
-    disk.create(path)
-        .map(drop)
-        .map_err(|e| StorageError::io("create", path, e))
+pub(crate) fn create(disk: &dyn Disk, path: &Path) -> Result<Arc<dyn DiskFile>> {
+    disk.create(path).map_err(|e| StorageError::io("create", path, e))
 }
 
 pub(crate) fn create_dir(disk: &dyn Disk, path: &Path) -> Result<()> {

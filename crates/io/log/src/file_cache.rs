@@ -319,7 +319,7 @@ mod tests {
         let cache = FileCache::new(Arc::new(OsDisk), 3, usize::MAX);
         let slots: Vec<_> = (0..10).map(|_| cache.slot("")).collect();
         assert!(slots[0].file(|| dir.path().join("0")).unwrap_err().is_not_found());
-        (0..10).for_each(|i| disk::create(&OsDisk, &dir.path().join(format!("{i}"))).unwrap());
+        (0..10).for_each(|i| drop(disk::create(&OsDisk, &dir.path().join(format!("{i}"))).unwrap()));
         for round in 0..3 {
             for (i, slot) in slots.iter().enumerate() {
                 let file = slot.file(|| dir.path().join(format!("{i}"))).unwrap();

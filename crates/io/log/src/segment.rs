@@ -77,7 +77,7 @@ impl Segment {
         let file = |kind: FileKind| with_suffix(kind.path(&path, base_offset), suffix);
         let created = kinds
             .iter()
-            .try_for_each(|kind| disk::create(cache.disk(), &file(*kind)));
+            .try_for_each(|kind| disk::create(cache.disk(), &file(*kind)).map(drop));
         if let Err(error) = created {
             for kind in kinds {
                 disk::remove_file(cache.disk(), &file(kind))?;

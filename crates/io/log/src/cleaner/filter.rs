@@ -111,11 +111,13 @@ impl Filter {
             true => u32::MAX,
             false => *stay.next().expect("a word for as many records"),
         };
+        // In the dirty part an older record of a tombstone's key may be left, and go in this round only: readers of that
+        // one have all the time from now on, however long ago an interrupted round was here.
+        let starts_anew = self.newest.is_dirty(header);
         let horizon = |tombstones: bool| {
             let needed = tombstones || (of_nothing && is_control);
-            header
-                .delete_horizon_ms()
-                .or_else(|| needed.then(|| self.now_ms.saturating_add(self.delete_retention_ms)))
+            let known = header.delete_horizon_ms().filter(|_| !(tombstones && starts_anew));
+            known.or_else(|| needed.then(|| self.now_ms.saturating_add(self.delete_retention_ms)))
         };
         let records = retain_records(batch, keys, &mut self.packed, keep, horizon, out)?;
         Ok(Filtered { records, without_key })

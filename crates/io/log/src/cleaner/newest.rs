@@ -1,7 +1,7 @@
 //! Which records of data have no later one of their key: told batch by batch, from the end of a log to its beginning.
 use std::ops::Range;
 
-use klamm_records::{RECORDS_AT_ONCE, RecordKeys, RecordsError};
+use klamm_records::{BatchHeader, RECORDS_AT_ONCE, RecordKeys, RecordsError};
 
 use super::key_set::{Hash, KeySet, Noted};
 use crate::faults::{self, Fault};
@@ -92,6 +92,11 @@ impl Newest {
             all_go: self.stay.iter().all(|stay| *stay == 0),
             without_key,
         })
+    }
+
+    /// Whether records of a batch lie in the dirty part.
+    pub(crate) fn is_dirty(&self, header: &BatchHeader) -> bool {
+        header.last_offset() >= self.dirty.start && header.base_offset < self.dirty.end
     }
 
     /// Whether no record of its key came before, which is a later one. Notes it.

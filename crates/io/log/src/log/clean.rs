@@ -177,6 +177,12 @@ impl Log {
         if round.end_offset > self.active_segment().base_offset {
             return Err(CleanError::Aborted); // it was truncated since the round was planned
         }
+        if self
+            .cleaned_offset()
+            .is_some_and(|cleaned| cleaned < round.first_dirty_offset)
+        {
+            return Err(CleanError::Aborted); // and has grown again
+        }
         let rest = self.rest_of(round);
         let cleaned = self.cleaner(round, rest, stats).and_then(Cleaner::run);
         let clean_from = match cleaned {
@@ -185,6 +191,7 @@ impl Log {
         };
         let Some(clean_from) = clean_from.filter(|_| !faults::is_on(Fault::CheckpointThoughFull)) else {
             self.cleaning.set_rest(None);
+            self.set_cleaned_offset(rest.end_offset); // before anybody may truncate the log
             return Ok(Cleaned::To(rest.end_offset));
         };
         self.cleaning.set_rest(Some(Rest { clean_from, ..rest }));
@@ -319,12 +326,7 @@ impl Cleaner<'_> {
         let files = &self.log.log_dir.shared.files;
         let new = Segment::create_as(&self.log.dir, group[0].base_offset, ".cleaned", files)?;
         if let Err(error) = self.fill(&new, group, survey) {
-            // Which failure comes of it must not hide that another one was the disk's.
-            let removed = self.log.log_dir.watch(new.remove());
-            return Err(match (error, removed) {
-                (CleanError::Aborted, Err(removal)) => removal.into(),
-                (error, _) => error,
-            });
+            return and_removed(Err(error), self.log.log_dir.watch(new.remove()));
         }
         self.stats.segments_replaced += group.len();
         self.stats.segments_written += 1;
@@ -369,8 +371,9 @@ impl Cleaner<'_> {
                     };
                     let header = &batch.header;
                     if header.attributes.is_control() {
-                        let marker = marker(&batch, &mut self.filter.unpacked);
-                        let marker = marker.map_err(|error| segment.corrupt(position, &error.to_string()))?;
+                        let corrupt = |error: &dyn std::fmt::Display| segment.corrupt(position, &error.to_string());
+                        batch.verify_crc().map_err(|error| corrupt(&error))?;
+                        let marker = marker(&batch, &mut self.filter.unpacked).map_err(|error| corrupt(&error))?;
                         survey.markers.on_control(header, marker, &self.filter.aborted);
                     } else {
                         survey.markers.on_data(header);
@@ -393,9 +396,7 @@ impl Cleaner<'_> {
         let written = self
             .go_down(group, &mut survey, &mut stack)
             .and_then(|()| self.write(new, &mut stack));
-        // Also when it failed, and then that failure counts.
-        let removed = self.log.log_dir.watch(stack.remove());
-        written.and_then(|()| Ok(removed?))?;
+        and_removed(written, self.log.log_dir.watch(stack.remove()))?;
         close_segment(new)?;
         // Retention goes by it where there are no timestamps.
         let last = group.last().expect("a group of segments");
@@ -440,7 +441,7 @@ impl Cleaner<'_> {
                 let read = u64::from(end - begin);
                 end = *begin;
                 self.stats.bytes_read += read;
-                self.take_from_throttle(read);
+                self.take_from_throttle(read + stack.take_moved());
             }
         }
         Ok(())
@@ -454,6 +455,7 @@ impl Cleaner<'_> {
             writer.note_last()?;
             if writer.out.len() >= self.round.buffer_bytes {
                 self.flush(&mut writer)?;
+                self.take_from_throttle(stack.take_moved());
                 self.pause()?;
             }
         }
@@ -484,13 +486,21 @@ impl Cleaner<'_> {
     }
 }
 
+/// What came of work on a file that was removed behind it. That the work was only broken off must not hide that the disk failed.
+fn and_removed(outcome: Outcome<()>, removed: Result<()>) -> Outcome<()> {
+    match (outcome, removed) {
+        (Ok(()) | Err(CleanError::Aborted), Err(removal)) => Err(removal.into()),
+        (outcome, _) => outcome,
+    }
+}
+
 /// A batch of which all that follows one in the file belongs to it, or to others.
 fn parse<'a>(bytes: &'a [u8], segment: &Segment, position: u32) -> Result<Batch<'a>> {
     Batch::parse(bytes).map_err(|error| segment.corrupt(position, &error.to_string()))
 }
 
 /// A batch as it was read, if its offsets follow on; `None` if it goes on behind what was read. Its checksum is checked when
-/// its records are looked at: what makes no sense is not copied with a new one.
+/// its records are looked at, a marker's before: others go by what it says.
 fn following<'a>(
     batch: Result<Batch<'a>, BatchError>,
     segment: &Segment,

@@ -156,13 +156,10 @@ impl Inner {
         let cleaned = self.secure(log, round.end_offset).map_err(CleanError::Storage);
         match cleaned.and_then(|()| log.clean(round, stats)) {
             Ok(Cleaned::From(clean_from)) => RoundEnd::Partly { clean_from },
-            Ok(Cleaned::To(next_dirty_offset)) => {
-                log.set_cleaned_offset(next_dirty_offset);
-                match self.keep_cleaned_offset(log) {
-                    Ok(()) => RoundEnd::Cleaned { next_dirty_offset },
-                    Err(error) => RoundEnd::Failed(error),
-                }
-            }
+            Ok(Cleaned::To(next_dirty_offset)) => match self.keep_cleaned_offset(log) {
+                Ok(()) => RoundEnd::Cleaned { next_dirty_offset },
+                Err(error) => RoundEnd::Failed(error),
+            },
             Err(CleanError::Aborted | CleanError::Storage(StorageError::Closed { .. })) => RoundEnd::Aborted,
             Err(CleanError::Storage(error @ StorageError::Malformed { .. })) => RoundEnd::Uncleanable(error),
             Err(CleanError::Storage(error)) => RoundEnd::Failed(error),

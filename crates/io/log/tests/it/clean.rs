@@ -502,6 +502,32 @@ fn what_is_left_to_do_goes_on_behind_it_and_is_forgotten_with_what_it_was_about(
     assert!(keys.contains("new"));
 }
 
+/// Whoever has read an older value has that long to learn that the key is gone, from when the older value is gone itself.
+#[test]
+fn a_tombstone_stays_as_long_behind_rounds_that_were_not_whole() {
+    let mut node = Node::new(compacted());
+    node.put(&[("gone", Some("old"))]);
+    node.put(&[("gone", None)]);
+    node.put_keys(150, "0");
+    node.log().roll(NOW).unwrap();
+    let partly = node.clean_with(&small()).unwrap();
+    assert!(matches!(partly.end, RoundEnd::Partly { clean_from } if clean_from > 1));
+    let is_there = |node: &Node, offset: i64| records(&node.log(), Isolation::LogEnd).iter().any(|it| it.0 == offset);
+    assert!(is_there(&node, 0) && is_there(&node, 1));
+
+    node.now_ms += node.config.delete_retention_ms * 2;
+    while let RoundEnd::Partly { .. } = node.clean_with(&small()).unwrap().end {}
+    assert!(!is_there(&node, 0) && is_there(&node, 1));
+    node.put(&[("more", Some("1"))]);
+    node.roll_and_clean();
+    assert!(is_there(&node, 1), "its older value has just gone");
+
+    node.now_ms += node.config.delete_retention_ms;
+    node.put(&[("more", Some("2"))]);
+    node.roll_and_clean();
+    assert!(!is_there(&node, 1));
+}
+
 #[test]
 fn the_size_of_the_buffer_changes_nothing() {
     let nodes = [1, 3_000, 512 << 10].map(|io_buffer_bytes| {

@@ -7,7 +7,6 @@ use klamm_records::{BATCH_OVERHEAD, BatchHeader};
 use crate::config::LogConfig;
 use crate::disk::{self, DiskFile};
 use crate::error::{Result, StorageError};
-use crate::file_cache::with_suffix;
 use crate::names::FileKind;
 use crate::recovery::EntryPacer;
 use crate::segment::{Located, Segment};
@@ -139,7 +138,7 @@ impl<'a> Writer<'a> {
 const LENGTH: usize = size_of::<u32>();
 
 /// Turns batches round that come in the reverse order: the last one put on it is the first one taken off it. What is too much
-/// for its buffer lies in a file, which is as long as what is left there. A start removes it.
+/// for its buffer lies in a file, which is as long as what is left there. Its name has a start remove it, Kafka's too.
 pub(super) struct BatchStack<'a> {
     segment: &'a Segment,
     usual: usize,
@@ -150,6 +149,8 @@ pub(super) struct BatchStack<'a> {
     file: Option<Arc<dyn DiskFile>>,
     /// Bytes below those of `top`, in the file.
     below: u64,
+    /// Bytes that went to the file or came from it and were not told of.
+    moved: u64,
 }
 
 impl<'a> BatchStack<'a> {
@@ -162,11 +163,13 @@ impl<'a> BatchStack<'a> {
             begin: 0,
             file: None,
             below: 0,
+            moved: 0,
         }
     }
 
     fn path(&self) -> PathBuf {
-        with_suffix(self.segment.path(FileKind::Log), ".tmp")
+        let name = format!("{:020}.stack.cleaned", self.segment.base_offset);
+        self.segment.path(FileKind::Log).with_file_name(name)
     }
 
     /// Where a batch is to be appended, or nothing.
@@ -184,12 +187,12 @@ impl<'a> BatchStack<'a> {
         if self.top.len() >= self.usual {
             let path = self.path();
             if self.file.is_none() {
-                disk::create(self.segment.disk(), &path)?;
-                self.file = Some(disk::open(self.segment.disk(), &path)?);
+                self.file = Some(disk::create(self.segment.disk(), &path)?);
             }
-            let file = self.file.as_ref().expect("it was just opened");
+            let file = self.file.as_ref().expect("it was just made");
             disk::write_at(&**file, &path, &self.top, &[], self.below)?;
             self.below += self.top.len() as u64;
+            self.moved += self.top.len() as u64;
             self.top.clear();
         }
         self.begin = self.top.len();
@@ -222,6 +225,7 @@ impl<'a> BatchStack<'a> {
         let path = self.path();
         let more = self.below.min(missing.max(self.usual) as u64) as usize;
         self.below -= more as u64;
+        self.moved += more as u64;
         let mut top = vec![0; more + self.top.len()];
         let read = disk::read_at(&**file, &path, &mut top[..more], self.below)?;
         if read < more {
@@ -230,6 +234,11 @@ impl<'a> BatchStack<'a> {
         top[more..].copy_from_slice(&self.top);
         self.top = top;
         disk::set_len(&**file, &path, self.below)
+    }
+
+    /// Bytes written to the file and read from it since this was asked last.
+    pub(super) fn take_moved(&mut self) -> u64 {
+        std::mem::take(&mut self.moved)
     }
 
     fn changed(&self) -> StorageError {
