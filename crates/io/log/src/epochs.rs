@@ -93,6 +93,14 @@ impl LeaderEpochs {
         self.mark_changed(from);
     }
 
+    /// Comes to a batch of the log's own: it begins an epoch if that is a larger one. Where a power cut has brought back
+    /// batches of another history, epochs go back, and those that are known stay.
+    pub(crate) fn go_on(&mut self, epoch: i32, start_offset: i64) {
+        if self.latest().is_none_or(|latest| epoch > latest.epoch) {
+            self.assign(epoch, start_offset);
+        }
+    }
+
     /// Where the largest epoch up to `epoch` ended. `None`: an epoch the log does not know of, or none at all.
     pub(crate) fn end_offset_for(&self, epoch: i32, log_end_offset: i64) -> Option<EpochEndOffset> {
         if epoch < 0 {

@@ -54,6 +54,8 @@ pub(super) struct Partition {
     written: BTreeMap<i64, Vec<Batch>>,
     pub(super) start: i64,
     pub(super) end: i64,
+    /// The largest start that it had: a crash may give back what lies below, but no longer whose it was.
+    pub(super) deleted_below: i64,
     /// Below it everything is synced.
     pub(super) flushed: i64,
     /// Where a truncation that failed would have ended.
@@ -70,6 +72,7 @@ impl Partition {
     pub(super) fn perhaps_gone(&mut self) {
         *self = Self {
             written: std::mem::take(&mut self.written),
+            deleted_below: self.deleted_below,
             ..Self::default()
         };
     }
@@ -92,6 +95,7 @@ impl Partition {
 
     pub(super) fn started_at(&mut self, start: i64) {
         self.start = start;
+        self.deleted_below = self.deleted_below.max(start);
     }
 
     /// The log was cut, to `end` as it says itself: at most `asked`, at the end of a batch.
@@ -103,6 +107,7 @@ impl Partition {
         }
         self.end = end;
         self.start = start.min(end);
+        self.deleted_below = self.deleted_below.min(end);
         self.flushed = self.flushed.min(end);
         Ok(())
     }
@@ -219,6 +224,7 @@ impl Partition {
         {
             return Err("it is empty".to_owned());
         }
+        self.deleted_below = self.deleted_below.min(end);
         self.batches = found;
         (self.start, self.end) = (start, end);
         self.half_cut = None;

@@ -29,6 +29,8 @@ impl From<Trouble> for String {
 pub(super) struct Reader<'a> {
     pub(super) disk: &'a SimDisk,
     pub(super) log: &'a Log,
+    /// From which offset on the log has to know in which epoch a batch was appended.
+    pub(super) epochs_from: i64,
 }
 
 impl Reader<'_> {
@@ -36,12 +38,22 @@ impl Reader<'_> {
     pub(super) fn read(&self, mut offset: i64) -> Result<Vec<Batch>, Trouble> {
         let mut found = Vec::new();
         let mut scratch = Scratch::new();
+        let epochs = self.log.leader_epochs();
         while offset < self.log.log_end_offset() {
             let before = offset;
             let (_, bytes) = self.fetch(offset, 1_000, Isolation::LogEnd)?;
             for batch in batches(&bytes) {
                 let Ok(batch) = batch else { break };
                 batch.verify_crc().map_err(|e| wrong(before, &e))?;
+                let header = &batch.header;
+                let is_known = header.last_offset() >= self.epochs_from;
+                let began = epochs.iter().rfind(|entry| entry.start_offset <= header.last_offset());
+                if is_known && began.is_none_or(|entry| entry.epoch < header.partition_leader_epoch) {
+                    return Err(wrong(
+                        header.base_offset,
+                        &format!("of epoch {}, not of {began:?}", header.partition_leader_epoch),
+                    ));
+                }
                 let records = batch.records(&mut scratch, usize::MAX).map_err(|e| wrong(before, &e))?;
                 let records = records
                     .map(|record| record.map(|record| (record.timestamp, record.value.unwrap_or_default().to_vec())))

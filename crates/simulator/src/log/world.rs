@@ -28,6 +28,8 @@ pub(super) struct World {
     random: Random,
     disk: SimDisk,
     now_ms: i64,
+    /// In which what is appended is: of each process another.
+    leader_epoch: i32,
     /// `None` while the process is down, which it never is between steps.
     manager: Option<LogManager>,
     partitions: Vec<Partition>,
@@ -61,6 +63,7 @@ impl World {
             random: Random::new(seed),
             disk: machine::formatted_disk(),
             now_ms: machine::BEGIN_MS,
+            leader_epoch: 0,
             manager: None,
             partitions: vec![Partition::default(); PARTITIONS],
             incarnations: vec![0; PARTITIONS],
@@ -243,7 +246,7 @@ impl World {
             TRANSACTIONS => (transactions::encode(batch), AppendOrigin::Coordinator),
             _ => (encode(batch), AppendOrigin::Client),
         };
-        let info = log.append_as_leader(&records, 0, origin, self.now_ms)?;
+        let info = log.append_as_leader(&records, self.leader_epoch, origin, self.now_ms)?;
         Ok((info.first_offset, info.last_offset, info.is_duplicate))
     }
 
@@ -438,6 +441,7 @@ impl World {
             self.summary.trace.push(events);
         }
         self.manager = Some(manager);
+        self.leader_epoch += 1;
         for at in 0..PARTITIONS {
             let is_new = self.manager().get(&name(at)).is_none();
             if is_new && self.partitions[at].flushed > 0 && stopped == Stopped::WithFlushed
@@ -448,7 +452,7 @@ impl World {
             self.create(at)?;
             let log = self.log(at);
             log.update_high_watermark(log.log_end_offset());
-            let found = self.reader(&log).read(log.log_start_offset())?;
+            let found = self.reader(at, &log).read(log.log_start_offset())?;
             self.summary.compared += found.iter().map(|batch| batch.records.len() as u64).sum::<u64>();
             let (start, end) = (log.log_start_offset(), log.log_end_offset());
             if unknown == Some(at) {
@@ -460,15 +464,19 @@ impl World {
                 .map_err(of_partition)?;
         }
         let log = self.log(TRANSACTIONS);
-        transactions::compare(&self.reader(&log), &self.partitions[TRANSACTIONS])?;
+        transactions::compare(&self.reader(TRANSACTIONS, &log), &self.partitions[TRANSACTIONS])?;
         match read_failed {
             true => Err("a read failed at the start, and nobody was told".to_owned()),
             false => Ok(true),
         }
     }
 
-    fn reader<'a>(&'a self, log: &'a Log) -> Reader<'a> {
-        Reader { disk: &self.disk, log }
+    fn reader<'a>(&'a self, partition: usize, log: &'a Log) -> Reader<'a> {
+        Reader {
+            disk: &self.disk,
+            log,
+            epochs_from: self.partitions[partition].deleted_below,
+        }
     }
 
     fn ends(&self) -> String {
@@ -482,10 +490,10 @@ impl World {
     fn compare(&mut self, partition: usize, at: u64) -> Result<(), Trouble> {
         let log = self.log(partition);
         if partition == TRANSACTIONS {
-            transactions::compare(&self.reader(&log), &self.partitions[partition])?;
+            transactions::compare(&self.reader(partition, &log), &self.partitions[partition])?;
         }
         let from = self.place(partition, at);
-        let found = self.reader(&log).read(from)?;
+        let found = self.reader(partition, &log).read(from)?;
         let found: Vec<_> = found
             .iter()
             .flat_map(Batch::records)

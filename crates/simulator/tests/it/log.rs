@@ -53,6 +53,7 @@ fn each_fault_of_the_log_is_found() {
         Fault::KeepSnapshots,
         Fault::TrustTxnIndex,
         Fault::InheritCheckpoints,
+        Fault::KeepEpochsAboveScan,
         Fault::CutAtFailedRead,
         Fault::SearchPastFailedRead,
         Fault::FailOnWait,

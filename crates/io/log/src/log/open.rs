@@ -444,8 +444,13 @@ impl<'a> Opening<'a> {
             position = located.end();
             next_offset = located.header.next_offset();
         }
+        // What the checkpoint knows of what lies above is told anew by the batches. The first of them may lie in the middle of
+        // an epoch that is known, and must not seem to begin it.
+        if !faults::is_on(Fault::KeepEpochsAboveScan) {
+            epochs.truncate_from_end(next_offset);
+        }
         let scanned = scan(segment, position, next_offset, |located| {
-            epochs.assign(located.header.partition_leader_epoch, located.header.base_offset);
+            epochs.go_on(located.header.partition_leader_epoch, located.header.base_offset);
             next_offset = located.header.next_offset();
             segment.note(located, entries.is_due(located, interval))
         })?;
@@ -566,7 +571,7 @@ fn epochs_from(segment: &Segment, epochs: &mut LeaderEpochs) -> Result<()> {
         let Some(located) = unless_malformed(located)? else {
             break;
         };
-        epochs.assign(located.header.partition_leader_epoch, located.header.base_offset);
+        epochs.go_on(located.header.partition_leader_epoch, located.header.base_offset);
     }
     Ok(())
 }

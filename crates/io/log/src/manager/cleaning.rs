@@ -153,7 +153,16 @@ impl Inner {
                 return RoundEnd::Failed(error);
             }
         }
-        let cleaned = self.secure(log, round.end_offset).map_err(CleanError::Storage);
+        // Before the first batch goes: from then on gaps are no damage, however the round ends.
+        let noted = match log.cleaned_offset() {
+            Some(_) => Ok(()),
+            None => {
+                log.set_cleaned_offset(round.first_dirty_offset);
+                self.keep_cleaned_offset(log)
+            }
+        };
+        let secured = noted.and_then(|()| self.secure(log, round.end_offset));
+        let cleaned = secured.map_err(CleanError::Storage);
         match cleaned.and_then(|()| log.clean(round, stats)) {
             Ok(Cleaned::From(clean_from)) => RoundEnd::Partly { clean_from },
             Ok(Cleaned::To(next_dirty_offset)) => match self.keep_cleaned_offset(log) {

@@ -10,7 +10,7 @@ use crate::disk::{self, DiskFile};
 use crate::error::StorageError;
 use crate::index::{Entry, OffsetPosition, TimestampOffset};
 use crate::names::{CLUSTER_METADATA_TOPIC, FileKind, PartitionFile, TopicPartition};
-use crate::producers::{EndMarker, Producers, decode_snapshot};
+use crate::producers::{EndMarker, Producer, Producers, decode_snapshot};
 use crate::txn_index::{self, AbortedEntry};
 
 type Result<T> = std::result::Result<T, StorageError>;
@@ -109,6 +109,20 @@ fn take_stock(check: &mut Check<'_>, dir: &Path) -> Result<Names> {
         has_log
     });
     Ok(names)
+}
+
+/// Whether a producer's batches contradict what a snapshot says of it. In a cleaned log the last of them may be gone, if it has
+/// written more since.
+fn contradict(told: &Producer, read: &Producer, is_cleaned: bool) -> bool {
+    let last = |of: &Producer| of.batches.back().map(|batch| (batch.last_offset, batch.last_sequence));
+    if read.epoch != told.epoch {
+        return !(is_cleaned && read.epoch < told.epoch);
+    }
+    match (last(told), last(read)) {
+        (Some(told), Some(read)) if is_cleaned => read.0 > told.0 || read.0 == told.0 && read.1 != told.1,
+        (Some(told), Some(read)) => read.1 != told.1,
+        _ => false,
+    }
 }
 
 fn is_known(name: &str) -> bool {
@@ -274,11 +288,8 @@ impl Log<'_> {
     fn snapshot(&self, check: &mut Check<'_>, snapshot: &Producers) {
         let read: BTreeMap<i64, _> = self.producers.iter().collect();
         let differs = snapshot.iter().find(|(id, producer)| {
-            read.get(id).is_some_and(|read| {
-                let last = |of: &crate::producers::Producer| of.batches.back().map(|batch| batch.last_sequence);
-                let has_both = last(read).is_some() && last(producer).is_some();
-                read.epoch != producer.epoch || has_both && last(read) != last(producer)
-            })
+            read.get(id)
+                .is_some_and(|read| contradict(producer, read, self.cleaned.is_some()))
         });
         if let Some((id, producer)) = differs {
             let path = FileKind::Snapshot.path(self.dir, self.next_offset);

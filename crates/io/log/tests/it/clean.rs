@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use klamm_log::verify::{Severity, verify};
 use klamm_log::{
     AppendOrigin, CleanedLog, CleanerConfig, CleanupPolicy, Isolation, Log, LogConfig, LogManager, ManagerConfig,
     MetaProperties, OpenReport, RecoveryEvent, RoundEnd, StorageError, TopicPartition,
@@ -432,7 +433,7 @@ fn little_memory_takes_several_rounds() {
         assert!(cleaned.stats.map_utilization <= 0.9);
         ends.push(match cleaned.end {
             RoundEnd::Partly { clean_from } => {
-                assert_eq!(node.log().cleaned_offset(), None, "not all of it is clean");
+                assert_eq!(node.log().cleaned_offset(), Some(0), "not all of it is clean");
                 clean_from
             }
             RoundEnd::Cleaned { next_dirty_offset } => next_dirty_offset,
@@ -686,6 +687,33 @@ fn what_a_producer_did_last_stays_known() {
     let again = node.put_as(producer(2, 8), &[("a", Some("y")), ("b", Some("y"))]);
     assert_eq!(again, 13, "known");
     assert_eq!(records(&node.log(), Isolation::LogEnd), expected);
+}
+
+#[test]
+fn a_snapshot_that_tells_of_batches_that_are_gone_is_no_damage() {
+    let node = Node::new(LogConfig {
+        segment_bytes: 2_000,
+        ..compacted()
+    });
+    let producer = |sequence| BatchBuilder::new(Compression::None).producer(1, 0, sequence);
+    let large = "x".repeat(800);
+    node.put_as(producer(0), &[("kept", Some(&large))]);
+    node.put_as(producer(1), &[("a", Some("1"))]);
+    node.put(&[("end", Some(&large))]);
+    node.log().roll(NOW).unwrap();
+    node.put_as(producer(2), &[("a", Some("2"))]);
+    node.put(&[("more", Some(&large))]);
+    node.roll_and_clean();
+    let offsets: Vec<_> = records(&node.log(), Isolation::LogEnd).iter().map(|it| it.0).collect();
+    assert_eq!(offsets, [0, 2, 3, 4]);
+    assert!(node.names().contains(&"00000000000000000003.snapshot".to_owned()));
+    node.logs.shutdown(1).unwrap();
+    let findings = || verify(copied(&node.dir()).path(), NOW, &mut |_| {}).unwrap().findings;
+    assert!(
+        findings().iter().all(|finding| finding.severity == Severity::Note),
+        "{:?}",
+        findings()
+    );
 }
 
 /// Every state that the swap's steps leave, in their order, is one of the two.
