@@ -329,10 +329,15 @@ impl Segment {
 
     /// Makes the segment durable as far as it is written.
     pub(crate) fn sync(&self) -> Result<()> {
-        self.log.sync(|| self.path(FileKind::Log))?;
+        self.sync_records()?;
         self.offset_index.sync(|| self.path(FileKind::OffsetIndex))?;
         self.time_index.sync(|| self.path(FileKind::TimeIndex))?;
         self.txn_index.sync(|| self.path(FileKind::TxnIndex))
+    }
+
+    /// Makes the batches durable; their indexes can be made from them again.
+    pub(crate) fn sync_records(&self) -> Result<()> {
+        self.log.sync(|| self.path(FileKind::Log))
     }
 
     /// What [`sync`](Self::sync) would make durable, for whoever syncs it in another way.

@@ -272,7 +272,7 @@ impl Log {
         let is_due = config.flush_messages < i64::MAX && writer.unflushed_records >= config.flush_messages;
         drop(writer);
         if is_due {
-            self.flush()?;
+            self.flush_appended()?;
         } else if self.unflushed.bytes.load(Ordering::Relaxed) >= self.log_dir.shared.background_flush_bytes {
             self.ask_for_flush(true);
         } else if self.log_dir.shared.files.is_crowded() {

@@ -107,6 +107,32 @@ impl Log {
         self.log_dir.watch(self.flush_now())
     }
 
+    /// Has what was appended survive a power cut. Where there is no room for indexes and checkpoints that means the records
+    /// alone, from which a start makes the rest. They stay in the log, so an error would have an idempotent producer send them
+    /// again in a new epoch.
+    pub(super) fn flush_appended(&self) -> Result<()> {
+        match self.flush() {
+            Err(error) if error.is_out_of_space() || error.is_out_of_files() => {
+                let _flushing = self.flushing.lock().expect(UNPOISONED);
+                self.log_dir.check()?;
+                self.log_dir.watch(self.sync_records())
+            }
+            flushed => flushed.map(drop),
+        }
+    }
+
+    /// Syncs all records above the recovery point, and the names that lead to them.
+    fn sync_records(&self) -> Result<()> {
+        let (segments, from) = (self.segments(), self.recovery_point());
+        let below = segments.partition_point(|segment| segment.base_offset <= from);
+        segments[below.saturating_sub(1)..]
+            .iter()
+            .try_for_each(|segment| segment.sync_records())?;
+        checkpoint::sync_partition_metadata(self.log_dir.disk(), &self.dir())?;
+        disk::sync_dir(self.log_dir.disk(), &self.dir())?;
+        self.log_dir.sync_new_partitions()
+    }
+
     /// A flush that the queue was asked for. A failure has taken the directory offline by the time that it is told.
     pub(crate) fn flush_asked_for(&self) {
         self.unflushed.queued.store(0, Ordering::Relaxed);

@@ -1,5 +1,6 @@
 //! A node's log directories: whose they are, what is in them, and how they are left.
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use klamm_log::{
@@ -267,6 +268,42 @@ fn much_unflushed_is_flushed_at_once_in_the_background() {
     log.update_config(every);
     append_values(&log, &["now"]);
     assert_eq!(log.recovery_point(), log.log_end_offset(), "flush.messages waits");
+}
+
+/// What is refused may not stay: an idempotent producer would send it again in a new epoch.
+#[test]
+fn records_that_are_durable_are_acknowledged_though_there_is_no_room_for_a_whole_flush() {
+    let (_root, dir) = formatted();
+    let disk = WatchedDisk::default();
+    let (manager, _) = start_with(ManagerConfig {
+        disk: Arc::new(disk.clone()),
+        ..config(std::slice::from_ref(&dir))
+    })
+    .unwrap();
+    let log = create(&manager, &tp("t", 0));
+    let every = LogConfig {
+        flush_messages: 1,
+        ..LogConfig::default()
+    };
+    log.update_config(every);
+    let synced = Arc::new(AtomicUsize::new(0));
+    let of_log = Arc::clone(&synced);
+    disk.watch(move |call| match call {
+        Call::Create(path) if path.ends_with("leader-epoch-checkpoint.tmp") => {
+            Err(std::io::ErrorKind::StorageFull.into())
+        }
+        Call::SyncDir(path) if path.ends_with("t-0") => {
+            of_log.fetch_add(1, Ordering::Relaxed);
+            Ok(())
+        }
+        _ => Ok(()),
+    });
+    append_values(&log, &["a"]);
+    assert_eq!((log.log_end_offset(), log.recovery_point()), (1, 0));
+    assert!(synced.load(Ordering::Relaxed) > 0);
+    disk.let_be();
+    append_values(&log, &["b"]);
+    assert_eq!(log.recovery_point(), 2);
 }
 
 /// Apache Kafka removes one at the beginning of a log, where there is nothing to know.
