@@ -73,6 +73,8 @@ struct Dir {
     /// Partitions that are not here any more but perhaps still in the checkpoints on disk: a new log of that name must not
     /// be taken for the old one, whose offsets were others.
     gone: Mutex<BTreeSet<TopicPartition>>,
+    /// Copies that are about to take a log's place: the checkpoints tell of them before they do.
+    arriving: Mutex<Vec<Arc<Log>>>,
     /// Held while a checkpoint of this directory is written.
     writing: Mutex<()>,
     /// When the recovery points were last written.
@@ -410,7 +412,9 @@ impl Inner {
                 .filter_map(|(tp, log)| Some((tp.clone(), unopened(&log.start)?)));
             lines.collect()
         };
-        for log in self.logs_in(dir) {
+        let mut logs = self.logs_in(dir);
+        logs.extend(dir.arriving.lock().expect(UNPOISONED).iter().cloned());
+        for log in logs {
             if let Some(offset) = offset(&log) {
                 offsets.insert(log.topic_partition().clone(), offset);
             }

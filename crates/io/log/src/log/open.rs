@@ -18,7 +18,7 @@ use crate::names::{FileKind, TopicPartition};
 use crate::producers::Producers;
 use crate::progress::OpenThread;
 use crate::recovery::{EntryPacer, RecoveryEvent, rebuild_indexes, records_in, scan};
-use crate::segment::{DirPath, Segment};
+use crate::segment::{DirPath, Located, Segment};
 
 /// What is known of a log before its files are looked at.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -351,8 +351,10 @@ impl<'a> Opening<'a> {
             // A power cut may keep a segment and lose the end of the one before it, which leaves a gap as otherwise only
             // compaction does, of what is synced; or bring back what a truncation had cut off the one before it or removed
             // behind it.
-            let follows_on =
-                next.is_none_or(|next| next == segment_end || next > segment_end && self.may_have_gap(next));
+            let follows_on = match next {
+                Some(next) if next > segment_end => self.may_have_gap(next) || is_compacted(segments)?,
+                next => next.is_none_or(|next| next == segment_end),
+            };
             if (was_cut || !follows_on) && !faults::is_on(Fault::KeepSegmentsBehindCut) {
                 self.drop_behind_cut(segments, at)?;
                 return Ok(Some(segment_end));
@@ -563,6 +565,24 @@ impl<'a> Opening<'a> {
         let file = segment.path(FileKind::Log);
         self.opened.events.push(RecoveryEvent::TxnIndexRebuilt { file });
     }
+}
+
+/// Whether some segment says itself that compaction was here: offsets are missing within it. What a power cut keeps of a
+/// segment has none.
+fn is_compacted(segments: &[Arc<Segment>]) -> Result<bool> {
+    for segment in segments {
+        let mut next_offset = segment.base_offset;
+        for located in segment.headers(0) {
+            let Some(Located { header, .. }) = unless_malformed(located)? else {
+                break;
+            };
+            if header.base_offset > next_offset || header.records_count <= header.last_offset_delta {
+                return Ok(true);
+            }
+            next_offset = header.next_offset();
+        }
+    }
+    Ok(false)
 }
 
 /// Takes the epochs of a segment's batches. Where those make no sense, recovery or the next read says what is wrong.

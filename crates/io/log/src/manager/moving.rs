@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::{LogManager, UNPOISONED};
+use super::{Dir, Inner, LogManager, UNPOISONED};
 use crate::disk;
 use crate::error::{Result, StorageError};
 use crate::log::{AppendError, Isolation, Log, LogStart, ReadError};
@@ -181,8 +181,15 @@ impl LogManager {
         while moved.copy(1 << 20, now_ms)? > 0 {}
         future.take_over(source, now_ms)?;
         future.flush()?;
-        if let Err(error) = source.make_room(inner.unique()).and_then(|()| future.settle()) {
+        let target = inner.dir_of(future).expect("a log of this manager");
+        if let Err(error) = inner
+            .announce(future, target)
+            .and_then(|()| source.make_room(inner.unique()))
+            .and_then(|()| future.settle())
+        {
             if source.return_to_service().is_ok() {
+                target.arriving.lock().expect(UNPOISONED).clear();
+                inner.note_gone(future);
                 return Err(error.into());
             }
             inner.moving.lock().expect(UNPOISONED).remove(partition);
@@ -197,6 +204,7 @@ impl LogManager {
             .write()
             .expect(UNPOISONED)
             .insert(partition.clone(), Arc::clone(future));
+        target.arriving.lock().expect(UNPOISONED).clear();
         tracing::info!(%partition, to = %future.log_dir().display(), "the log has moved");
         Ok(Arc::clone(future))
     }
@@ -240,6 +248,16 @@ impl LogManager {
             log_end_offset: log.log_end_offset(),
         };
         moving.iter().map(future).collect()
+    }
+}
+
+impl Inner {
+    /// Has the checkpoints of a directory tell of a copy that is about to take a log's place there. If the node dies behind
+    /// that, the next start knows what of it is durable and that compaction has left gaps in it.
+    fn announce(&self, future: &Arc<Log>, target: &Dir) -> Result<()> {
+        target.arriving.lock().expect(UNPOISONED).push(Arc::clone(future));
+        target.cleaned_stale.store(true, Ordering::Release);
+        self.write_checkpoints(target)
     }
 }
 

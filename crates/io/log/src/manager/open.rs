@@ -171,6 +171,7 @@ impl Inner {
                 _lock: lock,
                 unopened: Mutex::default(),
                 gone: Mutex::default(),
+                arriving: Mutex::default(),
                 writing: Mutex::default(),
                 recovery_points_written: Mutex::new(None),
                 recovery_points_stale: AtomicBool::new(false),
@@ -278,6 +279,7 @@ impl Inner {
             if dir.watch(renamed).is_ok() {
                 tracing::info!(%partition, dir = %dir.path.display(), "the log's move is completed");
                 seen.insert(partition.clone(), at);
+                self.dirs[at].gone.lock().expect(UNPOISONED).remove(&partition);
                 candidates.push(Candidate {
                     dir: at,
                     path: settled,

@@ -472,6 +472,81 @@ fn fails_at(nth: usize, and_then_dies: bool) -> bool {
     was_reached
 }
 
+fn gappy(node: &Node, segment_bytes: u32) -> Arc<Log> {
+    let config = LogConfig {
+        segment_bytes,
+        ..compacted()
+    };
+    let of_node = Some(Uuid::from_u128(1));
+    let log = node
+        .manager()
+        .get_or_create(&tp(), Some(TOPIC_ID), of_node, config, NOW)
+        .unwrap();
+    for i in 0..20 {
+        let key = if i % 3 == 0 {
+            format!("key-{i}")
+        } else {
+            "same".to_owned()
+        };
+        let mut batch = BatchBuilder::new(Compression::None);
+        batch.push(NOW, Some(key.as_bytes()), Some(b"value"), &[]).unwrap();
+        append(&log, &batch.build()).unwrap();
+    }
+    log.roll(NOW).unwrap();
+    log.update_high_watermark(log.log_end_offset());
+    let stop = AtomicBool::new(false);
+    assert!(node.manager().clean(0, &CleanerConfig::default(), NOW, &stop).is_some());
+    assert_eq!(records(&log).len(), 8);
+    log
+}
+
+/// Settings of topics are not known when logs are opened, so only the checkpoints tell that the gaps are no damage.
+#[test]
+fn a_compacted_log_loses_nothing_when_its_process_dies_at_any_call_of_the_change_of_places() {
+    let dies_at = |nth: usize| {
+        let mut node = Node::new();
+        let log = gappy(&node, 100);
+        let before = records(&log);
+        let moved = node.begin();
+        let calls = Arc::new(AtomicUsize::new(0));
+        let counted = calls.clone();
+        node.disk
+            .watch(move |_| match counted.fetch_add(1, Ordering::Relaxed) >= nth {
+                true => Err(broken()),
+                false => Ok(()),
+            });
+        if node.manager().finish_move(&moved, NOW).is_ok() {
+            node.manager().note_moved(&moved);
+        }
+        node.disk.let_be();
+        drop((log, moved));
+        // And once more, before anything was written to a checkpoint.
+        for _ in 0..2 {
+            node.manager = None;
+            node.start();
+            assert_eq!(records(&node.manager().get(&tp()).unwrap()), before, "{nth}");
+        }
+        calls.load(Ordering::Relaxed) > nth
+    };
+    let calls = (0..).find(|nth| !dies_at(*nth)).unwrap();
+    assert!(calls > 10, "{calls}");
+}
+
+#[test]
+fn gaps_within_segments_tell_that_those_between_them_are_no_damage() {
+    let mut node = Node::new();
+    let log = gappy(&node, 500);
+    let before = records(&log);
+    assert!(log.segment_base_offsets().len() > 2);
+    drop(log);
+    node.manager = None;
+    for name in ["recovery-point-offset-checkpoint", "cleaner-offset-checkpoint"] {
+        std::fs::remove_file(node.dir("a").join(name)).unwrap();
+    }
+    node.start();
+    assert_eq!(records(&node.manager().get(&tp()).unwrap()), before);
+}
+
 #[test]
 fn a_process_that_dies_at_any_call_of_the_change_of_places_loses_nothing() {
     let calls = (0..).find(|nth| !fails_at(*nth, true)).unwrap();
