@@ -1,5 +1,6 @@
 //! What the log remembers of idempotent and transactional producers (KIP-98, KIP-360): enough to refuse what is out of
 //! sequence, to answer a repeated batch with its first offsets, and to know which transactions are open.
+mod refused;
 mod snapshot;
 #[cfg(test)]
 mod tests;
@@ -13,6 +14,7 @@ use klamm_records::{
 
 use crate::txn_index::AbortedEntry;
 
+use refused::Refused;
 pub(crate) use snapshot::{decode_snapshot, encode_snapshot};
 use verification::Verifications;
 pub use verification::{TransactionContext, VerificationGuard};
@@ -220,6 +222,7 @@ pub(crate) struct Producers {
     /// Open transactions: first offset, producer.
     ongoing: BTreeMap<i64, i64>,
     verifications: Verifications,
+    refused: Refused,
     /// Ended transactions whose marker the high watermark has not passed: first offset, offset of the marker.
     unreplicated: BTreeMap<i64, i64>,
     /// Everything below this offset is taken into account.
@@ -292,7 +295,8 @@ impl Producers {
             self.check_verified(batch, guard)?;
         }
         let is_known = producer.is_some_and(|producer| !producer.batches.is_empty());
-        if origin == AppendOrigin::Client && !self.verifications.check_sequence(batch, is_known) {
+        let has_gap = self.refused.has_gap_before(batch) || !self.verifications.check_sequence(batch, is_known);
+        if origin == AppendOrigin::Client && has_gap {
             return Err(out_of_order(
                 batch,
                 producer.map_or(NO_SEQUENCE, Producer::last_sequence),
@@ -372,7 +376,13 @@ impl Producers {
         }
     }
 
+    /// Takes note of a batch that was admitted and could not be written.
+    pub(crate) fn note_refused(&mut self, batch: &BatchHeader) {
+        self.refused.note(batch);
+    }
+
     fn add_batch(&mut self, batch: &BatchHeader) {
+        self.refused.forget(batch.producer_id);
         let producer = self.by_id.entry(batch.producer_id).or_insert_with(Producer::new);
         producer.set_epoch(batch.producer_epoch);
         if producer.batches.len() == BATCHES_TO_RETAIN {

@@ -125,6 +125,10 @@ impl Log {
                 .admit(&valid.header, origin, verifies.then_some(transaction.guard)),
         };
         if let Admission::Duplicate(seen) = admission? {
+            drop(writer);
+            if config.flush_messages < i64::MAX && self.recovery_point() <= seen.last_offset {
+                self.flush_appended()?; // which may be what failed when it came first
+            }
             return Ok(AppendInfo {
                 first_offset: seen.first_offset(),
                 last_offset: seen.last_offset,
@@ -149,7 +153,8 @@ impl Log {
             marker,
         };
         self.log_dir
-            .watch(self.append_batches(&mut writer, &config, &[incoming], now_ms))?;
+            .watch(self.append_batches(&mut writer, &config, &[incoming], now_ms))
+            .inspect_err(|_| writer.producers.note_refused(&header))?;
         self.after_append(writer, &config)?;
         Ok(AppendInfo {
             first_offset: header.base_offset,

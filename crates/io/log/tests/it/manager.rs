@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use klamm_log::{
-    DirLock, Isolation, LockError, LogConfig, LogManager, ManagerConfig, MetaProperties, OpenError, OpenReport,
-    ReadError, Shutdown, StorageError, TopicPartition,
+    AppendError, DirLock, Isolation, LockError, LogConfig, LogManager, ManagerConfig, MetaProperties, OpenError,
+    OpenReport, ProducerError, ReadError, Shutdown, StorageError, TopicPartition,
 };
 use klamm_protocol::Uuid;
 
@@ -268,6 +268,44 @@ fn much_unflushed_is_flushed_at_once_in_the_background() {
     log.update_config(every);
     append_values(&log, &["now"]);
     assert_eq!(log.recovery_point(), log.log_end_offset(), "flush.messages waits");
+}
+
+/// A client takes the success of a later batch for that of all before it.
+#[test]
+fn of_a_new_producer_nothing_is_taken_before_what_the_disk_had_no_room_for() {
+    let (_root, dir) = formatted();
+    let disk = WatchedDisk::default();
+    let (manager, _) = start_with(ManagerConfig {
+        disk: Arc::new(disk.clone()),
+        ..config(std::slice::from_ref(&dir))
+    })
+    .unwrap();
+    let log = create(&manager, &tp("t", 0));
+    log.update_config(LogConfig {
+        segment_bytes: 300,
+        ..LogConfig::default()
+    });
+    append_values(&log, &["x".repeat(200).as_str()]);
+    disk.watch(|call| match call {
+        Call::Create(path) if path.extension().is_some_and(|it| it == "log") => {
+            Err(std::io::ErrorKind::StorageFull.into())
+        }
+        _ => Ok(()),
+    });
+    let no_room = append(&log, &from_producer(1, 0, 0, 3)).unwrap_err();
+    assert!(matches!(no_room, AppendError::Storage(error) if error.is_out_of_space()));
+    disk.let_be();
+    for later in [from_producer(1, 0, 3, 1), from_producer(1, 0, 4, 1)] {
+        let early = append(&log, &later).unwrap_err();
+        assert!(matches!(
+            early,
+            AppendError::Producer(ProducerError::OutOfOrderSequence { .. })
+        ));
+    }
+    append(&log, &from_producer(2, 0, 7, 1)).unwrap(); // unknown, and nothing of it was refused
+    append(&log, &from_producer(1, 0, 0, 3)).unwrap();
+    append(&log, &from_producer(1, 0, 3, 1)).unwrap();
+    assert_eq!(log.log_end_offset(), 6);
 }
 
 /// What is refused may not stay: an idempotent producer would send it again in a new epoch.
