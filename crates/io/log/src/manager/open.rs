@@ -94,7 +94,7 @@ impl LogManager {
             logs: 0,
             duration: Duration::ZERO,
         };
-        let candidates = inner.find_logs(&mut report, now_ms)?;
+        let candidates = inner.find_logs(&config_of, &mut report, now_ms)?;
         inner.open_logs(candidates, &config_of, now_ms, &mut report);
         report.logs = inner.logs.get_mut().expect(UNPOISONED).len();
         report.duration = started.elapsed();
@@ -192,7 +192,12 @@ impl Inner {
         Ok(id)
     }
 
-    fn find_logs(&mut self, report: &mut OpenReport, now_ms: i64) -> Result<Vec<Candidate>, OpenError> {
+    fn find_logs(
+        &mut self,
+        config_of: &impl Fn(&str) -> LogConfig,
+        report: &mut OpenReport,
+        now_ms: i64,
+    ) -> Result<Vec<Candidate>, OpenError> {
         let mut candidates: Vec<Candidate> = Vec::new();
         let mut seen: BTreeMap<TopicPartition, usize> = BTreeMap::new();
         let (mut futures, mut deleted) = (Vec::new(), Vec::new());
@@ -294,13 +299,13 @@ impl Inner {
         }
         // What is left of a log tells that its copy, which may lie in a directory that is offline, is complete.
         if all_are_read() {
-            let delay = LogConfig::default().file_delete_delay_ms;
             for Deleted {
                 dir, path, partition, ..
             } in deleted
             {
                 tracing::info!(%partition, dir = %path.display(), "will remove what is left of a deleted partition");
-                self.dirs[dir].dir.doom(path, now_ms.saturating_add(delay));
+                let delay_ms = config_of(&partition.topic).file_delete_delay_ms;
+                self.dirs[dir].dir.doom(path, now_ms.saturating_add(delay_ms));
             }
         }
         Ok(candidates)
