@@ -18,8 +18,8 @@ pub(super) struct Refused {
 
 impl Refused {
     pub(super) fn note(&mut self, batch: &BatchHeader) {
-        if !batch.has_producer_id() {
-            return;
+        if !batch.has_producer_id() || batch.base_sequence < 0 {
+            return; // an end marker has no sequence
         }
         let found = (batch.producer_epoch, batch.base_sequence);
         let first = self.by_id.entry(batch.producer_id).or_insert(found);
