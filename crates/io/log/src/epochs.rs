@@ -1,5 +1,6 @@
 //! Which leader epochs the log's batches were appended in (KIP-101, KIP-279).
 use crate::checkpoint::EpochEntry;
+use crate::faults::{self, Fault};
 
 /// An epoch and the offset at which it ended: the start of the next one, or the end of the log for the latest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,11 +94,19 @@ impl LeaderEpochs {
         self.mark_changed(from);
     }
 
-    /// Comes to a batch of the log's own: it begins an epoch if that is a larger one. Where a power cut has brought back
-    /// batches of another history, epochs go back, and those that are known stay.
-    pub(crate) fn go_on(&mut self, epoch: i32, start_offset: i64) {
+    /// Comes to a batch of the log's own. One in the middle of an epoch that is known does not begin it; else what is known
+    /// from there on is of another history. Where a power cut has brought back batches of such a one, epochs go back, and the
+    /// larger one stays.
+    pub(crate) fn go_on(&mut self, epoch: i32, base_offset: i64) {
+        if faults::is_on(Fault::BeginEpochAnew) {
+            return self.assign(epoch, base_offset);
+        }
+        if epoch < 0 || self.epoch_for(base_offset) == Some(epoch) {
+            return;
+        }
+        self.truncate_from_end(base_offset);
         if self.latest().is_none_or(|latest| epoch > latest.epoch) {
-            self.assign(epoch, start_offset);
+            self.assign(epoch, base_offset);
         }
     }
 
@@ -180,6 +189,18 @@ mod tests {
         assert_eq!(end(8), None);
         assert_eq!(end(-1), None);
         assert_eq!(epochs(&[]).end_offset_for(0, 5), None);
+    }
+
+    #[test]
+    fn a_batch_in_the_middle_of_an_epoch_does_not_begin_it() {
+        let mut cache = epochs(&[(2, 10), (4, 20), (7, 30)]);
+        for (epoch, base_offset) in [(4, 25), (-1, 28), (7, 31)] {
+            cache.go_on(epoch, base_offset);
+        }
+        assert_eq!(pairs(&cache), [(2, 10), (4, 20), (7, 30)]);
+        cache.go_on(8, 29);
+        cache.go_on(3, 35);
+        assert_eq!(pairs(&cache), [(2, 10), (4, 20), (8, 29)]);
     }
 
     #[test]

@@ -28,8 +28,8 @@ pub enum Fault {
     SwapUnsynced,
     /// The segments that were cleaned go before the name of what takes their place is synced.
     DropBeforeSwap,
-    /// Recovery leaves the epochs that the checkpoint knows of above the batches that it takes epochs from.
-    KeepEpochsAboveScan,
+    /// Recovery has the first batch that it meets of an epoch begin it.
+    BeginEpochAnew,
     /// The cleaner's table misses a key now and then.
     ForgetKey,
     /// The cleaner's table takes keys that begin alike for one.

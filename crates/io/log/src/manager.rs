@@ -412,8 +412,9 @@ impl Inner {
                 .filter_map(|(tp, log)| Some((tp.clone(), unopened(&log.start)?)));
             lines.collect()
         };
-        let mut logs = self.logs_in(dir);
-        logs.extend(dir.arriving.lock().expect(UNPOISONED).iter().cloned());
+        // First those that arrive, which are among the others before they are not here any more.
+        let mut logs = dir.arriving.lock().expect(UNPOISONED).clone();
+        logs.extend(self.logs_in(dir));
         for log in logs {
             if let Some(offset) = offset(&log) {
                 offsets.insert(log.topic_partition().clone(), offset);

@@ -130,6 +130,9 @@ impl FileKind {
     }
 }
 
+/// Extension, in front of `.cleaned`, of what a cleaning has not brought into order yet. Kafka's start removes it too.
+pub(crate) const CLEANER_STACK: &str = "stack";
+
 /// What a file inside a partition's directory is, told from its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PartitionFile {
@@ -162,6 +165,10 @@ impl PartitionFile {
         let Some((digits, extension)) = plain.split_once('.') else {
             return Self::Other;
         };
+        let is_offset = digits.len() == 20 && digits.bytes().all(|b| b.is_ascii_digit());
+        if cleaned && extension == CLEANER_STACK && is_offset {
+            return digits.parse().map_or(Self::Other, Self::Cleaned);
+        }
         let kinds = [
             FileKind::Log,
             FileKind::OffsetIndex,
@@ -172,7 +179,7 @@ impl PartitionFile {
         let Some(kind) = kinds.into_iter().find(|kind| kind.extension() == extension) else {
             return Self::Other;
         };
-        if digits.len() != 20 || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        if !is_offset {
             return Self::Other;
         }
         match digits.parse() {
@@ -243,6 +250,8 @@ mod tests {
             Swap(FileKind::OffsetIndex, 42)
         );
         assert_eq!(PartitionFile::parse("00000000000000000007.log.cleaned"), Cleaned(7));
+        assert_eq!(PartitionFile::parse("00000000000000000007.stack.cleaned"), Cleaned(7));
+        assert_eq!(PartitionFile::parse("00000000000000000007.stack"), Other);
         assert_eq!(PartitionFile::parse("00000000000000000042.log.deleted"), Deleted);
         assert_eq!(PartitionFile::parse("leader-epoch-checkpoint.tmp"), Temporary);
         assert_eq!(PartitionFile::parse("leader-epoch-checkpoint"), Other);

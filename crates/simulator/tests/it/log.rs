@@ -53,7 +53,7 @@ fn each_fault_of_the_log_is_found() {
         Fault::KeepSnapshots,
         Fault::TrustTxnIndex,
         Fault::InheritCheckpoints,
-        Fault::KeepEpochsAboveScan,
+        Fault::BeginEpochAnew,
         Fault::CutAtFailedRead,
         Fault::SearchPastFailedRead,
         Fault::FailOnWait,

@@ -352,7 +352,7 @@ impl<'a> Opening<'a> {
             // compaction does, of what is synced; or bring back what a truncation had cut off the one before it or removed
             // behind it.
             let follows_on = match next {
-                Some(next) if next > segment_end => self.may_have_gap(next) || is_compacted(segments)?,
+                Some(next) if next > segment_end => self.may_have_gap(next) || self.is_compacted(segments)?,
                 next => next.is_none_or(|next| next == segment_end),
             };
             if (was_cut || !follows_on) && !faults::is_on(Fault::KeepSegmentsBehindCut) {
@@ -370,6 +370,25 @@ impl<'a> Opening<'a> {
         self.config.cleanup_policy.compact
             || offset <= self.start.recovery_point
             || self.start.cleaned_offset.is_some_and(|cleaned| offset <= cleaned)
+    }
+
+    /// Whether some segment from the recovery point on says itself that compaction was here: offsets are missing within it. What
+    /// a power cut keeps of a segment has none.
+    fn is_compacted(&self, segments: &[Arc<Segment>]) -> Result<bool> {
+        let below = segments.partition_point(|segment| segment.base_offset <= self.start.recovery_point);
+        for segment in &segments[below.saturating_sub(1)..] {
+            let mut next_offset = segment.base_offset;
+            for located in segment.headers(0) {
+                let Some(Located { header, .. }) = unless_malformed(located)? else {
+                    break;
+                };
+                if header.base_offset > next_offset || header.records_count <= header.last_offset_delta {
+                    return Ok(true);
+                }
+                next_offset = header.next_offset();
+            }
+        }
+        Ok(false)
     }
 
     /// The end of a segment in which there is nothing to judge: of a cleanly closed log, or of one that was flushed to
@@ -445,11 +464,6 @@ impl<'a> Opening<'a> {
             segment.note(&located, entries.is_due(&located, interval))?;
             position = located.end();
             next_offset = located.header.next_offset();
-        }
-        // What the checkpoint knows of what lies above is told anew by the batches. The first of them may lie in the middle of
-        // an epoch that is known, and must not seem to begin it.
-        if !faults::is_on(Fault::KeepEpochsAboveScan) {
-            epochs.truncate_from_end(next_offset);
         }
         let scanned = scan(segment, position, next_offset, |located| {
             epochs.go_on(located.header.partition_leader_epoch, located.header.base_offset);
@@ -565,24 +579,6 @@ impl<'a> Opening<'a> {
         let file = segment.path(FileKind::Log);
         self.opened.events.push(RecoveryEvent::TxnIndexRebuilt { file });
     }
-}
-
-/// Whether some segment says itself that compaction was here: offsets are missing within it. What a power cut keeps of a
-/// segment has none.
-fn is_compacted(segments: &[Arc<Segment>]) -> Result<bool> {
-    for segment in segments {
-        let mut next_offset = segment.base_offset;
-        for located in segment.headers(0) {
-            let Some(Located { header, .. }) = unless_malformed(located)? else {
-                break;
-            };
-            if header.base_offset > next_offset || header.records_count <= header.last_offset_delta {
-                return Ok(true);
-            }
-            next_offset = header.next_offset();
-        }
-    }
-    Ok(false)
 }
 
 /// Takes the epochs of a segment's batches. Where those make no sense, recovery or the next read says what is wrong.

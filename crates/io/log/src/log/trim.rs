@@ -368,8 +368,9 @@ impl Log {
         self.take_out_of_service(&stray_dir_name(&self.topic_partition, unique))
     }
 
-    /// Takes over from the log that this is a copy of what its batches do not tell.
-    pub(crate) fn take_over(&self, source: &Log, now_ms: i64) -> Result<()> {
+    /// Takes over from the log that this is a copy of what its batches do not tell. The copy is clean below `clean_below` at
+    /// most.
+    pub(crate) fn take_over(&self, source: &Log, clean_below: i64, now_ms: i64) -> Result<()> {
         self.update_config((*source.config()).clone());
         self.skip_to(source.log_end_offset(), now_ms)?;
         {
@@ -382,7 +383,7 @@ impl Log {
         let mut writer = self.open_writer()?;
         self.move_log_start(&mut writer, source.log_start_offset());
         if let Some(offset) = source.cleaned_offset() {
-            self.set_cleaned_offset(offset);
+            self.set_cleaned_offset(offset.min(clean_below).max(source.log_start_offset()));
         }
         Ok(())
     }

@@ -2,10 +2,10 @@
 //!
 //! Any number of threads ask for a round; each gets a log of its own. Settings come with every round.
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
-use super::{Inner, LogManager, UNPOISONED};
+use super::{Dir, Inner, LogManager, UNPOISONED};
 use crate::cleaner::plan::{self, Dirty};
 use crate::cleaner::throttle::Throttle;
 use crate::cleaner::{CleanerConfig, CleanerStatus, CleaningStats, Uncleanable};
@@ -154,12 +154,15 @@ impl Inner {
             }
         }
         // Before the first batch goes: from then on gaps are no damage, however the round ends.
-        let noted = match log.cleaned_offset() {
-            Some(_) => Ok(()),
-            None => {
-                log.set_cleaned_offset(round.first_dirty_offset);
-                self.keep_cleaned_offset(log)
-            }
+        let is_stale = |dir: &Dir| dir.cleaned_stale.load(Ordering::Acquire);
+        if log.cleaned_offset().is_none() {
+            log.set_cleaned_offset(round.first_dirty_offset);
+            self.dir_of(log)
+                .inspect(|dir| dir.cleaned_stale.store(true, Ordering::Release));
+        }
+        let noted = match self.dir_of(log).is_some_and(is_stale) {
+            true => self.keep_cleaned_offset(log),
+            false => Ok(()),
         };
         let secured = noted.and_then(|()| self.secure(log, round.end_offset));
         let cleaned = secured.map_err(CleanError::Storage);

@@ -51,6 +51,9 @@ pub enum MoveError {
 pub struct LogMove {
     source: Arc<Log>,
     future: Arc<Log>,
+    /// Below it the log was clean when the copy was begun. A round that was chosen just before may still clean the log, and
+    /// tombstones in the copy would go before what they delete.
+    clean_below: i64,
 }
 
 /// A copy as DescribeLogDirs shows it.
@@ -164,7 +167,11 @@ impl LogManager {
         moving.insert(partition.clone(), Arc::clone(&future));
         drop(moving);
         source.end_cleaning(); // and from here on none is chosen
-        Ok(Some(LogMove { source, future }))
+        Ok(Some(LogMove {
+            clean_below: source.cleaned_offset().unwrap_or(0),
+            source,
+            future,
+        }))
     }
 
     /// Copies what is left and puts the copy in the log's place. The caller sees to it that nothing is appended meanwhile, and
@@ -172,14 +179,18 @@ impl LogManager {
     /// but [`MoveError::Interrupted`] the log is in service as before.
     pub fn finish_move(&self, moved: &LogMove, now_ms: i64) -> Result<Arc<Log>, MoveError> {
         let inner = &self.inner;
-        let LogMove { source, future } = moved;
+        let LogMove {
+            source,
+            future,
+            clean_below,
+        } = moved;
         let partition = source.topic_partition();
         let _changing = inner.changing.lock().expect(UNPOISONED);
         if !self.get(partition).is_some_and(|log| Arc::ptr_eq(&log, source)) {
             return Err(gone(partition));
         }
         while moved.copy(1 << 20, now_ms)? > 0 {}
-        future.take_over(source, now_ms)?;
+        future.take_over(source, *clean_below, now_ms)?;
         future.flush()?;
         let target = inner.dir_of(future).expect("a log of this manager");
         if let Err(error) = inner
@@ -187,9 +198,9 @@ impl LogManager {
             .and_then(|()| source.make_room(inner.unique()))
             .and_then(|()| future.settle())
         {
+            target.arriving.lock().expect(UNPOISONED).clear();
+            inner.note_gone(future);
             if source.return_to_service().is_ok() {
-                target.arriving.lock().expect(UNPOISONED).clear();
-                inner.note_gone(future);
                 return Err(error.into());
             }
             inner.moving.lock().expect(UNPOISONED).remove(partition);
@@ -256,8 +267,8 @@ impl Inner {
     /// that, the next start knows what of it is durable and that compaction has left gaps in it.
     fn announce(&self, future: &Arc<Log>, target: &Dir) -> Result<()> {
         target.arriving.lock().expect(UNPOISONED).push(Arc::clone(future));
-        target.cleaned_stale.store(true, Ordering::Release);
-        self.write_checkpoints(target)
+        self.write_checkpoints(target)?;
+        self.write_cleaned_offsets(target)
     }
 }
 

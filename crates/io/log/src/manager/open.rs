@@ -91,11 +91,21 @@ impl LogManager {
             recovered: Vec::new(),
             failed: Vec::new(),
             unfinished_moves: Vec::new(),
+            completed_moves: Vec::new(),
             logs: 0,
             duration: Duration::ZERO,
         };
         let candidates = inner.find_logs(&config_of, &mut report, now_ms)?;
         inner.open_logs(candidates, &config_of, now_ms, &mut report);
+        // The next start must know of them, however soon it comes.
+        for dir in &inner.dirs {
+            let has_come = |(_, to): &(TopicPartition, PathBuf)| *to == dir.dir.path;
+            if report.completed_moves.iter().any(has_come)
+                && let Err(error) = inner.write_checkpoints(dir)
+            {
+                tracing::warn!(dir = %dir.dir.path.display(), %error, "checkpoints not written after a move");
+            }
+        }
         report.logs = inner.logs.get_mut().expect(UNPOISONED).len();
         report.duration = started.elapsed();
         if inner.dirs.iter().all(|dir| dir.dir.check().is_err()) {
@@ -285,6 +295,7 @@ impl Inner {
                 tracing::info!(%partition, dir = %dir.path.display(), "the log's move is completed");
                 seen.insert(partition.clone(), at);
                 self.dirs[at].gone.lock().expect(UNPOISONED).remove(&partition);
+                report.completed_moves.push((partition.clone(), dir.path.clone()));
                 candidates.push(Candidate {
                     dir: at,
                     path: settled,

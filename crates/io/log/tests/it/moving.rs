@@ -239,6 +239,9 @@ fn a_stop_in_the_middle_begins_the_copy_anew_and_one_at_the_change_of_places_com
     std::fs::write(node.dir("a").join("log-start-offset-checkpoint"), checkpoint).unwrap();
     let report = node.start();
     assert_eq!(report.unfinished_moves, []);
+    assert_eq!(report.completed_moves, [(tp(), node.dir("b"))]);
+    let lines = std::fs::read_to_string(node.dir("b").join("recovery-point-offset-checkpoint")).unwrap();
+    assert!(lines.contains("t 0 "), "{lines}");
     let log = node.manager().get(&tp()).unwrap();
     assert_eq!(&*log.dir(), node.dir("b").join("t-0"));
     log.update_high_watermark(log.log_end_offset());

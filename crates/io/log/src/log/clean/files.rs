@@ -7,7 +7,7 @@ use klamm_records::{BATCH_OVERHEAD, BatchHeader};
 use crate::config::LogConfig;
 use crate::disk::{self, DiskFile};
 use crate::error::{Result, StorageError};
-use crate::names::FileKind;
+use crate::names::{CLEANER_STACK, FileKind};
 use crate::recovery::EntryPacer;
 use crate::segment::{Located, Segment};
 
@@ -168,7 +168,7 @@ impl<'a> BatchStack<'a> {
     }
 
     fn path(&self) -> PathBuf {
-        let name = format!("{:020}.stack.cleaned", self.segment.base_offset);
+        let name = format!("{:020}.{CLEANER_STACK}.cleaned", self.segment.base_offset);
         self.segment.path(FileKind::Log).with_file_name(name)
     }
 

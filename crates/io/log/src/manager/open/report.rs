@@ -65,6 +65,8 @@ pub struct OpenReport {
     pub failed: Vec<FailedLog>,
     /// Moves into other log directories that a stop has interrupted: the partition, and where it was going.
     pub unfinished_moves: Vec<(TopicPartition, PathBuf)>,
+    /// Moves that a stop has interrupted at the change of places, and that are completed now.
+    pub completed_moves: Vec<(TopicPartition, PathBuf)>,
     /// Logs opened.
     pub logs: usize,
     /// Time it took.
