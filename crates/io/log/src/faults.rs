@@ -30,11 +30,11 @@ pub enum Fault {
     DropBeforeSwap,
     /// Recovery has the first batch that it meets of an epoch begin it.
     BeginEpochAnew,
-    /// The cleaner's table misses a key now and then.
+    /// The cleaner's set misses a key now and then.
     ForgetKey,
-    /// The cleaner's table takes keys that begin alike for one.
+    /// The cleaner's set takes keys that begin alike for one.
     ConfuseKeys,
-    /// The cleaner's table takes keys of aborted transactions.
+    /// The cleaner's set takes keys of aborted transactions.
     NoteAborted,
     /// The cleaner goes on into transactions that have not ended.
     CleanUnstable,

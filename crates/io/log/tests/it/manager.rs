@@ -26,6 +26,15 @@ fn config(dirs: &[PathBuf]) -> ManagerConfig {
     ManagerConfig::new(1, dirs.to_vec(), 42)
 }
 
+fn start_watched(dir: &Path) -> (LogManager, WatchedDisk) {
+    let disk = WatchedDisk::default();
+    let started = start_with(ManagerConfig {
+        disk: Arc::new(disk.clone()),
+        ..config(&[dir.to_owned()])
+    });
+    (started.unwrap().0, disk)
+}
+
 fn start_with(config: ManagerConfig) -> Result<(LogManager, OpenReport), OpenError> {
     LogManager::open(config, |_| LogConfig::default(), NOW)
 }
@@ -274,12 +283,7 @@ fn much_unflushed_is_flushed_at_once_in_the_background() {
 #[test]
 fn of_a_new_producer_nothing_is_taken_before_what_the_disk_had_no_room_for() {
     let (_root, dir) = formatted();
-    let disk = WatchedDisk::default();
-    let (manager, _) = start_with(ManagerConfig {
-        disk: Arc::new(disk.clone()),
-        ..config(std::slice::from_ref(&dir))
-    })
-    .unwrap();
+    let (manager, disk) = start_watched(&dir);
     let log = create(&manager, &tp("t", 0));
     log.update_config(LogConfig {
         segment_bytes: 300,
@@ -312,12 +316,7 @@ fn of_a_new_producer_nothing_is_taken_before_what_the_disk_had_no_room_for() {
 #[test]
 fn records_that_are_durable_are_acknowledged_though_there_is_no_room_for_a_whole_flush() {
     let (_root, dir) = formatted();
-    let disk = WatchedDisk::default();
-    let (manager, _) = start_with(ManagerConfig {
-        disk: Arc::new(disk.clone()),
-        ..config(std::slice::from_ref(&dir))
-    })
-    .unwrap();
+    let (manager, disk) = start_watched(&dir);
     let log = create(&manager, &tp("t", 0));
     let every = LogConfig {
         flush_messages: 1,
@@ -666,12 +665,7 @@ fn a_failing_disk_takes_its_directory_offline_and_no_other() {
 #[test]
 fn too_many_open_files_are_no_failure_of_the_disk() {
     let (_root, dir) = formatted();
-    let disk = WatchedDisk::default();
-    let (manager, _) = start_with(ManagerConfig {
-        disk: Arc::new(disk.clone()),
-        ..config(std::slice::from_ref(&dir))
-    })
-    .unwrap();
+    let (manager, disk) = start_watched(&dir);
     let log = create(&manager, &tp("t", 0));
     append_values(&log, &["a"]);
     for (round, failing) in [".log", ".timeindex", "t-0", "data"].into_iter().enumerate() {
