@@ -5,17 +5,19 @@ use std::io::Read;
 use std::time::Instant;
 
 use super::disk;
-use super::report::{Row, Samples};
+use super::report::{Row, Samples, Spread};
 use super::rig::{self, GB, Rig, Target};
 
 const WORDS: &str = "## Mixed\n\nA reader of what four connections produce at the same time in batches of 64 KiB, acks=all; CPU is \
     the broker's, for each GB that came in and went out. Then the latency of 5,000 records/s of 1 KiB as in the section on it, \
-    alone, beside a consumer of another topic of 5 GB that is on the disk only, and beside a program that reads that topic's \
-    files and asks no broker. A thread with the priority of real time that only sleeps tells when the machine stood still, which \
+    alone and beside a consumer of another topic of 5 GB that is on the disk only, three times in turns in each round, and beside \
+    a program that reads that topic's files and asks no broker. A thread with the priority of real time that only sleeps tells when the machine stood still, which \
     is when it is more than 5 ms late. Apache Kafka was warmed up with 5 GB.";
 
 /// On the disk.
 const BACKLOG: u64 = 5 * GB;
+/// Runs alone and beside a consumer, in turns: in each of them the machine may have stood still.
+const PAIRS: usize = 3;
 const LATENCY: &str = "latency --topic live --partitions 4 --rate 5000 --record-size 1024";
 
 /// Measures and writes the section of the results; returns what misses its bar.
@@ -92,16 +94,27 @@ fn backlog(rig: &Rig<'_>, target: &Target<'_>, samples: &mut Samples) -> Result<
         bytes + bytes / 10
     ))?;
     target.measure(&format!("{LATENCY} --seconds {}", seconds(rig)))?; // warms up
-    let alone = live(rig, target, Beside::Nothing, samples)?;
-    for beside in [Beside::Consumer, Beside::Program] {
-        let p99 = live(rig, target, beside, samples)?;
-        let what = format!("p99 {} to p99 alone", beside.name());
-        let grown = match beside {
-            Beside::Consumer => Row::less(what, "").absolute(2.0),
-            _ => Row::less(what, ""),
-        };
-        samples.add(&grown, target.column, p99 / alone.max(f64::MIN_POSITIVE));
+    let (mut alone, mut beside_a_consumer) = (Vec::new(), Vec::new());
+    for _ in 0..PAIRS {
+        alone.push(live(rig, target, Beside::Nothing, samples)?);
+        beside_a_consumer.push(live(rig, target, Beside::Consumer, samples)?);
     }
+    let beside_a_program = [live(rig, target, Beside::Program, samples)?];
+    let mut grown = |beside: Beside, figures: &[f64]| {
+        let what = format!("p99 {} to p99 alone", beside.name());
+        let row = match beside {
+            Beside::Consumer => Row::less(what, "").absolute(2.0),
+            Beside::Nothing | Beside::Program => Row::less(what, ""),
+        };
+        let median = |figures: &[f64]| Spread::of(figures).map_or(f64::NAN, |spread| spread.median);
+        samples.add(
+            &row,
+            target.column,
+            median(figures) / median(&alone).max(f64::MIN_POSITIVE),
+        );
+    };
+    grown(Beside::Consumer, &beside_a_consumer);
+    grown(Beside::Program, &beside_a_program);
     Ok(())
 }
 
@@ -134,7 +147,7 @@ fn live(rig: &Rig<'_>, target: &Target<'_>, beside: Beside, samples: &mut Sample
     let what = format!("live records {}", beside.name());
     samples.add(&Row::less(&*what, "ms, p99"), target.column, p99);
     let stalled = figure(rig::ended(sleeper)?, "stalled_ms") / (seconds + 2) as f64;
-    let row = Row::less(what, "ms/s in which the machine stood still");
+    let row = Row::of_the_machine(what, "ms/s in which it stood still");
     samples.add(&row, target.column, stalled);
     Ok(p99)
 }

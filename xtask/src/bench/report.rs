@@ -28,12 +28,21 @@ impl Column {
     }
 }
 
+/// Which figures are the better ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Better {
+    Less,
+    More,
+    /// Of the machine: it says what the other figures are worth, and nobody wins it.
+    Neither,
+}
+
 /// Which figure, and what is expected of it.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Row {
     pub(super) what: String,
     pub(super) unit: &'static str,
-    more_is_better: bool,
+    better: Better,
     /// Klamm's figure divided by Kafka's is to be at most this, or at least, where more is better.
     to_kafka: Option<f64>,
     /// The same of the bare loop's.
@@ -47,7 +56,7 @@ impl Row {
         Row {
             what: what.into(),
             unit,
-            more_is_better: false,
+            better: Better::Less,
             to_kafka: None,
             to_limit: None,
             absolute: None,
@@ -56,7 +65,14 @@ impl Row {
 
     pub(super) fn more(what: impl Into<String>, unit: &'static str) -> Row {
         Row {
-            more_is_better: true,
+            better: Better::More,
+            ..Row::less(what, unit)
+        }
+    }
+
+    pub(super) fn of_the_machine(what: impl Into<String>, unit: &'static str) -> Row {
+        Row {
+            better: Better::Neither,
             ..Row::less(what, unit)
         }
     }
@@ -83,15 +99,15 @@ impl Row {
     }
 
     fn misses(&self, bar: Option<f64>, value: Option<f64>) -> bool {
-        match (bar, value) {
-            (Some(bar), Some(value)) if self.more_is_better => value < bar,
-            (Some(bar), Some(value)) => value > bar,
-            _ => false,
+        match (bar, value, self.better) {
+            (Some(bar), Some(value), Better::More) => value < bar,
+            (Some(bar), Some(value), Better::Less) => value > bar,
+            (_, _, Better::Neither) | (None, _, _) | (_, None, _) => false,
         }
     }
 
     fn bar(&self, bar: Option<f64>) -> String {
-        let sign = if self.more_is_better { "≥" } else { "≤" };
+        let sign = if self.better == Better::More { "≥" } else { "≤" };
         bar.map_or(String::new(), |bar| format!("{sign} {}", number(bar)))
     }
 }
@@ -309,6 +325,17 @@ mod tests {
             "| big | s/GB | 2.00 (1.00–3.00) | 8.00 (4.00–12.0) | 0.250 | ≤ 0.500 | 1.00 (0.500–1.50) | 2.00 | ≤ 1.50 |"
         );
         assert_eq!(missed.len(), 2);
+    }
+
+    #[test]
+    fn nobody_wins_a_figure_of_the_machine() {
+        let mut samples = Samples::default();
+        let still = Row::of_the_machine("stood still", "ms/s");
+        samples.add(&still, Column::Klamm, 2.0);
+        samples.add(&still, Column::Kafka, 1.0);
+        let (text, missed) = samples.report();
+        assert!(missed.is_empty());
+        assert!(text.starts_with("Kafka wins none of these."), "{text}");
     }
 
     #[test]

@@ -221,7 +221,7 @@ pub(super) const TABLE: &[Metric] = &[
         values: LastRounds(|rounds| {
             rounds
                 .iter()
-                .map(|round| percent(round.map_utilization))
+                .map(|round| percent(round.buffer_utilization))
                 .max()
                 .unwrap_or(0)
         }),

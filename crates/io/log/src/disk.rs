@@ -11,7 +11,7 @@ use std::fmt::Debug;
 use std::fs::File;
 use std::io::{self, IoSlice};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 
 use crate::error::{Result, StorageError};
 
@@ -125,6 +125,24 @@ pub(crate) fn without_waiting<T>(read: impl FnOnce() -> T) -> T {
 /// Whether a read on this thread may wait for the device. A disk that can't tell where bytes come from need not ask.
 pub fn may_wait() -> bool {
     MAY_WAIT.get()
+}
+
+/// What a read on a thread that may not wait says when it would have to.
+pub(crate) fn would_wait(path: &Path) -> StorageError {
+    StorageError::io("read", path, io::ErrorKind::WouldBlock.into())
+}
+
+/// Locks what may be held by somebody who waits for the disk; fails on a thread that may not wait, too, as a read does.
+pub(crate) fn lock<T>(mutex: &Mutex<T>, path: impl Fn() -> PathBuf) -> Result<MutexGuard<'_, T>> {
+    let result = match may_wait() {
+        true => mutex.lock().map_err(TryLockError::Poisoned),
+        false => mutex.try_lock(),
+    };
+    match result {
+        Ok(guard) => Ok(guard),
+        Err(TryLockError::WouldBlock) => Err(would_wait(&path())),
+        Err(TryLockError::Poisoned(_)) => panic!("no panic while a file's state is changed"),
+    }
 }
 
 pub(crate) fn open(disk: &dyn Disk, path: &Path) -> Result<Arc<dyn DiskFile>> {

@@ -126,14 +126,17 @@ impl FileCache {
 }
 
 impl Slot {
-    /// The open file; `path` is asked for only when it has to be opened. A missing file is an error: whoever begins a file
+    /// The open file; `path` is asked for only when it has to be opened, which a thread that may not wait leaves to others. A missing file is an error: whoever begins a file
     /// creates it, so that a reader that comes late never brings a removed one back.
     pub(crate) fn file(self: &Arc<Self>, path: impl Fn() -> PathBuf) -> Result<Arc<dyn DiskFile>> {
         self.used.store(true, Ordering::Relaxed);
         let opened = {
-            let mut handle = locked(&self.handle);
+            let mut handle = disk::lock(&self.handle, &path)?;
             if let Some(file) = &handle.file {
                 return Ok(Arc::clone(file));
+            }
+            if !disk::may_wait() {
+                return Err(disk::would_wait(&path())); // the directory may have to be read
             }
             let suffix = handle.suffix;
             let opened = wherever_it_is(

@@ -272,7 +272,7 @@ impl<E: Entry> Index<E> {
     }
 
     fn with_state<T>(&self, path: &impl Fn() -> PathBuf, f: impl FnOnce(&mut State<E>) -> T) -> Result<T> {
-        let mut state = self.lock();
+        let mut state = disk::lock(&self.state, path)?;
         if let Some(state) = &mut *state {
             return Ok(f(state));
         }

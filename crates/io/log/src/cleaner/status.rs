@@ -50,7 +50,7 @@ pub struct CleaningStats {
     /// Segments that took their places.
     pub segments_written: usize,
     /// Part of the memory for keys that was used, 0 to 1 (`max-buffer-utilization-percent`).
-    pub map_utilization: f64,
+    pub buffer_utilization: f64,
     /// Time of the whole round (`max-clean-time-secs`).
     pub time: Duration,
 }

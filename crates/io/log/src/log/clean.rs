@@ -50,7 +50,7 @@ pub(crate) struct Round<'a> {
     pub(crate) end_offset: i64,
     pub(crate) now_ms: i64,
     /// Most bytes of the set of keys, and how full it may get.
-    pub(crate) map_bytes: usize,
+    pub(crate) set_bytes: usize,
     pub(crate) load_factor: f64,
     /// Random numbers that the keys' hashes depend on.
     pub(crate) hash_key: [u64; 2],
@@ -220,7 +220,7 @@ impl Log {
         let segments = self.segments();
         let dirty = rest.first_dirty_offset..rest.clean_from;
         let keys_max = dirty.end.saturating_sub(dirty.start).max(0).unsigned_abs();
-        let keys = KeySet::new(round.map_bytes, round.load_factor, keys_max, round.hash_key);
+        let keys = KeySet::new(round.set_bytes, round.load_factor, keys_max, round.hash_key);
         let config = self.config();
         let filter = Filter {
             newest: Newest::new(keys, dirty),
@@ -292,7 +292,7 @@ impl Cleaner<'_> {
         for at in order {
             self.clean_group(&groups, at)?;
         }
-        self.stats.map_utilization = self.filter.newest.utilization();
+        self.stats.buffer_utilization = self.filter.newest.utilization();
         self.stats.time = began.elapsed();
         Ok(self.filter.newest.clean_from())
     }

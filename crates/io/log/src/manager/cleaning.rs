@@ -15,7 +15,7 @@ use crate::log::{CleanError, Cleaned, Log, Round};
 use crate::names::TopicPartition;
 
 /// Most bytes of one thread's set of keys, as Kafka's.
-const MAP_BYTES_MAX: u64 = i32::MAX as u64;
+const SET_BYTES_MAX: u64 = i32::MAX as u64;
 /// Least bytes read or written at once: a few batches without records.
 const BUFFER_BYTES_MIN: usize = 256;
 
@@ -125,7 +125,7 @@ impl Inner {
             first_dirty_offset: dirty.first_dirty_offset,
             end_offset: dirty.end_offset,
             now_ms,
-            map_bytes: (config.dedupe_buffer_bytes / threads as u64).min(MAP_BYTES_MAX) as usize,
+            set_bytes: (config.dedupe_buffer_bytes / threads as u64).min(SET_BYTES_MAX) as usize,
             load_factor: config.dedupe_buffer_load_factor,
             hash_key: [self.random(), self.random()],
             // One half to read, the other to write.

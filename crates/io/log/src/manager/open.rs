@@ -278,7 +278,8 @@ impl Inner {
             }
             let is_here = seen.contains_key(&partition);
             let old = self.old_log(at, &partition, &path, &deleted).filter(|_| !is_here);
-            if old.is_none() && !is_here && !all_are_read() {
+            // What is left of a deleted log may be of a move before this one, and the log itself where nothing can be read.
+            if !is_here && !all_are_read() {
                 tracing::warn!(%partition, copy = %path.display(), "the copy of a log stays: the log may lie in a directory that is offline");
                 continue;
             }

@@ -23,7 +23,7 @@ impl Refused {
         }
         let found = (batch.producer_epoch, batch.base_sequence);
         let first = self.by_id.entry(batch.producer_id).or_insert(found);
-        let is_later = found.0 == first.0 && found.1 > first.1;
+        let is_later = found.0 == first.0 && is_behind(found.1, first.1);
         if found.0 >= first.0 && !is_later {
             *first = found;
         }
@@ -43,6 +43,24 @@ impl Refused {
     pub(super) fn has_gap_before(&self, batch: &BatchHeader) -> bool {
         self.by_id
             .get(&batch.producer_id)
-            .is_some_and(|(epoch, sequence)| batch.producer_epoch == *epoch && batch.base_sequence > *sequence)
+            .is_some_and(|(epoch, first)| batch.producer_epoch == *epoch && is_behind(batch.base_sequence, *first))
+    }
+}
+
+/// Whether a sequence comes behind another of the same epoch; 0 comes behind `i32::MAX`, and what is in flight is never far apart.
+fn is_behind(sequence: i32, first: i32) -> bool {
+    let distance = sequence.wrapping_sub(first) & i32::MAX;
+    (1..1 << 30).contains(&distance)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_behind;
+
+    #[test]
+    fn sequences_begin_anew_behind_the_largest() {
+        assert!(is_behind(6, 5) && !is_behind(5, 6) && !is_behind(5, 5));
+        assert!(is_behind(0, i32::MAX) && is_behind(3, i32::MAX - 3));
+        assert!(!is_behind(i32::MAX, 0) && !is_behind(i32::MAX - 3, 3));
     }
 }

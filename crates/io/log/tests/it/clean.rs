@@ -430,7 +430,7 @@ fn little_memory_takes_several_rounds() {
     let mut ends = Vec::new();
     while let Some(cleaned) = node.clean_with(&small()) {
         assert_eq!(cleaned.first_dirty_offset, 0);
-        assert!(cleaned.stats.map_utilization <= 0.9);
+        assert!(cleaned.stats.buffer_utilization <= 0.9);
         ends.push(match cleaned.end {
             RoundEnd::Partly { clean_from } => {
                 assert_eq!(node.log().cleaned_offset(), Some(0), "not all of it is clean");

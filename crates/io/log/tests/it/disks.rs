@@ -11,6 +11,7 @@ use klamm_log::disk::{DirEntry, Disk, DiskFile, FileSystem, Inspected, Lock, OsD
 /// What is about to be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Call {
+    Open,
     Create(PathBuf),
     Rename {
         from: PathBuf,
@@ -80,6 +81,7 @@ pub(crate) fn broken() -> io::Error {
 
 impl Disk for WatchedDisk {
     fn open(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        self.ask(|| Call::Open)?;
         self.opened(|| OsDisk.open(path))
     }
 

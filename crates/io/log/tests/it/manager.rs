@@ -872,6 +872,7 @@ fn a_reader_that_must_not_wait_is_told_what_the_disk_would_have_to_be_asked_for(
     let read = |isolation| log.read_from_memory(1, 1_000, isolation, true);
     let found = |isolation| read(isolation).map(|found| found.unwrap().size());
     let isolations = [Isolation::LogEnd, Isolation::HighWatermark, Isolation::LastStableOffset];
+    log.read(1, 1_000, Isolation::LogEnd, true).unwrap(); // opens the index
     let sizes = isolations.map(found);
     assert!(sizes.iter().all(|size| size.is_some_and(|size| size > 0)), "{sizes:?}");
 
@@ -891,6 +892,40 @@ fn a_reader_that_must_not_wait_is_told_what_the_disk_would_have_to_be_asked_for(
 
     disk.let_be();
     assert_eq!(isolations.map(found), sizes);
+}
+
+/// Whoever may wait holds locks while the disk opens and reads; nobody else waits for these.
+#[test]
+fn a_thread_that_may_not_wait_opens_no_file_and_waits_for_nobody_who_does() {
+    let (_root, dir) = formatted();
+    let (manager, _) = start(&dir);
+    append_values(&create(&manager, &tp("t", 0)), &["a", "b"]);
+    stop(manager, 1);
+    let (manager, disk) = start_watched(&dir); // nothing is open
+    let log = manager.get(&tp("t", 0)).unwrap();
+    log.maybe_increment_high_watermark(2);
+    let (reader, waited_for) = (log.clone(), Arc::new(Mutex::new(Vec::new())));
+    let calls = waited_for.clone();
+    disk.watch(move |call| match call {
+        Call::Open | Call::Read if klamm_log::disk::may_wait() => {
+            assert!(reader.read_from_memory(1, 1_000, Isolation::LogEnd, true).is_none());
+            calls.lock().unwrap().push(format!("{call:?}"));
+            Ok(())
+        }
+        Call::Read => Err(std::io::ErrorKind::WouldBlock.into()),
+        Call::Open => panic!("a thread that may not wait opens a file"),
+        _ => Ok(()),
+    });
+    assert!(log.read_from_memory(1, 1_000, Isolation::LogEnd, true).is_none());
+    assert_eq!(waited_for.lock().unwrap().len(), 0);
+    assert!(log.read(1, 1_000, Isolation::LogEnd, true).unwrap().size() > 0);
+    let calls = waited_for.lock().unwrap().clone();
+    assert!(
+        calls.iter().any(|call| call == "Open") && calls.iter().any(|call| call == "Read"),
+        "{calls:?}"
+    );
+    disk.let_be();
+    assert!(log.read_from_memory(1, 1_000, Isolation::LogEnd, true).is_some());
 }
 
 #[test]

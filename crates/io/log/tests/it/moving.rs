@@ -39,7 +39,7 @@ fn tp() -> TopicPartition {
 impl Node {
     fn new() -> Self {
         let root = tempfile::tempdir().unwrap();
-        for (name, id) in [("a", 1), ("b", 2)] {
+        for (name, id) in [("a", 1), ("b", 2), ("c", 3)] {
             let dir = root.path().join(name);
             std::fs::create_dir(&dir).unwrap();
             let meta = MetaProperties {
@@ -67,12 +67,25 @@ impl Node {
         let config = ManagerConfig {
             verifies_transactions: false,
             disk: Arc::new(self.disk.clone()),
-            ..ManagerConfig::new(1, vec![self.dir("a"), self.dir("b")], 5)
+            ..ManagerConfig::new(1, ["a", "b", "c"].map(|name| self.dir(name)).to_vec(), 5)
         };
         let (manager, report) = LogManager::open(config, |_| log_config(), NOW).unwrap();
         assert!(report.failed.is_empty());
         self.manager = Some(manager);
         report
+    }
+
+    /// Makes the next start take the directory for one that cannot be read.
+    fn spoil(&self, name: &str) {
+        let file = self.dir(name).join("meta.properties");
+        std::fs::rename(&file, self.dir(name).join("away")).unwrap();
+        std::fs::create_dir(&file).unwrap();
+    }
+
+    fn mend(&self, name: &str) {
+        let file = self.dir(name).join("meta.properties");
+        std::fs::remove_dir(&file).unwrap();
+        std::fs::rename(self.dir(name).join("away"), &file).unwrap();
     }
 
     fn manager(&self) -> &LogManager {
@@ -149,7 +162,7 @@ fn a_log_moves_while_it_is_written_to_and_everything_with_it() {
         manager.begin_move(&tp(), &node.dir("a"), NOW).unwrap().is_none(),
         "it is there"
     );
-    let nowhere = manager.begin_move(&tp(), &node.dir("c"), NOW);
+    let nowhere = manager.begin_move(&tp(), &node.dir("d"), NOW);
     assert!(matches!(nowhere, Err(MoveError::NoSuchDirectory { .. })));
     let moved = node.begin();
     let mut round = 10;
@@ -392,18 +405,37 @@ fn an_old_directory_that_fails_at_the_change_of_places_leaves_the_copy_for_the_n
     node.disk.let_be();
     drop((log, moved));
     // As long as the old one cannot be read nobody knows which one counts.
-    let (dir, away) = (node.dir("a").join("meta.properties"), node.dir("a").join("away"));
-    std::fs::rename(&dir, &away).unwrap();
-    std::fs::create_dir(&dir).unwrap();
+    node.spoil("a");
     let report = node.start();
     assert_eq!(report.unfinished_moves, []);
     node.manager().tick(NOW + 10_000);
     assert!(names(&node.dir("b")).iter().all(|name| name.ends_with("-future")));
     assert_eq!(names(&node.dir("b")).len(), 1);
-    std::fs::remove_dir(&dir).unwrap();
-    std::fs::rename(&away, &dir).unwrap();
+    node.mend("a");
     let report = node.start();
     assert_eq!(report.unfinished_moves, [(tp(), node.dir("b"))]);
+    assert_eq!(records_from(&node.manager().get(&tp()).unwrap(), 12).len(), 38);
+}
+
+#[test]
+fn what_an_earlier_move_left_tells_nothing_of_a_copy_while_a_directory_cannot_be_read() {
+    let mut node = Node::new();
+    node.filled();
+    let moved = node.begin();
+    node.finish(&moved); // the first directory has what is left of the log
+    let again = node.manager().begin_move(&tp(), &node.dir("c"), NOW).unwrap();
+    let again = again.expect("it lies in the second directory");
+    again.copy(300, NOW).unwrap();
+    drop((moved, again));
+    node.spoil("b");
+    let report = node.start();
+    assert_eq!((report.completed_moves, report.unfinished_moves), (vec![], vec![]));
+    node.manager().tick(NOW + 10_000);
+    assert!(node.manager().get(&tp()).is_none());
+    assert!(matches!(&*names(&node.dir("c")), [copy] if copy.ends_with("-future")));
+    node.mend("b");
+    let report = node.start();
+    assert_eq!(report.unfinished_moves, [(tp(), node.dir("c"))]);
     assert_eq!(records_from(&node.manager().get(&tp()).unwrap(), 12).len(), 38);
 }
 
