@@ -4,7 +4,7 @@
 //! of them what the log asks for: whole reads and writes, errors that name the file, files that are replaced atomically.
 //!
 //! What a disk promises, and what the log may therefore not assume: a write is in other handles' sight at once, but survives
-//! a power cut only after `sync` of its file; a creation, rename or removal survives only after `sync_dir` of the directory
+//! a power cut only after `sync` of its file; a creation, rename or removal survives only after `sync` of the directory
 //! that the name is in. Without that any subset of them may survive, in any order.
 use std::cell::Cell;
 use std::fmt::Debug;
@@ -33,8 +33,8 @@ pub trait Disk: Debug + Send + Sync {
     fn remove_file(&self, path: &Path) -> io::Result<()>;
     /// Removes an empty directory.
     fn remove_dir(&self, path: &Path) -> io::Result<()>;
-    /// Makes creations, renames and removals in a directory durable.
-    fn sync_dir(&self, path: &Path) -> io::Result<()>;
+    /// Opens a directory to make durable what happens to the names in it.
+    fn open_dir(&self, path: &Path) -> io::Result<Box<dyn DiskDir>>;
     /// Lists a directory, unsorted. Names that are not UTF-8 are none of Kafka's and are left out.
     fn list(&self, path: &Path) -> io::Result<Vec<DirEntry>>;
     /// Looks at a file that may not be open.
@@ -73,6 +73,12 @@ pub trait DiskFile: Debug + Send + Sync {
     fn size(&self) -> io::Result<u64>;
     /// The operating system's file behind it, to send from without reading it; `None` of a fake disk.
     fn os_file(&self) -> Option<Arc<File>>;
+}
+
+/// An open directory.
+pub trait DiskDir: Debug + Send + Sync {
+    /// Makes creations, renames and removals in the directory durable.
+    fn sync(&self) -> io::Result<()>;
 }
 
 /// A directory is locked while this lives.
@@ -207,8 +213,30 @@ pub(crate) fn sync(file: &dyn DiskFile, path: &Path) -> Result<()> {
     file.sync().map_err(|e| StorageError::io("sync", path, e))
 }
 
+/// An open directory. Who must not stop between a rename and the sync behind it opens it before: the process may have as many
+/// files open as it may.
+#[derive(Debug)]
+pub(crate) struct OpenDir {
+    path: PathBuf,
+    dir: Box<dyn DiskDir>,
+}
+
+impl OpenDir {
+    pub(crate) fn open(disk: &dyn Disk, path: &Path) -> Result<Self> {
+        let dir = disk.open_dir(path).map_err(|e| StorageError::io("open", path, e))?;
+        let path = path.to_owned();
+        Ok(Self { path, dir })
+    }
+
+    /// Makes durable what happened to the names in it.
+    pub(crate) fn sync(&self) -> Result<()> {
+        self.dir.sync().map_err(|e| StorageError::io("sync", &self.path, e))
+    }
+}
+
+/// As [`OpenDir::sync`], for those who can try again if it can't be opened.
 pub(crate) fn sync_dir(disk: &dyn Disk, path: &Path) -> Result<()> {
-    disk.sync_dir(path).map_err(|e| StorageError::io("sync", path, e))
+    OpenDir::open(disk, path)?.sync()
 }
 
 pub(crate) fn set_len(file: &dyn DiskFile, path: &Path, len: u64) -> Result<()> {
@@ -268,10 +296,11 @@ pub(crate) fn read_file(disk: &dyn Disk, path: &Path) -> Result<Option<Vec<u8>>>
 /// Puts `bytes` in the place of the file at `path` so that a crash leaves either the old or the new content, whole:
 /// write beside it (`.tmp`), sync, rename over it, sync the directory.
 pub(crate) fn replace_file(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> Result<()> {
+    let dir = OpenDir::open(disk, path.parent().expect("a file inside a directory"))?;
     let (beside, file) = write_beside(disk, path, bytes)?;
     sync(&*file, &beside)?;
     rename(disk, &beside, path)?;
-    sync_dir(disk, path.parent().expect("a file inside a directory"))
+    dir.sync()
 }
 
 /// As [`replace_file`] but without the syncs: atomic for other processes and for a killed one, not for a power cut.

@@ -36,6 +36,9 @@ pub(crate) struct TimestampOffset {
 /// An entry's form on disk, offsets relative to the segment's base offset.
 pub(crate) trait Entry: Copy {
     const SIZE: usize;
+    /// Whether an entry can be all zeros, as what Kafka allocates ahead is. It is the first one of its file then, and taken for
+    /// one where it is the only one: at such a length nothing is allocated.
+    const MAY_BE_ZERO: bool;
     /// What entries ascend by and are looked up by.
     fn key(&self) -> i64;
     fn offset(&self) -> i64;
@@ -49,6 +52,8 @@ fn int(bytes: &[u8]) -> i32 {
 
 impl Entry for OffsetPosition {
     const SIZE: usize = 8;
+    /// The first batch, at position 0, gets none.
+    const MAY_BE_ZERO: bool = false;
     fn key(&self) -> i64 {
         self.offset
     }
@@ -69,6 +74,8 @@ impl Entry for OffsetPosition {
 
 impl Entry for TimestampOffset {
     const SIZE: usize = 12;
+    /// Of a first batch with one record, at the beginning of 1970.
+    const MAY_BE_ZERO: bool = true;
     fn key(&self) -> i64 {
         self.timestamp
     }
@@ -286,7 +293,7 @@ impl<E: Entry> Index<E> {
         let mut last = None;
         if end > 0 {
             let entry = self.read_entry(path, end - 1)?;
-            if self.is_padding(&entry) {
+            if self.is_zero(&entry) && !(E::MAY_BE_ZERO && end == 1) {
                 end = self.first_padding(path, end)?;
                 last = end.checked_sub(1).map(|at| self.read_entry(path, at)).transpose()?;
             } else {
@@ -301,8 +308,8 @@ impl<E: Entry> Index<E> {
         })
     }
 
-    /// Zeros: what Kafka allocates ahead. No real entry is zero, as the first one stands behind a first batch.
-    fn is_padding(&self, entry: &E) -> bool {
+    /// As what Kafka allocates ahead, and leaves behind the entries of a segment that it did not close.
+    fn is_zero(&self, entry: &E) -> bool {
         let mut bytes = Vec::with_capacity(E::SIZE);
         entry.encode(self.base_offset, &mut bytes);
         bytes.iter().all(|b| *b == 0)
@@ -312,7 +319,7 @@ impl<E: Entry> Index<E> {
         let (mut low, mut high) = (0, count);
         while low < high {
             let middle = low + (high - low) / 2;
-            if self.is_padding(&self.read_entry(path, middle)?) {
+            if self.is_zero(&self.read_entry(path, middle)?) {
                 high = middle
             } else {
                 low = middle + 1
@@ -452,6 +459,40 @@ mod tests {
         assert_eq!(std::fs::metadata(path()).unwrap().len(), 24);
         std::fs::write(path(), [0; 120]).unwrap();
         assert_eq!(Index::<TimestampOffset>::new(7, "", &cache).count(path).unwrap(), 0);
+    }
+
+    #[test]
+    fn an_entry_of_zeros_alone_is_one_of_the_time_index() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = || dir.path().join("i");
+        let cache = FileCache::new(Arc::new(OsDisk), 10, usize::MAX);
+        let zero = TimestampOffset {
+            timestamp: 0,
+            offset: 7,
+        };
+        std::fs::write(path(), [0; 12]).unwrap();
+        let index = Index::<TimestampOffset>::new(7, "", &cache);
+        assert_eq!(index.last(path).unwrap(), Some(zero));
+        index.trim(path).unwrap();
+        assert_eq!(std::fs::metadata(path()).unwrap().len(), 12);
+        let next = TimestampOffset {
+            timestamp: 1,
+            offset: 8,
+        };
+        index.append(path, next).unwrap();
+        index.write_out(path).unwrap();
+        let mut bytes = std::fs::read(path()).unwrap();
+        bytes.resize(1_200, 0); // as Kafka leaves it when it is killed
+        std::fs::write(path(), bytes).unwrap();
+        let padded = Index::<TimestampOffset>::new(7, "", &cache);
+        assert_eq!(
+            (padded.count(path).unwrap(), padded.last(path).unwrap()),
+            (2, Some(next))
+        );
+        assert_eq!(padded.lookup(path, 0).unwrap(), Some(zero));
+
+        std::fs::write(path(), [0; 8]).unwrap();
+        assert_eq!(Index::<OffsetPosition>::new(7, "", &cache).count(path).unwrap(), 0);
     }
 
     #[test]

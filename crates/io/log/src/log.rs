@@ -114,7 +114,8 @@ struct ActiveSegment {
     first_timestamp: Option<i64>,
     /// When it was begun or opened.
     created_ms: i64,
-    jitter_ms: i64,
+    /// Another number for each segment of each partition.
+    seed: u32,
     /// Something was appended since it was begun or opened, which the indexes do not all tell yet.
     appended: bool,
     /// Where the newest producer snapshot of a flush stands; 0 if there is none, or if nobody knows.

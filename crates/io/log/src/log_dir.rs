@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use klamm_records::Scratch;
 
-use crate::disk::{self, Disk};
+use crate::disk::{self, Disk, OpenDir};
 use crate::error::{Result, StorageError};
 use crate::faults::{self, Fault};
 use crate::file_cache::FileCache;
@@ -75,6 +75,9 @@ pub(crate) struct LogDir {
     pub(crate) shared: Arc<Shared>,
     /// Its logs that want to be flushed.
     pub(crate) flush_queue: FlushQueue,
+    /// Itself, kept open to make durable what happens to the names in it: what was renamed can't wait until fewer files are
+    /// open.
+    names: OnceLock<OpenDir>,
     offline: OnceLock<Arc<str>>,
     /// Partitions' directories created so far, and how many of them the last sync of this directory covered.
     created: AtomicU64,
@@ -93,10 +96,13 @@ struct Doomed {
 
 impl LogDir {
     pub(crate) fn new(path: PathBuf, shared: Arc<Shared>) -> Arc<Self> {
+        // Whoever needs it tries again, and is told why it can't be opened.
+        let names = OpenDir::open(shared.files.disk(), &path);
         Arc::new(Self {
             path,
             shared,
             flush_queue: FlushQueue::default(),
+            names: names.map_or_else(|_| OnceLock::new(), OnceLock::from),
             offline: OnceLock::new(),
             created: AtomicU64::new(0),
             synced: AtomicU64::new(0),
@@ -108,6 +114,15 @@ impl LogDir {
     /// The disk that the directory is on.
     pub(crate) fn disk(&self) -> &dyn Disk {
         self.shared.files.disk()
+    }
+
+    /// The directory itself, open. To be asked for before what is to be made durable is done.
+    pub(crate) fn names(&self) -> Result<&OpenDir> {
+        if let Some(names) = self.names.get() {
+            return Ok(names);
+        }
+        let opened = OpenDir::open(self.disk(), &self.path)?;
+        Ok(self.names.get_or_init(|| opened))
     }
 
     /// Fails when the directory is offline.
@@ -163,7 +178,7 @@ impl LogDir {
     pub(crate) fn sync_new_partitions(&self) -> Result<()> {
         let created = self.new_partitions();
         if self.synced.load(Ordering::Acquire) < created {
-            disk::sync_dir(self.disk(), &self.path)?;
+            self.names()?.sync()?;
             self.new_partitions_synced(created);
         }
         Ok(())
@@ -218,11 +233,15 @@ impl LogDir {
                 }
             };
             budget -= 1;
-            if due.path.extension().is_some_and(|extension| extension == "deleted") {
-                self.watch(disk::remove_file(self.disk(), &due.path))?;
-            } else if !self.watch(remove_some(self.disk(), &due.path, &mut budget))? {
+            let is_file = due.path.extension().is_some_and(|extension| extension == "deleted");
+            let removed = self.watch(match is_file {
+                true => disk::remove_file(self.disk(), &due.path).map(|()| true),
+                false => remove_some(self.disk(), &due.path, &mut budget),
+            });
+            if !matches!(removed, Ok(true)) {
                 self.doom(due.path, due.at_ms);
             }
+            removed?;
         }
     }
 }

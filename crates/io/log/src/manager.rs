@@ -142,24 +142,10 @@ impl LogManager {
         if let Some(log) = self.get(partition) {
             return Ok(log);
         }
-        self.inner.check_opened(partition, topic_id, now_ms)?;
-        let dir = self.inner.directory_for_new_log(directory)?;
-        if dir.gone.lock().expect(UNPOISONED).contains(partition) && !faults::is_on(Fault::InheritCheckpoints) {
-            self.inner.write_checkpoints(dir)?;
-        }
-        let path = dir.dir.path.join(partition.to_string());
-        let created = disk::create_dir(dir.dir.disk(), &path).and_then(|()| {
-            Log::open(
-                Arc::clone(&dir.dir),
-                path,
-                partition.clone(),
-                config,
-                LogStart::default(),
-                now_ms,
-                &OpenThread::default(),
-            )
-        });
-        let (log, _) = dir.dir.watch(created)?;
+        let log = match self.inner.find_unopened(partition, topic_id, &config, now_ms)? {
+            Some(log) => log,
+            None => self.inner.create(partition, directory, config, now_ms)?,
+        };
         if let Some(topic_id) = topic_id
             && !log.assign_topic_id(topic_id)?
         {
@@ -171,6 +157,10 @@ impl LogManager {
             .write()
             .expect(UNPOISONED)
             .insert(partition.clone(), Arc::clone(&log));
+        // Not before: a checkpoint that is written meanwhile has its lines from the one or the other.
+        for dir in &self.inner.dirs {
+            dir.unopened.lock().expect(UNPOISONED).remove(partition);
+        }
         Ok(log)
     }
 
@@ -329,22 +319,61 @@ impl Inner {
         z ^ z >> 31
     }
 
-    /// A directory that nobody here knows may be one that could not be read, with the log in it: as long as there is one, no
-    /// second log is begun elsewhere.
-    /// Fails when the log of a partition is there and could not be opened. One of another topic makes room.
-    fn check_opened(&self, partition: &TopicPartition, topic_id: Option<Uuid>, now_ms: i64) -> Result<()> {
-        for dir in &self.dirs {
+    /// Makes the log of a new partition.
+    fn create(
+        &self,
+        partition: &TopicPartition,
+        directory: Option<Uuid>,
+        config: LogConfig,
+        now_ms: i64,
+    ) -> Result<Arc<Log>> {
+        let dir = self.directory_for_new_log(directory)?;
+        if dir.gone.lock().expect(UNPOISONED).contains(partition) && !faults::is_on(Fault::InheritCheckpoints) {
+            self.write_checkpoints(dir)?;
+        }
+        let path = dir.dir.path.join(partition.to_string());
+        let created = disk::create_dir(dir.dir.disk(), &path).and_then(|()| {
+            Log::open(
+                Arc::clone(&dir.dir),
+                path,
+                partition.clone(),
+                config,
+                LogStart::default(),
+                now_ms,
+                &OpenThread::default(),
+            )
+        });
+        dir.dir.watch(created).map(|(log, _)| log)
+    }
+
+    /// The log of a partition that is there and could not be opened for lack of room or of files, if it can be now; fails where
+    /// it can't. One of another topic makes room.
+    fn find_unopened(
+        &self,
+        partition: &TopicPartition,
+        topic_id: Option<Uuid>,
+        config: &LogConfig,
+        now_ms: i64,
+    ) -> Result<Option<Arc<Log>>> {
+        for (at, dir) in self.dirs.iter().enumerate() {
             let (path, error) = match dir.unopened.lock().expect(UNPOISONED).get(partition) {
                 Some(unopened) => (unopened.path.clone(), unopened.error.clone()),
                 None => continue,
             };
             let found = checkpoint::read_partition_metadata(dir.dir.disk(), &path);
             match (found.ok().flatten(), topic_id) {
-                (Some(found), Some(topic_id)) if found != topic_id => self.delete_unopened(partition, now_ms)?,
-                _ => return Err(error),
-            };
+                (Some(found), Some(topic_id)) if found != topic_id => {
+                    self.delete_unopened(partition, now_ms)?;
+                }
+                _ => {
+                    return self
+                        .open_again(at, partition, config, now_ms)
+                        .unwrap_or(Err(error))
+                        .map(Some);
+                }
+            }
         }
-        Ok(())
+        Ok(None)
     }
 
     /// As [`Log::delete`], for one that could not be opened; `false` if there is none.
@@ -370,6 +399,8 @@ impl Inner {
         Ok(false)
     }
 
+    /// A directory that nobody here knows may be one that could not be read, with the log in it: as long as there is one, no
+    /// second log is begun elsewhere.
     fn directory_for_new_log(&self, wanted: Option<Uuid>) -> Result<&Dir> {
         let is_known = |id: &Uuid| self.dirs.iter().any(|dir| dir.directory_id == Some(*id));
         if wanted.is_some_and(|id| !is_known(&id)) {

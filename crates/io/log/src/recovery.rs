@@ -7,6 +7,7 @@
 //! Memory: a window of 1 MiB for each thread that opens logs, whatever lengths stand in the files. Besides it there is only
 //! what an open log keeps: its producers' state, and the index of the segment at hand.
 
+use std::ops::Range;
 use std::path::PathBuf;
 
 use klamm_records::{BATCH_OVERHEAD, Batch, BatchError, BatchHeader};
@@ -20,6 +21,8 @@ use crate::segment::{Located, Segment};
 const WINDOW: usize = 1 << 20;
 /// Where in a batch the bytes begin that its checksum covers.
 const CRC_COVERS_FROM: usize = 21;
+/// The same of a message of format v0 or v1; what stands before it is offset, size and the checksum.
+const OLD_CRC_COVERS_FROM: usize = 16;
 /// How far behind damage valid batches are looked for, to tell a torn end from rot in the middle.
 const SEARCH_MAX: u32 = 64 << 20;
 
@@ -38,6 +41,8 @@ pub(crate) enum Found {
     LongerThanFile { behind: Behind },
     /// Zeros to the end of the file: allocated, never written.
     Zeros,
+    /// A whole and sound message of a format before v2 (Apache Kafka 0.10 and older wrote those), which nobody here reads.
+    OldMessage,
 }
 
 /// Whether a valid batch of this log lies somewhere behind the damage.
@@ -52,6 +57,8 @@ pub(crate) enum Behind {
 pub(crate) enum Verdict {
     Keep,
     Cut(Cause),
+    /// The log is not opened, and nothing of it changed.
+    Refuse,
 }
 
 /// Why the end of a log was cut off.
@@ -67,6 +74,7 @@ pub enum Cause {
 pub(crate) fn judge(found: Found) -> Verdict {
     match found {
         Found::Batch => Verdict::Keep,
+        Found::OldMessage => Verdict::Refuse,
         Found::CrcDiffers {
             behind: Behind::ValidBatch,
         }
@@ -143,6 +151,14 @@ pub enum RecoveryEvent {
         /// The log start offset.
         at_offset: i64,
     },
+    /// The log ends below its recovery point: what had been synced is not there, as after a repair of the file system or where
+    /// files were deleted. It goes on where it ends, and gives the offsets out again.
+    EndsTooEarly {
+        /// Where it ends.
+        end_offset: i64,
+        /// Where it ended at least when it was synced.
+        recovery_point: i64,
+    },
     /// A cleaning that was interrupted after its last step but one was brought to its end.
     SwapCompleted {
         /// Base offset of the cleaned segment.
@@ -186,6 +202,10 @@ pub(crate) fn scan(
                 at = located.end();
             }
             (Verdict::Keep, None) => unreachable!("a batch has a header"),
+            (Verdict::Refuse, _) => {
+                let problem = "a message of format v0 or v1, as before Apache Kafka 0.11; only v2 is read here";
+                return Err(segment.corrupt(at, problem));
+            }
             (Verdict::Cut(cause), _) => {
                 let records_lost = match cause {
                     Cause::TornTail => 0,
@@ -234,6 +254,9 @@ fn look(
                 },
                 None,
             ));
+        }
+        Err(BatchError::UnsupportedMagic { .. }) if window.is_old_message(at, rest)? => {
+            return Ok((Found::OldMessage, None));
         }
         Err(_) if is_zero(window, at, end)? => return Ok((Found::Zeros, None)),
         Err(_) => {
@@ -354,14 +377,38 @@ impl Window<'_> {
             let bytes = self.get(at, len)?;
             return Ok(Batch { header, bytes }.verify_crc().is_ok());
         }
-        let mut crc = crc_fast::Digest::new(crc_fast::CrcAlgorithm::Crc32Iscsi);
-        let mut from = CRC_COVERS_FROM;
-        while from < len {
-            let piece = (len - from).min(WINDOW);
+        let crc = self.crc(crc_fast::CrcAlgorithm::Crc32Iscsi, at, CRC_COVERS_FROM..len)?;
+        Ok(crc == u64::from(header.crc))
+    }
+
+    /// Whether a sound message of format v0 or v1 begins at `at`: after offset and size come a CRC-32 of all that follows it, and
+    /// the format's number.
+    fn is_old_message(&mut self, at: u32, rest: usize) -> Result<bool> {
+        let head = self.get(at, rest.min(BATCH_OVERHEAD))?;
+        let int = |from: usize| {
+            head.get(from..from + 4)
+                .and_then(|int| int.try_into().ok())
+                .map(u32::from_be_bytes)
+        };
+        let (Some(size), Some(crc)) = (int(8), int(12)) else {
+            return Ok(false);
+        };
+        let end = OLD_CRC_COVERS_FROM - 4 + size as usize;
+        if end <= OLD_CRC_COVERS_FROM || end > rest {
+            return Ok(false);
+        }
+        Ok(self.crc(crc_fast::CrcAlgorithm::Crc32IsoHdlc, at, OLD_CRC_COVERS_FROM..end)? == u64::from(crc))
+    }
+
+    fn crc(&mut self, algorithm: crc_fast::CrcAlgorithm, at: u32, part: Range<usize>) -> Result<u64> {
+        let mut crc = crc_fast::Digest::new(algorithm);
+        let mut from = part.start;
+        while from < part.end {
+            let piece = (part.end - from).min(WINDOW);
             crc.update(self.get(at + from as u32, piece)?);
             from += piece;
         }
-        Ok(crc.finalize() == u64::from(header.crc))
+        Ok(crc.finalize())
     }
 
     /// `len` bytes from `from` on; they lie within the segment.

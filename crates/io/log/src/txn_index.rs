@@ -101,6 +101,7 @@ impl TxnIndex {
         }
     }
 
+    /// Nobody holds it over a call of the disk.
     fn lock(&self) -> MutexGuard<'_, Option<State>> {
         self.state.lock().expect("no panic while an index is changed")
     }
@@ -108,6 +109,9 @@ impl TxnIndex {
     fn state(&self, path: &impl Fn() -> PathBuf) -> Result<State> {
         if let Some(state) = *self.lock() {
             return Ok(state);
+        }
+        if !disk::may_wait() {
+            return Err(disk::would_wait(&path())); // the directory may have to be read
         }
         let inspected = wherever_it_is(|| self.current(path), |path| disk::inspect(self.slot.disk(), path));
         let state = match inspected {

@@ -72,7 +72,7 @@ pub struct StartPlan {
     pub logs: usize,
     /// Bytes above recovery points that would be checked.
     pub bytes_checked: u64,
-    /// Records that would be lost with damage in front of them, and bytes that would be cut off.
+    /// Records that would be lost with damage in front of them, or are missing at a log's end.
     pub records_lost: u64,
     /// Bytes cut off.
     pub bytes_cut: u64,
@@ -326,6 +326,14 @@ impl Check<'_> {
             }
             RecoveryEvent::Restarted { at_offset } => {
                 let what = format!("all ends below the log start: a start begins it anew at offset {at_offset}");
+                self.find(Severity::Damage, dir, None, what);
+            }
+            RecoveryEvent::EndsTooEarly {
+                end_offset,
+                recovery_point,
+            } => {
+                let what =
+                    format!("a start goes on at offset {end_offset}, and gives those below {recovery_point} again");
                 self.find(Severity::Damage, dir, None, what);
             }
             RecoveryEvent::SwapCompleted { base_offset } => {

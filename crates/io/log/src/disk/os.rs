@@ -9,7 +9,7 @@ use std::time::{Duration, UNIX_EPOCH};
 #[cfg(target_os = "linux")]
 use rustix::io::{Errno, ReadWriteFlags};
 
-use super::{DirEntry, Disk, DiskFile, FileSystem, Inspected, Lock, Space};
+use super::{DirEntry, Disk, DiskDir, DiskFile, FileSystem, Inspected, Lock, Space};
 use crate::dir_lock::DirLock;
 
 /// The file system of the machine.
@@ -18,6 +18,15 @@ pub struct OsDisk;
 
 #[derive(Debug)]
 struct OsFile(Arc<File>);
+
+#[derive(Debug)]
+struct OsDir(File);
+
+impl DiskDir for OsDir {
+    fn sync(&self) -> io::Result<()> {
+        self.0.sync_all()
+    }
+}
 
 impl Disk for OsDisk {
     fn open(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
@@ -48,8 +57,8 @@ impl Disk for OsDisk {
         fs::remove_dir(path)
     }
 
-    fn sync_dir(&self, path: &Path) -> io::Result<()> {
-        File::open(path)?.sync_all()
+    fn open_dir(&self, path: &Path) -> io::Result<Box<dyn DiskDir>> {
+        Ok(Box::new(OsDir(File::open(path)?)))
     }
 
     fn list(&self, path: &Path) -> io::Result<Vec<DirEntry>> {

@@ -9,7 +9,7 @@ use super::{ActiveSegment, Log, Place, Position, UNPOISONED, Writer};
 use crate::config::LogConfig;
 use crate::disk;
 use crate::error::{Result, StorageError};
-use crate::names::FileKind;
+use crate::names::{FileKind, TopicPartition};
 use crate::producers::{Admission, AppendOrigin, EndMarker, ProducerError, TransactionContext, encode_snapshot};
 use crate::recovery::EntryPacer;
 use crate::segment::{Located, Segment};
@@ -233,7 +233,7 @@ impl Log {
         } in incoming
         {
             if self.should_roll(writer, config, header, now_ms)? {
-                self.roll_at(writer, config, header.base_offset, now_ms)?;
+                self.roll_at(writer, header.base_offset, now_ms)?;
             }
             let segment = self.active_segment();
             let batch = Located {
@@ -311,19 +311,21 @@ impl Log {
             Some(first) if first >= 0 => incoming.max_timestamp - first,
             _ => now_ms - writer.active.created_ms,
         };
-        Ok(age > config.max_segment_ms() - writer.active.jitter_ms
-            || segment.is_index_full(config.segment_index_bytes)?)
+        let max_age = config.max_segment_ms();
+        Ok(
+            age > max_age - jitter(writer.active.seed, config.segment_jitter_ms.min(max_age))
+                || segment.is_index_full(config.segment_index_bytes)?,
+        )
     }
 
     /// Ends the active segment and begins one at the log end.
     pub fn roll(&self, now_ms: i64) -> Result<(), StorageError> {
         let mut writer = self.open_writer()?;
         let base_offset = self.positions().log_end.offset;
-        self.log_dir
-            .watch(self.roll_at(&mut writer, &self.config(), base_offset, now_ms))
+        self.log_dir.watch(self.roll_at(&mut writer, base_offset, now_ms))
     }
 
-    pub(super) fn roll_at(&self, writer: &mut Writer, config: &LogConfig, base_offset: i64, now_ms: i64) -> Result<()> {
+    pub(super) fn roll_at(&self, writer: &mut Writer, base_offset: i64, now_ms: i64) -> Result<()> {
         let old = self.active_segment();
         if old.base_offset == base_offset {
             return Ok(()); // it is empty
@@ -331,7 +333,7 @@ impl Log {
         close_segment(&old)?;
         writer.dir_dirty = true; // also when it fails: names came and went
         let new = Segment::create(&self.dir, base_offset, &self.log_dir.shared.files)?;
-        writer.active = ActiveSegment::new(&self.topic_partition, base_offset, config, now_ms);
+        writer.active = ActiveSegment::new(&self.topic_partition, base_offset, now_ms);
         let mut segments = self.segments().to_vec();
         segments.push(new.into());
         self.set_segments(segments);
@@ -407,29 +409,21 @@ pub(super) fn first_timestamp(segment: &Segment) -> Result<Option<i64>> {
 }
 
 impl ActiveSegment {
-    pub(super) fn new(
-        partition: &crate::names::TopicPartition,
-        base_offset: i64,
-        config: &LogConfig,
-        now_ms: i64,
-    ) -> Self {
+    pub(super) fn new(partition: &TopicPartition, base_offset: i64, now_ms: i64) -> Self {
+        let mut name = partition.to_string().into_bytes();
+        name.extend_from_slice(&base_offset.to_be_bytes());
         Self {
             entries: EntryPacer::default(),
             first_timestamp: None,
             appended: false,
             snapshot_at: 0,
             created_ms: now_ms,
-            jitter_ms: jitter(partition, base_offset, config.segment_jitter_ms),
+            seed: klamm_records::crc32c(&name),
         }
     }
 }
 
-/// Some number below `max`, another one for each segment of each partition.
-fn jitter(partition: &crate::names::TopicPartition, base_offset: i64, max: i64) -> i64 {
-    if max <= 0 {
-        return 0;
-    }
-    let mut seed = partition.to_string().into_bytes();
-    seed.extend_from_slice(&base_offset.to_be_bytes());
-    i64::from(klamm_records::crc32c(&seed)) % max
+/// How much earlier a segment ends than its age alone would have it, in milliseconds: below `max`.
+fn jitter(seed: u32, max: i64) -> i64 {
+    if max > 0 { i64::from(seed) % max } else { 0 }
 }

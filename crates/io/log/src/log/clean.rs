@@ -246,7 +246,9 @@ impl Log {
     }
 
     fn check_wanted(&self, round: &Round<'_>) -> Outcome<()> {
-        if round.stop.load(Ordering::Relaxed) || self.cleaning.is_unwanted() {
+        // A policy that no longer says so keeps what is there, from the moment on in which it is set.
+        let is_compacted = self.config().cleanup_policy.compact;
+        if round.stop.load(Ordering::Relaxed) || self.cleaning.is_unwanted() || !is_compacted {
             return Err(CleanError::Aborted);
         }
         Ok(self.log_dir.check()?)

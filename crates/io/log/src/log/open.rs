@@ -25,7 +25,7 @@ use crate::segment::{DirPath, Located, Segment};
 pub struct LogStart {
     /// First offset to serve, unless the first segment begins later.
     pub log_start_offset: i64,
-    /// Below it everything is synced.
+    /// Below it everything is synced, also of a log that was closed properly.
     pub recovery_point: i64,
     /// The high watermark of last time.
     pub high_watermark: i64,
@@ -45,7 +45,8 @@ pub struct Opened {
 }
 
 impl Opened {
-    /// Records that were lost with damage in the middle of the log, and all bytes that were cut off.
+    /// Records that were lost with damage in the middle of the log or are missing at its end, and all bytes that were cut off.
+    /// Of those that are missing nobody knows how many there were: at most one at each offset.
     pub fn lost(&self) -> (u64, u64) {
         let lost = self.events.iter().map(|event| match event {
             RecoveryEvent::Cut {
@@ -54,9 +55,23 @@ impl Opened {
             | RecoveryEvent::SegmentDropped {
                 records_lost, bytes, ..
             } => (*records_lost, *bytes),
-            _ => (0, 0),
+            RecoveryEvent::EndsTooEarly {
+                end_offset,
+                recovery_point,
+            } => (recovery_point.abs_diff(*end_offset), 0),
+            RecoveryEvent::IndexesRebuilt { .. }
+            | RecoveryEvent::TxnIndexRebuilt { .. }
+            | RecoveryEvent::ProducersRebuilt { .. }
+            | RecoveryEvent::LeaderEpochsRebuilt
+            | RecoveryEvent::Restarted { .. }
+            | RecoveryEvent::SwapCompleted { .. } => (0, 0),
         });
         lost.fold((0, 0), |sum, lost| (sum.0 + lost.0, sum.1 + lost.1))
+    }
+
+    pub(crate) fn ends_too_early(&self) -> bool {
+        let is_it = |event: &RecoveryEvent| matches!(event, RecoveryEvent::EndsTooEarly { .. });
+        self.events.iter().any(is_it)
     }
 }
 
@@ -132,7 +147,7 @@ impl Log {
         }
         let is_flushed = positions.recovery_point == log_end.offset;
         let active = parts.segments.last().expect("a log has an active segment");
-        let mut active_segment = ActiveSegment::new(&topic_partition, active.base_offset, &config, now_ms);
+        let mut active_segment = ActiveSegment::new(&topic_partition, active.base_offset, now_ms);
         active_segment.appended = !start.clean; // its indexes were not completed when it was left
         let writer = Writer {
             closed: false,
@@ -225,6 +240,12 @@ impl<'a> Opening<'a> {
             offset: log_end_offset,
             place,
         };
+        if log_end_offset < self.start.recovery_point {
+            self.opened.events.push(RecoveryEvent::EndsTooEarly {
+                end_offset: log_end_offset,
+                recovery_point: self.start.recovery_point,
+            });
+        }
         epochs.truncate_from_end(log_end_offset);
         if !epochs.entries().is_empty() {
             epochs.truncate_from_start(self.start.log_start_offset.max(segments[0].base_offset));

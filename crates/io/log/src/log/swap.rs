@@ -11,12 +11,13 @@
 //! | 6 | the new indexes too | goes on with it |
 //!
 //! The directory is synced after each step: a power cut may otherwise keep any of the renames and lose the rest, and a log
-//! that is there without the index of its aborted transactions is read wrong. An old segment of which nothing is left may
+//! that is there without the index of its aborted transactions is read wrong. It is open from before the first step to the
+//! last, so that too few files can only keep a swap from beginning. An old segment of which nothing is left may
 //! begin behind the new one's end; until its `.log` is renamed it is whole, and to be read like the others that follow.
 use std::sync::Arc;
 
 use super::Log;
-use crate::disk;
+use crate::disk::{self, OpenDir};
 use crate::error::{Result, StorageError};
 use crate::faults::{self, Fault};
 use crate::names::FileKind;
@@ -26,11 +27,18 @@ const INDEXES: [FileKind; 3] = [FileKind::OffsetIndex, FileKind::TimeIndex, File
 
 impl Log {
     /// Swaps `new`, whose files are written, synced and named `.cleaned`, in for `old`, segments in a row that nobody else
-    /// takes away meanwhile. A failure on the way takes the directory offline: only a start puts it in order.
+    /// takes away meanwhile. A failure on the way takes the directory offline: only a start puts it in order. Before the first
+    /// rename it is a failure like others, and `new` is removed.
     pub(super) fn swap_in(&self, old: &[Arc<Segment>], new: Segment, now_ms: i64) -> Result<()> {
         let _flushing = self.flushing.lock().expect(super::UNPOISONED);
-        let dir = self.dir();
-        let sync_dir = || disk::sync_dir(self.log_dir.disk(), &dir);
+        let dir = match OpenDir::open(self.log_dir.disk(), &self.dir()) {
+            Ok(dir) => dir,
+            Err(error) => {
+                self.log_dir.watch(new.remove())?;
+                return Err(error);
+            }
+        };
+        let sync_dir = || dir.sync();
         let sync_first = || match faults::is_on(Fault::DropBeforeSwap) {
             true => Ok(()),
             false => sync_dir(),

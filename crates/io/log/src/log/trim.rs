@@ -118,7 +118,7 @@ impl Log {
             last.truncate(found.position, end)?;
         }
         self.set_segments(kept.to_vec());
-        writer.active = ActiveSegment::new(&self.topic_partition, last.base_offset, &self.config(), now_ms);
+        writer.active = ActiveSegment::new(&self.topic_partition, last.base_offset, now_ms);
         writer.active.appended = true; // the time index may have lost its end
         self.epochs.write().expect(UNPOISONED).truncate_from_end(end);
         let place = Some(Place {
@@ -149,7 +149,7 @@ impl Log {
         let new = Arc::new(Segment::create(&self.dir, offset, &self.log_dir.shared.files)?);
         self.set_segments(vec![new]);
         writer.dir_dirty = true;
-        writer.active = ActiveSegment::new(&self.topic_partition, offset, &self.config(), now_ms);
+        writer.active = ActiveSegment::new(&self.topic_partition, offset, now_ms);
         self.epochs.write().expect(UNPOISONED).clear();
         for snapshot in std::mem::take(&mut writer.snapshots) {
             disk::remove_file(self.log_dir.disk(), &self.file_path(FileKind::Snapshot, snapshot))?;
@@ -249,7 +249,7 @@ impl Log {
         plan.segments = plan.segments.min(SEGMENTS_PER_STEP);
         if plan.segments == facts.segments.len() {
             self.log_dir
-                .watch(self.roll_at(&mut writer, &config, facts.log_end_offset, now_ms))?;
+                .watch(self.roll_at(&mut writer, facts.log_end_offset, now_ms))?;
         }
         drop(writer);
         // What goes can't tell any more which transactions it began.
@@ -392,8 +392,7 @@ impl Log {
     fn skip_to(&self, offset: i64, now_ms: i64) -> Result<()> {
         let mut writer = self.open_writer()?;
         if offset > self.log_end_offset() {
-            self.log_dir
-                .watch(self.roll_at(&mut writer, &self.config(), offset, now_ms))?;
+            self.log_dir.watch(self.roll_at(&mut writer, offset, now_ms))?;
             self.change_positions(|positions| positions.log_end.offset = offset);
         }
         Ok(())
@@ -435,9 +434,10 @@ impl Log {
     /// Renames the log's directory, and with it the files in it that wait for their removal. Who reads goes on.
     fn rename_dir(&self, name: &str) -> Result<()> {
         let (from, to) = (self.dir(), self.log_dir.path.join(name));
-        let renamed = self.dir.rename(self.log_dir.disk(), &to).and_then(|()| {
+        let renamed = self.log_dir.names().and_then(|names| {
+            self.dir.rename(self.log_dir.disk(), &to)?;
             self.log_dir.follow_rename(&from, &to);
-            disk::sync_dir(self.log_dir.disk(), &self.log_dir.path)
+            names.sync()
         });
         self.log_dir.watch(renamed)
     }

@@ -45,6 +45,15 @@ struct Deleted {
     start: LogStart,
 }
 
+/// A copy of a log, on its way from another directory.
+struct Future {
+    dir: usize,
+    path: PathBuf,
+    partition: TopicPartition,
+    /// What the checkpoints tell of it, as they do before it takes the log's place.
+    start: Option<LogStart>,
+}
+
 /// Offsets in the checkpoints of a log directory.
 #[derive(Default)]
 struct Checkpoints {
@@ -97,13 +106,18 @@ impl LogManager {
         };
         let candidates = inner.find_logs(&config_of, &mut report, now_ms)?;
         inner.open_logs(candidates, &config_of, now_ms, &mut report);
-        // The next start must know of them, however soon it comes.
+        // The next start must know of them, however soon it comes: of a log that ends too early what is appended now would be
+        // taken for synced.
         for dir in &inner.dirs {
             let has_come = |(_, to): &(TopicPartition, PathBuf)| *to == dir.dir.path;
-            if report.completed_moves.iter().any(has_come)
+            let ends_too_early = |log: &OpenedLog| {
+                let logs = inner.logs.read().expect(UNPOISONED);
+                log.opened.ends_too_early() && logs.get(&log.partition).is_some_and(|log| log.is_in(&dir.dir))
+            };
+            if (report.completed_moves.iter().any(has_come) || report.recovered.iter().any(ends_too_early))
                 && let Err(error) = inner.write_checkpoints(dir)
             {
-                tracing::warn!(dir = %dir.dir.path.display(), %error, "checkpoints not written after a move");
+                tracing::warn!(dir = %dir.dir.path.display(), %error, "checkpoints not written after the logs were opened");
             }
         }
         report.logs = inner.logs.get_mut().expect(UNPOISONED).len();
@@ -139,6 +153,8 @@ fn start_flusher(inner: &Arc<Inner>, dir: usize) -> Result<JoinHandle<()>> {
 }
 
 impl Inner {
+    /// A directory that can't be read, locked or given an id is offline, for lack of files or of room, too: what is not known to
+    /// be there could be overwritten.
     fn lock_dirs(&mut self) -> Result<(), OpenError> {
         let mut cluster_id = self.config.cluster_id.clone();
         let disk = &*Arc::clone(&self.config.disk);
@@ -152,7 +168,6 @@ impl Inner {
                     check_identity(path, &meta, expected, self.config.node_id)?;
                     Ok(meta)
                 }
-                Err(error @ StorageError::Malformed { .. }) => return Err(error.into()),
                 Err(error) => Err(error),
             };
             found.push((path.clone(), meta));
@@ -168,10 +183,8 @@ impl Inner {
         }
         for (path, locked) in locked {
             let dir = LogDir::new(path, Arc::clone(&self.shared));
-            let (directory_id, lock) = match dir.watch(locked) {
-                Ok((meta, lock)) => (Some(self.directory_id(&dir, meta)?), Some(lock)),
-                Err(_) => (None, None),
-            };
+            let opened = locked.and_then(|(meta, lock)| Ok((self.directory_id(&dir, meta)?, lock)));
+            let (directory_id, lock) = dir.fail_on(opened).ok().unzip();
             // Before anything is written there: it tells of failures from then on.
             let file_system = lock.as_ref().and_then(|_| disk.file_system(&dir.path));
             self.dirs.push(Dir {
@@ -198,7 +211,7 @@ impl Inner {
         }
         let id = Uuid::random(&mut || self.random());
         meta.directory_id = Some(id);
-        dir.watch(meta.write_on(dir.disk(), &dir.path))?;
+        meta.write_on(dir.disk(), &dir.path)?;
         Ok(id)
     }
 
@@ -216,7 +229,7 @@ impl Inner {
             let found = dir
                 .dir
                 .check()
-                .and_then(|()| dir.dir.watch(read_dir(disk, &dir.dir.path)));
+                .and_then(|()| dir.dir.fail_on(read_dir(disk, &dir.dir.path)));
             let Ok((shutdown, checkpoints, entries)) = found else {
                 continue;
             };
@@ -248,7 +261,15 @@ impl Inner {
                             start,
                         });
                     }
-                    Some(PartitionDir::Future(partition)) => futures.push((at, partition, dir.dir.path.join(name))),
+                    Some(PartitionDir::Future(partition)) => {
+                        let start = checkpoints.announced(&partition);
+                        futures.push(Future {
+                            dir: at,
+                            path: dir.dir.path.join(name),
+                            partition,
+                            start,
+                        });
+                    }
                     Some(PartitionDir::Stray(_)) => {}
                     None => foreign.push(name),
                 }
@@ -264,25 +285,39 @@ impl Inner {
         for dir in &self.dirs {
             let was_clean = |found: &OpenDirReport| found.path == dir.dir.path && found.shutdown != Shutdown::Unclean;
             if report.dirs.iter().any(was_clean) {
-                // A failure has taken the directory offline, and its logs don't open.
+                // A failure takes the directory offline, and its logs don't open: the mark would still be there after a kill.
                 let _failed = dir
                     .dir
-                    .watch(checkpoint::remove_clean_shutdown(dir.dir.disk(), &dir.dir.path));
+                    .fail_on(checkpoint::remove_clean_shutdown(dir.dir.disk(), &dir.dir.path));
             }
         }
-        let all_are_read = || self.dirs.iter().all(|dir| dir.dir.check().is_ok());
-        for (at, partition, path) in futures {
+        let all_are_read = || self.dirs.iter().try_for_each(|dir| dir.dir.check());
+        let mut kept = BTreeSet::new();
+        for future in futures {
+            let Future {
+                dir: at,
+                path,
+                partition,
+                start,
+            } = future;
             let dir = &self.dirs[at].dir;
             if dir.check().is_err() {
                 continue;
             }
             let is_here = seen.contains_key(&partition);
-            let old = self.old_log(at, &partition, &path, &deleted).filter(|_| !is_here);
+            let old = self.old_log(at, &partition, &path, &deleted);
             // What is left of a deleted log may be of a move before this one, and the log itself where nothing can be read.
-            if !is_here && !all_are_read() {
-                tracing::warn!(%partition, copy = %path.display(), "the copy of a log stays: the log may lie in a directory that is offline");
-                continue;
-            }
+            let known = old.and_then(|old| all_are_read().map(|()| old));
+            let old = match known {
+                Err(error) if !is_here => {
+                    tracing::error!(%partition, copy = %path.display(), %error, "nobody knows whether the copy of a log is complete");
+                    kept.insert(partition.clone());
+                    let start = start.unwrap_or_default();
+                    self.note_unopened(at, partition, Unopened { path, start, error }, report);
+                    continue;
+                }
+                known => known.ok().flatten().filter(|_| !is_here),
+            };
             let Some(old) = old else {
                 // It is copied anew; what there is of the copy goes.
                 report.unfinished_moves.push((partition, dir.path.clone()));
@@ -292,7 +327,7 @@ impl Inner {
             let settled = dir.path.join(partition.to_string());
             let renamed =
                 disk::rename(dir.disk(), &path, &settled).and_then(|()| disk::sync_dir(dir.disk(), &dir.path));
-            if dir.watch(renamed).is_ok() {
+            if dir.fail_on(renamed).is_ok() {
                 tracing::info!(%partition, dir = %dir.path.display(), "the log's move is completed");
                 seen.insert(partition.clone(), at);
                 self.dirs[at].gone.lock().expect(UNPOISONED).remove(&partition);
@@ -304,13 +339,14 @@ impl Inner {
                     start: LogStart {
                         recovery_point: 0,
                         clean: false,
-                        ..old
+                        ..start.unwrap_or(old)
                     },
                 });
             }
         }
         // What is left of a log tells that its copy, which may lie in a directory that is offline, is complete.
-        if all_are_read() {
+        if all_are_read().is_ok() {
+            deleted.retain(|deleted| !kept.contains(&deleted.partition));
             for Deleted {
                 dir, path, partition, ..
             } in deleted
@@ -324,17 +360,33 @@ impl Inner {
     }
 
     /// Where the log began whose place a copy was about to take: the log was renamed for its removal already, and so the copy
-    /// complete, when the node died. A directory that can't be read is offline afterwards.
-    fn old_log(&self, dir: usize, partition: &TopicPartition, future: &Path, deleted: &[Deleted]) -> Option<LogStart> {
+    /// complete, when the node died. Fails when the topic of the one or the other can't be read.
+    fn old_log(
+        &self,
+        dir: usize,
+        partition: &TopicPartition,
+        future: &Path,
+        deleted: &[Deleted],
+    ) -> Result<Option<LogStart>> {
         let id_of = |dir: usize, path: &Path| {
             let dir = &self.dirs[dir].dir;
-            let read = dir.watch(checkpoint::read_partition_metadata(dir.disk(), path));
-            read.ok().flatten()
+            dir.watch(checkpoint::read_partition_metadata(dir.disk(), path))
         };
         let id = id_of(dir, future)?;
-        let mut olds = deleted.iter().filter(|deleted| deleted.partition == *partition);
-        olds.find(|old| id_of(old.dir, &old.path) == Some(id))
-            .map(|old| old.start)
+        for old in deleted.iter().filter(|deleted| deleted.partition == *partition) {
+            let id_of_old = id_of(old.dir, &old.path)?;
+            if id.is_some() && id_of_old == id {
+                return Ok(Some(old.start));
+            }
+        }
+        Ok(None)
+    }
+
+    fn note_unopened(&self, dir: usize, partition: TopicPartition, unopened: Unopened, report: &mut OpenReport) {
+        let error = unopened.error.clone();
+        let mut of_dir = self.dirs[dir].unopened.lock().expect(UNPOISONED);
+        of_dir.insert(partition.clone(), unopened);
+        report.failed.push(FailedLog { partition, error });
     }
 
     fn open_logs(
@@ -373,14 +425,7 @@ impl Inner {
                 }
                 Err(error) => {
                     tracing::error!(%partition, %error, "the log cannot be opened");
-                    let unopened = Unopened {
-                        path,
-                        start,
-                        error: error.clone(),
-                    };
-                    let of_dir = self.dirs[dir].unopened.get_mut().expect(UNPOISONED);
-                    of_dir.insert(partition.clone(), unopened);
-                    report.failed.push(FailedLog { partition, error });
+                    self.note_unopened(dir, partition, Unopened { path, start, error }, report);
                 }
             }
         }
@@ -389,6 +434,39 @@ impl Inner {
 }
 
 impl Inner {
+    /// Tries again with a log that could not be opened for lack of room or of files; `None` where that is not why, or what is
+    /// there is a copy that nobody knows to be complete.
+    pub(super) fn open_again(
+        &self,
+        at: usize,
+        partition: &TopicPartition,
+        config: &LogConfig,
+        now_ms: i64,
+    ) -> Option<Result<Arc<Log>>> {
+        let dir = &self.dirs[at];
+        let candidate = {
+            let unopened = dir.unopened.lock().expect(UNPOISONED);
+            let Unopened { path, start, error } = unopened.get(partition)?;
+            let may_do = error.is_out_of_space() || error.is_out_of_files();
+            if !may_do || *path != dir.dir.path.join(partition.to_string()) {
+                return None;
+            }
+            Candidate {
+                dir: at,
+                path: path.clone(),
+                partition: partition.clone(),
+                start: *start,
+            }
+        };
+        let opened = self.open_log(&candidate, config.clone(), now_ms, &OpenThread::default());
+        Some(opened.map(|(log, opened)| {
+            log_recovery(partition, &opened);
+            let (records, bytes) = opened.lost();
+            self.config.progress.note_lost(records, bytes);
+            log
+        }))
+    }
+
     fn open_log(
         &self,
         candidate: &Candidate,
@@ -501,6 +579,12 @@ impl Checkpoints {
             &self.cleaned,
         ];
         all.into_iter().flat_map(BTreeMap::keys).cloned().collect()
+    }
+
+    /// What is told of a partition that is not here yet.
+    fn announced(&self, partition: &TopicPartition) -> Option<LogStart> {
+        let is_known = self.recovery_points.contains_key(partition);
+        is_known.then(|| self.start_of(partition, Shutdown::Unclean))
     }
 
     fn start_of(&self, partition: &TopicPartition, shutdown: Shutdown) -> LogStart {

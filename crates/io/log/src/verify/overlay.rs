@@ -9,7 +9,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use crate::disk::{DirEntry, Disk, DiskFile, Inspected, Lock, OsDisk, Space};
+use crate::disk::{DirEntry, Disk, DiskDir, DiskFile, Inspected, Lock, OsDisk, Space};
 
 const PAGE: u64 = 4096;
 const UNPOISONED: &str = "no panic while the overlay is changed";
@@ -49,6 +49,15 @@ struct Content {
 struct NoLock;
 
 impl Lock for NoLock {}
+
+#[derive(Debug)]
+struct OverlayDir;
+
+impl DiskDir for OverlayDir {
+    fn sync(&self) -> io::Result<()> {
+        Ok(())
+    }
+}
 
 fn not_found() -> io::Error {
     io::ErrorKind::NotFound.into()
@@ -155,8 +164,8 @@ impl Disk for Overlay {
         Ok(())
     }
 
-    fn sync_dir(&self, _path: &Path) -> io::Result<()> {
-        Ok(())
+    fn open_dir(&self, _path: &Path) -> io::Result<Box<dyn DiskDir>> {
+        Ok(Box::new(OverlayDir))
     }
 
     fn list(&self, path: &Path) -> io::Result<Vec<DirEntry>> {

@@ -488,7 +488,8 @@ impl Beside {
 /// The entries of an index file, without the zeros that are allocated ahead.
 fn entries<E: Entry>(check: &mut Check<'_>, path: &Path, base_offset: i64) -> Result<Vec<E>> {
     let mut bytes = disk::read_file(&check.disk, path)?.unwrap_or_default();
-    while bytes.len() >= E::SIZE && bytes[bytes.len() - E::SIZE..].iter().all(|byte| *byte == 0) {
+    let is_one = E::MAY_BE_ZERO && bytes.len() / E::SIZE == 1;
+    while !is_one && bytes.len() >= E::SIZE && bytes[bytes.len() - E::SIZE..].iter().all(|byte| *byte == 0) {
         bytes.truncate(bytes.len() - E::SIZE);
     }
     let rest = bytes.len() % E::SIZE;

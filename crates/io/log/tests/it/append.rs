@@ -282,6 +282,21 @@ fn segments_roll_by_time_index_size_and_offset_distance() {
 }
 
 #[test]
+fn jitter_is_shorter_than_a_segments_age() {
+    let f = fixture(LogConfig {
+        segment_ms: 1_000,
+        segment_jitter_ms: i64::from(u32::MAX),
+        ..LogConfig::default()
+    });
+    for _ in 0..10 {
+        append(&f.log, &batch(NOW, &["a"])).unwrap();
+    }
+    assert_eq!(f.log.segment_base_offsets(), [0], "of the same moment");
+    append(&f.log, &batch(NOW + 1_001, &["a"])).unwrap();
+    assert_eq!(f.log.segment_base_offsets(), [0, 10]);
+}
+
+#[test]
 fn followers_take_offsets_and_epochs_as_they_come() {
     let f = fixture(LogConfig::default());
     let build = |base_offset, epoch| {

@@ -621,6 +621,16 @@ fn a_round_gives_way_to_whoever_takes_segments_away() {
     node.log().roll(NOW).unwrap();
     interrupted(&|| stop.store(true, Ordering::Relaxed));
     stop.store(false, Ordering::Relaxed);
+    let compacted = node.log().config();
+    let kept = LogConfig {
+        cleanup_policy: CleanupPolicy {
+            compact: false,
+            delete: true,
+        },
+        ..(*compacted).clone()
+    };
+    interrupted(&|| node.log().update_config(kept.clone()));
+    node.log().update_config((*compacted).clone());
     let log = node.log();
     std::thread::scope(|scope| {
         let cleaning = scope.spawn(|| node.logs.clean(0, &slow, NOW, &stop));

@@ -100,6 +100,40 @@ fn a_flipped_bit_in_the_last_batch_is_a_torn_tail_and_before_it_a_loss_that_is_t
     }
 }
 
+/// Offset, size, checksum, format v1, no attributes, a timestamp, no key, a value.
+fn old_message(offset: i64) -> Vec<u8> {
+    let mut covered = vec![1, 0];
+    covered.extend_from_slice(&NOW.to_be_bytes());
+    covered.extend_from_slice(&(-1_i32).to_be_bytes());
+    covered.extend_from_slice(&3_i32.to_be_bytes());
+    covered.extend_from_slice(b"old");
+    let crc = crc_fast::checksum(crc_fast::CrcAlgorithm::Crc32IsoHdlc, &covered) as u32;
+    let mut message = offset.to_be_bytes().to_vec();
+    message.extend_from_slice(&(covered.len() as i32 + 4).to_be_bytes());
+    message.extend_from_slice(&crc.to_be_bytes());
+    message.extend_from_slice(&covered);
+    message
+}
+
+#[test]
+fn messages_of_an_old_format_are_not_taken_for_damage() {
+    let (f, ends) = ten_batches();
+    let path = f.dir().join(LOG);
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes.splice(ends[5] as usize..ends[5] as usize, old_message(10));
+    std::fs::write(&path, &bytes).unwrap();
+    let error = open(&f.dir(), f.config.clone(), LogStart::default())
+        .map(|_| ())
+        .unwrap_err();
+    assert!(error.to_string().contains("format v0 or v1"), "{error}");
+    assert_eq!(std::fs::read(&path).unwrap(), bytes, "nothing is cut");
+    // What only looks like one is damage as before.
+    bytes[ends[5] as usize + 20] ^= 1;
+    let (copy, opened) = open_changed(&f, 0, |old| *old = bytes);
+    assert_eq!(cause(&opened), Some(Cause::CorruptMiddle));
+    assert_eq!(copy.log.log_end_offset(), 10);
+}
+
 #[test]
 fn zeros_at_the_end_are_a_torn_tail() {
     let (f, _) = ten_batches();
@@ -421,4 +455,57 @@ fn timestamps_are_found_that_only_the_offset_index_got_past() {
             "recovery point {recovery_point}"
         );
     }
+}
+
+#[test]
+fn a_log_whose_last_segments_are_gone_tells_so_whatever_state_it_was_left_in() {
+    let size = batch(NOW, &["v"]).len() as u32;
+    for clean in [true, false] {
+        for kept in [4, 2, 0] {
+            let f = fixture(LogConfig {
+                segment_bytes: size * 2,
+                ..LogConfig::default()
+            });
+            for _ in 0..6 {
+                append_values(&f.log, &["v"]);
+            }
+            f.log.close().unwrap();
+            for base_offset in (kept..6).step_by(2) {
+                std::fs::remove_file(f.dir().join(format!("{base_offset:020}.log"))).unwrap();
+            }
+            let start = LogStart {
+                recovery_point: 6,
+                clean,
+                ..LogStart::default()
+            };
+            let (log, opened) = open(&f.dir(), f.config.clone(), start).unwrap();
+            let event = RecoveryEvent::EndsTooEarly {
+                end_offset: kept,
+                recovery_point: 6,
+            };
+            assert!(opened.events.contains(&event), "{clean} {kept}: {:?}", opened.events);
+            assert_eq!(opened.lost(), (6 - kept as u64, 0));
+            assert_eq!((log.log_end_offset(), log.recovery_point()), (kept, kept));
+        }
+    }
+}
+
+#[test]
+fn a_log_that_is_begun_anew_behind_its_end_has_lost_nothing_that_was_not_deleted() {
+    let f = fixture(LogConfig::default());
+    append_values(&f.log, &["a", "b"]);
+    f.log.close().unwrap();
+    let start = |recovery_point| LogStart {
+        log_start_offset: 5,
+        recovery_point,
+        ..LogStart::default()
+    };
+    let (_, opened) = open(&f.dir(), f.config.clone(), start(2)).unwrap();
+    assert_eq!(opened.events, [RecoveryEvent::Restarted { at_offset: 5 }]);
+    let (_, opened) = open(&f.dir(), f.config.clone(), start(8)).unwrap();
+    let event = RecoveryEvent::EndsTooEarly {
+        end_offset: 5,
+        recovery_point: 8,
+    };
+    assert_eq!(opened.events, [event]);
 }

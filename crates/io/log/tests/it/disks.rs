@@ -6,18 +6,22 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use klamm_log::disk::{DirEntry, Disk, DiskFile, FileSystem, Inspected, Lock, OsDisk, Space};
+use klamm_log::disk::{DirEntry, Disk, DiskDir, DiskFile, FileSystem, Inspected, Lock, OsDisk, Space, may_wait};
 
 /// What is about to be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Call {
-    Open,
+    Open(PathBuf),
     Create(PathBuf),
     Rename {
         from: PathBuf,
         to: PathBuf,
     },
+    OpenDir(PathBuf),
     SyncDir(PathBuf),
+    List(PathBuf),
+    /// By a thread that may not wait.
+    Inspect(PathBuf),
     RemoveFile(PathBuf),
     SyncFileSystem(PathBuf),
     /// Of an open file.
@@ -59,19 +63,33 @@ impl WatchedDisk {
     }
 
     fn opened(&self, open: impl FnOnce() -> io::Result<Arc<dyn DiskFile>>) -> io::Result<Arc<dyn DiskFile>> {
+        let counted = self.counted()?;
+        Ok(Arc::new(WatchedFile {
+            disk: self.clone(),
+            file: open()?,
+            _counted: counted,
+        }))
+    }
+
+    /// Counts a file that is about to be opened, if there may be one more.
+    fn counted(&self) -> io::Result<Counted> {
         let most = self.1.most.load(Ordering::Relaxed);
         if most > 0 && self.1.open.load(Ordering::Relaxed) >= most {
-            return Err(io::Error::from_raw_os_error(24)); // EMFILE
+            return Err(too_many_files());
         }
-        let file = open()?;
         self.1.open.fetch_add(1, Ordering::Relaxed);
-        Ok(Arc::new(WatchedFile(self.clone(), file)))
+        Ok(Counted(self.1.clone()))
     }
 
     fn ask(&self, call: impl FnOnce() -> Call) -> io::Result<()> {
         let watcher = self.0.lock().unwrap().clone();
         watcher.map_or(Ok(()), |watcher| watcher(&call()))
     }
+}
+
+/// As where the process has as many files open as it may.
+pub(crate) fn too_many_files() -> io::Error {
+    io::Error::from_raw_os_error(24) // EMFILE
 }
 
 /// As a device fails.
@@ -81,7 +99,7 @@ pub(crate) fn broken() -> io::Error {
 
 impl Disk for WatchedDisk {
     fn open(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
-        self.ask(|| Call::Open)?;
+        self.ask(|| Call::Open(path.to_owned()))?;
         self.opened(|| OsDisk.open(path))
     }
 
@@ -111,16 +129,27 @@ impl Disk for WatchedDisk {
         OsDisk.remove_dir(path)
     }
 
-    fn sync_dir(&self, path: &Path) -> io::Result<()> {
-        self.ask(|| Call::SyncDir(path.to_owned()))?;
-        OsDisk.sync_dir(path)
+    fn open_dir(&self, path: &Path) -> io::Result<Box<dyn DiskDir>> {
+        self.ask(|| Call::OpenDir(path.to_owned()))?;
+        let counted = self.counted()?;
+        Ok(Box::new(WatchedDir {
+            disk: self.clone(),
+            dir: OsDisk.open_dir(path)?,
+            path: path.to_owned(),
+            _counted: counted,
+        }))
     }
 
     fn list(&self, path: &Path) -> io::Result<Vec<DirEntry>> {
+        self.ask(|| Call::List(path.to_owned()))?;
+        drop(self.counted()?);
         OsDisk.list(path)
     }
 
     fn inspect(&self, path: &Path) -> io::Result<Inspected> {
+        if !may_wait() {
+            self.ask(|| Call::Inspect(path.to_owned()))?;
+        }
         OsDisk.inspect(path)
     }
 
@@ -137,43 +166,66 @@ impl Disk for WatchedDisk {
     }
 }
 
+/// A file that counts as open while this lives.
 #[derive(Debug)]
-struct WatchedFile(WatchedDisk, Arc<dyn DiskFile>);
+struct Counted(Arc<Files>);
 
-impl Drop for WatchedFile {
+impl Drop for Counted {
     fn drop(&mut self) {
-        self.0.1.open.fetch_sub(1, Ordering::Relaxed);
+        self.0.open.fetch_sub(1, Ordering::Relaxed);
     }
+}
+
+#[derive(Debug)]
+struct WatchedDir {
+    disk: WatchedDisk,
+    dir: Box<dyn DiskDir>,
+    path: PathBuf,
+    _counted: Counted,
+}
+
+impl DiskDir for WatchedDir {
+    fn sync(&self) -> io::Result<()> {
+        self.disk.ask(|| Call::SyncDir(self.path.clone()))?;
+        self.dir.sync()
+    }
+}
+
+#[derive(Debug)]
+struct WatchedFile {
+    disk: WatchedDisk,
+    file: Arc<dyn DiskFile>,
+    _counted: Counted,
 }
 
 impl DiskFile for WatchedFile {
     fn read_at(&self, buffer: &mut [u8], position: u64) -> io::Result<usize> {
-        self.0.ask(|| Call::Read)?;
-        self.1.read_at(buffer, position)
+        self.disk.ask(|| Call::Read)?;
+        self.file.read_at(buffer, position)
     }
 
     fn write_at(&self, bytes: &[IoSlice<'_>], position: u64) -> io::Result<usize> {
-        self.1.write_at(bytes, position)
+        self.file.write_at(bytes, position)
     }
 
     fn sync(&self) -> io::Result<()> {
-        self.1.sync()
+        self.file.sync()
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        self.1.set_len(len)
+        self.file.set_len(len)
     }
 
     fn set_modified(&self, modified_ms: i64) -> io::Result<()> {
-        self.1.set_modified(modified_ms)
+        self.file.set_modified(modified_ms)
     }
 
     fn size(&self) -> io::Result<u64> {
-        self.1.size()
+        self.file.size()
     }
 
     fn os_file(&self) -> Option<Arc<File>> {
-        self.1.os_file()
+        self.file.os_file()
     }
 }
 

@@ -12,6 +12,7 @@ mod moving;
 mod producer_state;
 mod read;
 mod retention;
+mod scarce;
 mod support;
 mod transactions;
 mod truncate;

@@ -9,7 +9,7 @@ use klamm_log::{
 };
 use klamm_protocol::Uuid;
 
-use crate::disks::{Call, WatchedDisk, broken};
+use crate::disks::{Call, WatchedDisk, broken, too_many_files};
 use crate::support::*;
 
 fn format(dir: &Path, node_id: i32, id: u128) {
@@ -142,10 +142,8 @@ fn whoever_the_directory_does_not_belong_to_is_told_and_nothing_is_touched() {
     drop(manager);
     DirLock::acquire(&dir).unwrap();
     std::fs::write(dir.join("meta.properties"), "version=0\n").unwrap();
-    assert!(matches!(
-        start_with(config(&[dir])),
-        Err(OpenError::Storage(StorageError::Malformed { .. }))
-    ));
+    let error = start_with(config(&[dir])).unwrap_err();
+    assert!(error.to_string().contains("meta.properties` is malformed"), "{error}");
 }
 
 #[test]
@@ -907,13 +905,13 @@ fn a_thread_that_may_not_wait_opens_no_file_and_waits_for_nobody_who_does() {
     let (reader, waited_for) = (log.clone(), Arc::new(Mutex::new(Vec::new())));
     let calls = waited_for.clone();
     disk.watch(move |call| match call {
-        Call::Open | Call::Read if klamm_log::disk::may_wait() => {
+        Call::Open(_) | Call::Read if klamm_log::disk::may_wait() => {
             assert!(reader.read_from_memory(1, 1_000, Isolation::LogEnd, true).is_none());
             calls.lock().unwrap().push(format!("{call:?}"));
             Ok(())
         }
         Call::Read => Err(std::io::ErrorKind::WouldBlock.into()),
-        Call::Open => panic!("a thread that may not wait opens a file"),
+        Call::Open(_) => panic!("a thread that may not wait opens a file"),
         _ => Ok(()),
     });
     assert!(log.read_from_memory(1, 1_000, Isolation::LogEnd, true).is_none());
@@ -921,11 +919,73 @@ fn a_thread_that_may_not_wait_opens_no_file_and_waits_for_nobody_who_does() {
     assert!(log.read(1, 1_000, Isolation::LogEnd, true).unwrap().size() > 0);
     let calls = waited_for.lock().unwrap().clone();
     assert!(
-        calls.iter().any(|call| call == "Open") && calls.iter().any(|call| call == "Read"),
+        calls.iter().any(|call| call.starts_with("Open")) && calls.iter().any(|call| call == "Read"),
         "{calls:?}"
     );
     disk.let_be();
     assert!(log.read_from_memory(1, 1_000, Isolation::LogEnd, true).is_some());
+}
+
+#[test]
+fn a_directory_that_cannot_be_read_for_lack_of_files_is_not_taken_for_an_empty_one() {
+    let (_root, dir) = formatted();
+    let (manager, _) = start(&dir);
+    append_values(&create(&manager, &tp("t", 0)), &["a", "b"]);
+    stop(manager, 1);
+    let names = [
+        "meta.properties",
+        ".kafka_cleanshutdown",
+        "recovery-point-offset-checkpoint",
+    ];
+    for name in names {
+        let disk = WatchedDisk::default();
+        disk.watch(move |call| match call {
+            Call::Open(path) if path.ends_with(name) => Err(too_many_files()),
+            _ => Ok(()),
+        });
+        let started = start_with(ManagerConfig {
+            disk: Arc::new(disk),
+            ..config(std::slice::from_ref(&dir))
+        });
+        let error = started.map(|_| ()).expect_err("nothing of it is known");
+        assert!(error.to_string().contains("offline"), "{name}: {error}");
+    }
+    let (manager, report) = start(&dir);
+    assert_eq!((report.logs, report.recovered.len()), (1, 0));
+    assert_eq!(records(&manager.get(&tp("t", 0)).unwrap()).len(), 2);
+}
+
+#[test]
+fn a_log_that_could_not_be_opened_for_lack_of_files_is_opened_when_there_are_some() {
+    let (_root, dir) = formatted();
+    let (manager, _) = start(&dir);
+    let log = create(&manager, &tp("t", 0));
+    append_values(&log, &["a", "b"]);
+    log.maybe_increment_high_watermark(2);
+    log.delete_records(1).unwrap();
+    stop(manager, 1);
+    std::fs::remove_file(dir.join(".kafka_cleanshutdown")).unwrap();
+    let disk = WatchedDisk::default();
+    disk.watch(|call| match call {
+        Call::Open(path) if path.extension().is_some_and(|extension| extension == "log") => Err(too_many_files()),
+        _ => Ok(()),
+    });
+    let settings = ManagerConfig {
+        disk: Arc::new(disk.clone()),
+        ..config(std::slice::from_ref(&dir))
+    };
+    let (manager, report) = start_with(settings).unwrap();
+    assert_eq!((report.logs, report.failed.len()), (0, 1));
+    let open = || manager.get_or_create(&tp("t", 0), Some(TOPIC_ID), None, LogConfig::default(), NOW);
+    assert!(open().is_err());
+    disk.let_be();
+    let log = open().unwrap();
+    assert_eq!((log.log_start_offset(), log.log_end_offset()), (1, 2));
+    append_values(&log, &["c"]);
+    stop(manager, 1);
+    assert!(dir.join(".kafka_cleanshutdown").exists(), "everything was closed");
+    let (manager, _) = start(&dir);
+    assert_eq!(records_from(&manager.get(&tp("t", 0)).unwrap(), 1).len(), 2);
 }
 
 #[test]

@@ -30,6 +30,8 @@ struct Node {
     root: tempfile::TempDir,
     disk: WatchedDisk,
     manager: Option<LogManager>,
+    /// One of the directories cannot be read.
+    is_spoiled: bool,
 }
 
 fn tp() -> TopicPartition {
@@ -53,6 +55,7 @@ impl Node {
             root,
             disk: WatchedDisk::default(),
             manager: None,
+            is_spoiled: false,
         };
         node.start();
         node
@@ -70,19 +73,28 @@ impl Node {
             ..ManagerConfig::new(1, ["a", "b", "c"].map(|name| self.dir(name)).to_vec(), 5)
         };
         let (manager, report) = LogManager::open(config, |_| log_config(), NOW).unwrap();
-        assert!(report.failed.is_empty());
+        assert_eq!(report.failed.is_empty(), !self.is_spoiled);
         self.manager = Some(manager);
         report
     }
 
+    /// As if the node had died between the two renames.
+    fn died_at_the_change_of_places(&mut self, target: &str) {
+        self.manager = None;
+        let future = self.dir(target).join("t-0.0123456789abcdef0123456789abcdef-future");
+        std::fs::rename(self.dir(target).join("t-0"), future).unwrap();
+    }
+
     /// Makes the next start take the directory for one that cannot be read.
-    fn spoil(&self, name: &str) {
+    fn spoil(&mut self, name: &str) {
+        self.is_spoiled = true;
         let file = self.dir(name).join("meta.properties");
         std::fs::rename(&file, self.dir(name).join("away")).unwrap();
         std::fs::create_dir(&file).unwrap();
     }
 
-    fn mend(&self, name: &str) {
+    fn mend(&mut self, name: &str) {
+        self.is_spoiled = false;
         let file = self.dir(name).join("meta.properties");
         std::fs::remove_dir(&file).unwrap();
         std::fs::rename(self.dir(name).join("away"), &file).unwrap();
@@ -238,10 +250,7 @@ fn a_stop_in_the_middle_begins_the_copy_anew_and_one_at_the_change_of_places_com
     let moved = node.begin();
     node.finish(&moved);
     drop(moved);
-    // As if the node had died between the two renames.
-    node.manager = None;
-    let future = node.dir("b").join("t-0.0123456789abcdef0123456789abcdef-future");
-    std::fs::rename(node.dir("b").join("t-0"), future).unwrap();
+    node.died_at_the_change_of_places("b");
     for name in [
         "recovery-point-offset-checkpoint",
         "log-start-offset-checkpoint",
@@ -437,6 +446,56 @@ fn what_an_earlier_move_left_tells_nothing_of_a_copy_while_a_directory_cannot_be
     let report = node.start();
     assert_eq!(report.unfinished_moves, [(tp(), node.dir("c"))]);
     assert_eq!(records_from(&node.manager().get(&tp()).unwrap(), 12).len(), 38);
+}
+
+#[test]
+fn a_copy_and_what_is_left_of_the_log_stay_where_nobody_can_tell_whose_they_are() {
+    for spoilt in ["a", "b"] {
+        let mut node = Node::new();
+        node.filled();
+        let moved = node.begin();
+        node.finish(&moved);
+        drop(moved);
+        node.died_at_the_change_of_places("b");
+        let dir = |name: &str| node.dir(name).join(&names(&node.dir(name))[0]);
+        let metadata = dir(spoilt).join("partition.metadata");
+        let intact = std::fs::read(&metadata).unwrap();
+        std::fs::write(&metadata, "version: 7\n").unwrap();
+        node.is_spoiled = true;
+        let report = node.start();
+        assert_eq!((report.completed_moves, report.unfinished_moves), (vec![], vec![]));
+        node.manager().tick(NOW + 10_000);
+        let begun = node
+            .manager()
+            .get_or_create(&tp(), Some(TOPIC_ID), None, log_config(), NOW);
+        assert!(begun.is_err(), "no second log is begun");
+        node.manager().shutdown(1).unwrap();
+        std::fs::write(&metadata, intact).unwrap();
+        node.is_spoiled = false;
+        let report = node.start();
+        assert_eq!(report.completed_moves, [(tp(), node.dir("b"))], "{spoilt}");
+        let log = node.manager().get(&tp()).unwrap();
+        assert_eq!((log.log_start_offset(), records_from(&log, 12).len()), (12, 38));
+    }
+}
+
+#[test]
+fn a_move_that_a_start_completes_begins_where_its_own_log_began() {
+    let mut node = Node::new();
+    let log = node.filled();
+    let before = told(&log);
+    let moved = node.begin();
+    node.finish(&moved); // what is left of it in the first directory knows of no deleted records
+    let again = node.manager().begin_move(&tp(), &node.dir("c"), NOW).unwrap();
+    let again = again.expect("it lies in the second directory");
+    node.finish(&again);
+    drop((moved, again, log));
+    node.died_at_the_change_of_places("c");
+    let report = node.start();
+    assert_eq!(report.completed_moves, [(tp(), node.dir("c"))]);
+    let log = node.manager().get(&tp()).unwrap();
+    log.update_high_watermark(log.log_end_offset());
+    assert_eq!(told(&log), before);
 }
 
 #[test]

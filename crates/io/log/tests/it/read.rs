@@ -216,3 +216,20 @@ fn the_largest_timestamp_is_that_of_a_record_which_is_served() {
     ];
     assert_eq!(found, expected);
 }
+
+#[test]
+fn records_of_the_beginning_of_1970_are_found_after_a_restart() {
+    let mut f = fixture(LogConfig::default());
+    for round in 1..4 {
+        append(&f.log, &batch(0, &["v"])).unwrap();
+        f.reopen();
+        let length = std::fs::metadata(f.dir().join("00000000000000000000.timeindex"))
+            .unwrap()
+            .len();
+        assert_eq!(length, 12, "{round}");
+        let first = f.log.offset_for_timestamp(0).unwrap().unwrap();
+        assert_eq!((first.timestamp, first.offset), (0, 0), "{round}");
+        let newest = f.log.offset_of_max_timestamp().unwrap().unwrap();
+        assert_eq!((newest.timestamp, newest.offset), (0, 0), "{round}");
+    }
+}

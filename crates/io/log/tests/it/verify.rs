@@ -207,6 +207,13 @@ const DAMAGES: &[Damage] = &[
         "no batch has",
     ),
     (
+        "a time index with a lone entry of the beginning of 1970",
+        |dir| std::fs::write(&files(&dir.join("t-0"), ".timeindex")[0], [0; 12]).unwrap(),
+        Severity::Repair,
+        ".timeindex",
+        "a batch has",
+    ),
+    (
         "half an entry",
         |dir| edit(&files(&dir.join("t-0"), ".timeindex")[0], |bytes| bytes.extend([1; 5])),
         Severity::Repair,
@@ -299,6 +306,13 @@ const DAMAGES: &[Damage] = &[
         Severity::Damage,
         "u-0",
         "was flushed",
+    ),
+    (
+        "a last batch that is gone",
+        |dir| edit(&files(&dir.join("u-0"), ".log")[0], Vec::clear),
+        Severity::Damage,
+        "u-0",
+        "a start goes on at offset 0",
     ),
     (
         "a log start behind the end",

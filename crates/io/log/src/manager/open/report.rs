@@ -113,6 +113,9 @@ pub(super) fn log_recovery(partition: &TopicPartition, opened: &Opened) {
             | RecoveryEvent::SegmentDropped { .. } => {
                 tracing::error!(%partition, ?event, "valid records were lost behind damage");
             }
+            RecoveryEvent::EndsTooEarly { .. } => {
+                tracing::error!(%partition, ?event, "records that were flushed are not there any more");
+            }
             RecoveryEvent::Restarted { .. } | RecoveryEvent::LeaderEpochsRebuilt => {
                 tracing::warn!(%partition, ?event, "log repaired");
             }
