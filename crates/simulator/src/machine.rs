@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use klamm_log::disk::Disk;
-use klamm_log::{ManagerConfig, MetaProperties};
+use klamm_log::{ManagerConfig, MetaProperties, OpenedLog, RecoveryEvent};
 use klamm_protocol::Uuid;
 
 use crate::SimDisk;
@@ -21,7 +21,8 @@ pub(crate) fn formatted_disk() -> SimDisk {
     let disk = SimDisk::default();
     disk.set_now_ms(BEGIN_MS);
     disk.create_dir(&dir()).expect("an empty disk");
-    disk.sync_dir(Path::new("/")).expect("an empty disk");
+    let root = disk.open_dir(Path::new("/")).expect("an empty disk");
+    root.sync().expect("an empty disk");
     let meta = MetaProperties {
         cluster_id: "simulated".to_owned(),
         node_id: 1,
@@ -42,5 +43,14 @@ pub(crate) fn manager_config(disk: &SimDisk, seed: u64) -> ManagerConfig {
         sync_together_from: 2,
         verifies_transactions: false,
         ..ManagerConfig::new(1, vec![dir()], seed)
+    }
+}
+
+/// This disk loses nothing that was synced: no log may say that it has.
+pub(crate) fn check_recovered(log: &OpenedLog) -> Result<(), String> {
+    let ends_too_early = |event: &&RecoveryEvent| matches!(event, RecoveryEvent::EndsTooEarly { .. });
+    match log.opened.events.iter().find(ends_too_early) {
+        None => Ok(()),
+        Some(event) => Err(format!("{}: {event:?}", log.partition)),
     }
 }

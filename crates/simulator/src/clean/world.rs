@@ -447,6 +447,7 @@ impl World {
             self.summary
                 .trace
                 .push(format!("  recovered: {:?}", recovered.opened.events));
+            machine::check_recovered(recovered)?;
         }
         self.manager = Some(manager);
         let log = self

@@ -12,7 +12,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use klamm_log::disk::{DirEntry, Disk, DiskFile, FileSystem, Inspected, Lock, Space, may_wait};
+use klamm_log::disk::{DirEntry, Disk, DiskDir, DiskFile, FileSystem, Inspected, Lock, Space, may_wait};
 
 use crate::Random;
 pub use crash::Crash;
@@ -415,15 +415,14 @@ impl Disk for SimDisk {
         Ok(())
     }
 
-    fn sync_dir(&self, path: &Path) -> io::Result<()> {
-        let mut state = self.state();
-        state.change()?;
-        if state.forgotten == Some(Forgotten::DirectorySyncs) {
-            return Ok(());
-        }
+    fn open_dir(&self, path: &Path) -> io::Result<Box<dyn DiskDir>> {
+        let state = self.state();
         let inode = state.find(path)?;
-        state.names_mut(inode)?.sync();
-        Ok(())
+        state.names(inode)?;
+        Ok(Box::new(OpenDir {
+            disk: self.clone(),
+            inode,
+        }))
     }
 
     fn list(&self, path: &Path) -> io::Result<Vec<DirEntry>> {
@@ -511,6 +510,23 @@ impl Lock for DirLock {}
 impl Drop for DirLock {
     fn drop(&mut self) {
         self.disk.state().locked.remove(&self.dir);
+    }
+}
+
+#[derive(Debug)]
+struct OpenDir {
+    disk: SimDisk,
+    inode: Inode,
+}
+
+impl DiskDir for OpenDir {
+    fn sync(&self) -> io::Result<()> {
+        let mut state = self.disk.state();
+        state.change()?;
+        if state.forgotten != Some(Forgotten::DirectorySyncs) {
+            state.names_mut(self.inode)?.sync();
+        }
+        Ok(())
     }
 }
 

@@ -7,7 +7,7 @@ fn disk() -> (SimDisk, PathBuf) {
     let disk = SimDisk::default();
     let dir = PathBuf::from("/data");
     disk.create_dir(&dir).unwrap();
-    disk.sync_dir(Path::new("/")).unwrap();
+    disk.open_dir(Path::new("/")).unwrap().sync().unwrap();
     (disk, dir)
 }
 
@@ -31,7 +31,7 @@ fn what_was_synced_survives_and_of_the_rest_anything_may() {
         let file = disk.create(&path).unwrap();
         write(&*file, &[1; 600], 0);
         file.sync().unwrap();
-        disk.sync_dir(&dir).unwrap();
+        disk.open_dir(&dir).unwrap().sync().unwrap();
         write(&*file, &[2; 1200], 600);
         disk.crash(Crash::Power, &mut Random::new(seed));
         let bytes = read(&disk, &path).unwrap();
@@ -55,7 +55,7 @@ fn names_survive_by_the_sync_of_their_directory() {
         for name in ["old", "kept"] {
             disk.create(&dir.join(name)).unwrap().sync().unwrap();
         }
-        disk.sync_dir(&dir).unwrap();
+        disk.open_dir(&dir).unwrap().sync().unwrap();
         disk.rename(&dir.join("old"), &dir.join("new")).unwrap();
         disk.remove_file(&dir.join("kept")).unwrap();
         disk.crash(Crash::Power, &mut Random::new(seed));
@@ -78,7 +78,7 @@ fn names_survive_by_the_sync_of_their_directory() {
 fn a_failed_sync_loses_what_it_was_to_save_even_if_the_next_one_succeeds() {
     let (disk, dir) = disk();
     let file = disk.create(&dir.join("a")).unwrap();
-    disk.sync_dir(&dir).unwrap();
+    disk.open_dir(&dir).unwrap().sync().unwrap();
     write(&*file, b"data", 0);
     disk.fail_after(Some((0, Failure::Io)));
     file.sync().unwrap_err();

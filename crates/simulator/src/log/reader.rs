@@ -84,8 +84,8 @@ impl Reader<'_> {
         let from_memory = self.log.read_from_memory(offset, max_bytes, isolation, true);
         let had_to_wait = self.disk.waits() > waits;
         let read = match from_memory {
-            None if had_to_wait => self.log.read(offset, max_bytes, isolation, true),
-            None => return Err(wrong(offset, &"it is in memory, and was to be waited for")),
+            // For bytes, or for a file that has to be opened.
+            None => self.log.read(offset, max_bytes, isolation, true),
             Some(Ok(_)) if had_to_wait => return Err(wrong(offset, &"it was to be waited for, and is there")),
             Some(read) => read,
         };

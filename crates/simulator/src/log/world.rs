@@ -439,6 +439,7 @@ impl World {
         for recovered in &report.recovered {
             let events = format!("  recovered {}: {:?}", recovered.partition, recovered.opened.events);
             self.summary.trace.push(events);
+            machine::check_recovered(recovered)?;
         }
         self.manager = Some(manager);
         self.leader_epoch += 1;

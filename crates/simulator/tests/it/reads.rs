@@ -18,7 +18,7 @@ fn formatted(dirs: &[&str]) -> SimDisk {
     let disk = SimDisk::default();
     for (at, dir) in dirs.iter().enumerate() {
         disk.create_dir(Path::new(dir)).unwrap();
-        disk.sync_dir(Path::new("/")).unwrap();
+        disk.open_dir(Path::new("/")).unwrap().sync().unwrap();
         let meta = MetaProperties {
             cluster_id: "simulated".to_owned(),
             node_id: 1,
@@ -218,7 +218,7 @@ fn a_copy_that_cannot_be_read_is_not_given_up() {
         let dir = Path::new(dir);
         disk.rename(&dir.join("t-0"), &dir.join(format!("t-0.{id}-{end}")))
             .unwrap();
-        disk.sync_dir(dir).unwrap();
+        disk.open_dir(dir).unwrap().sync().unwrap();
     }
     let mut failed_starts = 0;
     for read in 0.. {

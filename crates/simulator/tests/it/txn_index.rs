@@ -14,7 +14,7 @@ const NOW: i64 = 1_700_000_000_000;
 fn formatted() -> SimDisk {
     let disk = SimDisk::default();
     disk.create_dir(Path::new("/data")).unwrap();
-    disk.sync_dir(Path::new("/")).unwrap();
+    disk.open_dir(Path::new("/")).unwrap().sync().unwrap();
     let meta = MetaProperties {
         cluster_id: "simulated".to_owned(),
         node_id: 1,
