@@ -139,8 +139,10 @@ fn plan(start: &StartPlan) -> String {
         start.logs, start.bytes_checked
     );
     if start.bytes_cut > 0 {
-        let (bytes, records) = (start.bytes_cut, start.records_lost);
-        plan.push_str(&format!(", cuts {bytes} bytes with {records} readable records"));
+        plan.push_str(&format!(", cuts {} bytes off", start.bytes_cut));
+    }
+    if start.records_lost > 0 {
+        plan.push_str(&format!(", goes on without {} records", start.records_lost));
     }
     let (written, removed) = (start.files_written.len(), start.files_removed.len());
     if written + removed > 0 {

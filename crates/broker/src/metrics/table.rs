@@ -88,7 +88,7 @@ pub(super) const TABLE: &[Metric] = &[
         kind: Total,
         labels: &[],
         mbean: "",
-        help: "Records that the start had to cut off because they lay behind damage. A crash alone leaves none; the log tells where.",
+        help: "Records that the start had to cut off because they lay behind damage, and those that were flushed and are missing at the ends of logs. A crash alone leaves none; the log tells where.",
         values: Early(|scrape, samples| samples.add(&[], scrape.lost.0)),
     },
     Metric {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use klamm_config::ServerConfig;
-use klamm_log::disk::{DirEntry, Disk, DiskFile, Inspected, Lock, OsDisk, Space};
+use klamm_log::disk::{DirEntry, Disk, DiskDir, DiskFile, Inspected, Lock, OsDisk, Space};
 use klamm_log::{AppendOrigin, Isolation, LogConfig, ManagerConfig, MetaProperties};
 use klamm_metadata::{DirectoryId, MetadataProvenance};
 use klamm_protocol::metadata::{PartitionRecord, RemoveTopicRecord, TopicRecord};
@@ -54,8 +54,8 @@ impl Disk for FullDisk {
     fn remove_dir(&self, path: &Path) -> io::Result<()> {
         OsDisk.remove_dir(path)
     }
-    fn sync_dir(&self, path: &Path) -> io::Result<()> {
-        OsDisk.sync_dir(path)
+    fn open_dir(&self, path: &Path) -> io::Result<Box<dyn DiskDir>> {
+        OsDisk.open_dir(path)
     }
     fn list(&self, path: &Path) -> io::Result<Vec<DirEntry>> {
         OsDisk.list(path)

@@ -206,14 +206,14 @@ fn open_logs(
     if records > 0 {
         warn!(
             records,
-            bytes, "records were lost behind damage in what was not flushed; the lines above tell where"
+            bytes, "records were lost behind damage, or are missing at the ends of logs; the lines above tell where"
         );
     }
     Ok((logs, report))
 }
 
 /// A log directory as requests name it, wherever the node was started from.
-fn absolute(dir: &str) -> PathBuf {
+pub(super) fn absolute(dir: &str) -> PathBuf {
     std::path::absolute(dir).unwrap_or_else(|_| PathBuf::from(dir))
 }
 
