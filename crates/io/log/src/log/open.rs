@@ -301,10 +301,15 @@ impl<'a> Opening<'a> {
         let size = size.ok_or_else(|| StorageError::malformed(&path, "larger than a segment can be"))?;
         let segment = Arc::new(Segment::existing(&self.dir, base_offset, size, &self.shared.files));
         let has_indexes = kinds.contains(&FileKind::OffsetIndex) && kinds.contains(&FileKind::TimeIndex);
-        // A closed segment's time index has an entry at least; an empty one was begun anew, and a power cut came before the rest.
+        // The time index of a closed segment with timestamps has an entry at least; an empty one was begun anew, and a power cut
+        // came before the rest.
         let is_unfinished = || {
             let time_index = disk::inspect(self.disk(), &segment.path(FileKind::TimeIndex))?;
-            Ok::<_, StorageError>(!is_last && size > 0 && time_index.len == 0)
+            if is_last || size == 0 || time_index.len > 0 {
+                return Ok::<_, StorageError>(false);
+            }
+            let first = segment.headers(0).first()?;
+            Ok(first.is_none_or(|first| first.header.max_timestamp >= 0))
         };
         if !has_indexes || is_unfinished()? {
             segment.reset_indexes()?;

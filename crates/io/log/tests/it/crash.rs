@@ -135,6 +135,22 @@ fn messages_of_an_old_format_are_not_taken_for_damage() {
 }
 
 #[test]
+fn closed_segments_without_timestamps_need_no_repair() {
+    let mut f = fixture(LogConfig {
+        index_interval_bytes: 100,
+        segment_bytes: 500,
+        ..LogConfig::default()
+    });
+    for _ in 0..20 {
+        append(&f.log, &batch(-1, &["a"])).unwrap();
+    }
+    assert!(f.log.segment_base_offsets().len() > 2);
+    let opened = f.reopen();
+    assert_eq!(opened.events, []);
+    assert_eq!(records(&f.log).len(), 20);
+}
+
+#[test]
 fn zeros_at_the_end_are_a_torn_tail() {
     let (f, _) = ten_batches();
     let (copy, opened) = open_changed(&f, 0, |bytes| bytes.resize(bytes.len() + 3_000_000, 0));

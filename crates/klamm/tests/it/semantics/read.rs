@@ -387,7 +387,9 @@ async fn delete_records_answers_as_kafka_does() {
     let broker = Broker::start().await;
     let mut node = broker.connect().await;
     let (t, compacted, nowhere) = (unique("t"), unique("compacted"), unique("nowhere"));
+    let endless = unique("endless");
     node.create(&t, 1).await;
+    node.create_with(&endless, 1, &[("cleanup.policy", "")]).await;
     node.create_with(&compacted, 1, &[("cleanup.policy", "compact")]).await;
     for _ in 0..3 {
         node.append(&t, 0, &["x", "y"]).await;
@@ -402,6 +404,7 @@ async fn delete_records_answers_as_kafka_does() {
         ("an unknown partition", &t, 1, 0, "UNKNOWN_TOPIC_OR_PARTITION -1"),
         ("an unknown topic", &nowhere, 0, 0, "UNKNOWN_TOPIC_OR_PARTITION -1"),
         ("a compacted topic", &compacted, 0, 0, "POLICY_VIOLATION -1"),
+        ("a topic without a cleanup policy", &endless, 0, 0, "NONE 0"),
     ] {
         answers.row(
             question,
