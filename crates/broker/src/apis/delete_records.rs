@@ -10,6 +10,7 @@ use klamm_protocol::ErrorCode;
 use klamm_protocol::messages::delete_records_request::DeleteRecordsTopic;
 use klamm_protocol::messages::delete_records_response::{DeleteRecordsPartitionResult, DeleteRecordsTopicResult};
 use klamm_protocol::messages::{DeleteRecordsRequest, DeleteRecordsResponse};
+use tokio::task::spawn_blocking;
 
 use super::partition_errors::{hosted, leader_code};
 use crate::request::RequestContext;
@@ -25,34 +26,31 @@ pub(crate) async fn handle(cx: &RequestContext<'_>, request: DeleteRecordsReques
         .iter()
         .map(|topic| (topic.name.as_str(), topic))
         .collect();
-    let topics = asked.into_values().map(|topic| DeleteRecordsTopicResult {
-        name: topic.name.clone(),
-        partitions: topic
-            .partitions
-            .iter()
-            .map(|ask| {
-                let (low_watermark, error_code) = match delete(cx, &topic.name, ask.partition_index, ask.offset) {
-                    Ok(low_watermark) => (low_watermark, ErrorCode::NONE),
-                    Err(code) => (-1, code),
-                };
-                let partition_index = ask.partition_index;
-                DeleteRecordsPartitionResult {
-                    partition_index,
-                    low_watermark,
-                    error_code,
-                    ..Default::default()
-                }
-            })
-            .collect(),
-        ..Default::default()
-    });
-    DeleteRecordsResponse {
-        topics: topics.collect(),
-        ..Default::default()
+    let mut response = DeleteRecordsResponse::default();
+    for topic in asked.into_values() {
+        let mut result = DeleteRecordsTopicResult {
+            name: topic.name.clone(),
+            ..Default::default()
+        };
+        for ask in &topic.partitions {
+            let partition_index = ask.partition_index;
+            let (low_watermark, error_code) = match delete(cx, &topic.name, partition_index, ask.offset).await {
+                Ok(low_watermark) => (low_watermark, ErrorCode::NONE),
+                Err(code) => (-1, code),
+            };
+            result.partitions.push(DeleteRecordsPartitionResult {
+                partition_index,
+                low_watermark,
+                error_code,
+                ..Default::default()
+            });
+        }
+        response.topics.push(result);
     }
+    response
 }
 
-fn delete(cx: &RequestContext<'_>, topic: &str, partition: i32, offset: i64) -> Result<i64, ErrorCode> {
+async fn delete(cx: &RequestContext<'_>, topic: &str, partition: i32, offset: i64) -> Result<i64, ErrorCode> {
     if cx.image.topics().partition(topic, partition).is_none() {
         return Err(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
     }
@@ -62,7 +60,9 @@ fn delete(cx: &RequestContext<'_>, topic: &str, partition: i32, offset: i64) -> 
     let partition = hosted(cx, topic, partition)?;
     partition.check_leader(None).map_err(|error| leader_code(&error))?;
     let log = partition.log();
-    if !log.config().cleanup_policy.delete {
+    // Without any policy, too, records go in no other way (KAFKA-19112).
+    let policy = log.config().cleanup_policy;
+    if policy.compact && !policy.delete {
         return Err(ErrorCode::POLICY_VIOLATION);
     }
     let offset = if offset == HIGH_WATERMARK {
@@ -73,7 +73,13 @@ fn delete(cx: &RequestContext<'_>, topic: &str, partition: i32, offset: i64) -> 
     if offset < 0 {
         return Err(ErrorCode::OFFSET_OUT_OF_RANGE);
     }
-    partition.delete_records(offset).map_err(|error| code(&error))
+    let deleted = match partition.delete_records_at_once(offset) {
+        Some(deleted) => deleted,
+        None => spawn_blocking(move || partition.delete_records(offset))
+            .await
+            .map_err(|_| ErrorCode::UNKNOWN_SERVER_ERROR)?,
+    };
+    deleted.map_err(|error| code(&error))
 }
 
 fn code(error: &DeleteRecordsError) -> ErrorCode {

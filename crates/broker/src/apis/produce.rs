@@ -2,8 +2,11 @@
 //! in errors from v10 (KIP-951). Offered from v0 for old librdkafkas (KAFKA-18659), refused below v3.
 //! Appends one batch per partition; acks=1 and acks=0 are answered when that is done, acks=all when the ISR has it.
 //! acks=0 has no reply: an error closes the connection, the only sign such a client can get.
+//! What would have to wait for its partition or its disk is appended by a thread that may; all of a request is begun before any
+//! of it is waited for.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use klamm_log::{AppendError, AppendInfo, AppendOrigin, InvalidBatch, ProducerError, RecordError};
@@ -14,6 +17,7 @@ use klamm_protocol::messages::produce_response::{
 use klamm_protocol::messages::{ProduceRequest, ProduceResponse};
 use klamm_protocol::{ErrorCode, Records, Uuid};
 use klamm_records::{BatchError, BatchHeader, Compression};
+use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::leader_endpoints::{LeaderEndpoint, leader_endpoints};
 use crate::partitions::{Committed, Hosted, Partition, ProduceError};
@@ -43,13 +47,23 @@ impl Flags {
     }
 }
 
+/// A partition's part of the request.
+enum Begun {
+    Ended(Appended),
+    /// Done by another thread, which goes on if the client leaves.
+    Runs {
+        index: i32,
+        thread: JoinHandle<Appended>,
+    },
+}
+
 /// A partition's part of the request, appended or refused.
 enum Appended {
     /// Answered whatever happens.
     Done(PartitionProduceResponse),
     /// acks=all: answered when the offset is committed.
     Waiting {
-        partition: std::sync::Arc<Partition>,
+        partition: Arc<Partition>,
         end: i64,
         response: PartitionProduceResponse,
     },
@@ -61,7 +75,7 @@ pub(crate) async fn handle(cx: &RequestContext<'_>, request: ProduceRequest) -> 
     if request.transactional_id.is_none() && has_transactional_batch(&request) {
         return not_authorized(request);
     }
-    let mut appended = Vec::with_capacity(request.topic_data.len());
+    let mut begun = Vec::with_capacity(request.topic_data.len());
     for topic in request.topic_data {
         if topic.partition_data.is_empty() {
             continue; // a topic of which nothing is written does not come back
@@ -70,23 +84,24 @@ pub(crate) async fn handle(cx: &RequestContext<'_>, request: ProduceRequest) -> 
             false => Some(topic.name.as_str()),
             true => cx.image.topics().by_id(topic.topic_id).map(|known| &*known.name),
         };
-        let done: Vec<_> = last_of_each(topic.partition_data)
+        let parts: Vec<_> = last_of_each(topic.partition_data)
             .into_iter()
             .map(|data| append(cx, &flags, name, topic.topic_id, acks, data))
             .collect();
-        appended.push((topic.name, topic.topic_id, done));
+        begun.push((topic.name, topic.topic_id, parts));
     }
     let timeout = Duration::from_millis(u64::try_from(request.timeout_ms).unwrap_or(0));
     let deadline = tokio::time::Instant::now() + timeout;
     let mut response = ProduceResponse::default();
-    for (name, topic_id, partitions) in appended {
+    for (name, topic_id, parts) in begun {
         let mut topic = TopicProduceResponse {
             name,
             topic_id,
             ..Default::default()
         };
-        for partition in partitions {
-            topic.partition_responses.push(finished(partition, deadline).await);
+        for part in parts {
+            let appended = appended(part).await;
+            topic.partition_responses.push(finished(appended, deadline).await);
         }
         response.responses.push(topic);
     }
@@ -158,9 +173,9 @@ fn append(
     topic_id: Uuid,
     acks: i16,
     data: PartitionProduceData,
-) -> Appended {
+) -> Begun {
     let index = data.index;
-    let refused = |code, message: String| Appended::Done(failed(index, code, message));
+    let refused = |code, message: String| Begun::Ended(Appended::Done(failed(index, code, message)));
     let Some(topic) = topic else {
         return refused(ErrorCode::UNKNOWN_TOPIC_ID, format!("no topic has the id {topic_id}"));
     };
@@ -200,11 +215,27 @@ fn append(
             );
         }
     };
-    match partition.append(&records, acks == -1, AppendOrigin::Client, cx.node.clock.now_ms()) {
+    let (acks_all, origin) = (acks == -1, AppendOrigin::Client);
+    match partition.append_at_once(&records, acks_all, origin, cx.node.clock.now_ms()) {
+        Some(outcome) => Begun::Ended(outcome_of(partition, acks_all, outcome)),
+        None => {
+            let clock = Arc::clone(&cx.node.clock);
+            let append = move || {
+                let outcome = partition.append(&records, acks_all, origin, clock.now_ms());
+                outcome_of(partition, acks_all, outcome)
+            };
+            let thread = spawn_blocking(append);
+            Begun::Runs { index, thread }
+        }
+    }
+}
+
+fn outcome_of(partition: Arc<Partition>, acks_all: bool, outcome: Result<AppendInfo, ProduceError>) -> Appended {
+    match outcome {
         Ok(info) => {
             let end = info.last_offset + 1;
-            let response = placed(index, &info);
-            if acks == -1 && !partition.is_committed(end) {
+            let response = placed(partition.index(), &info);
+            if acks_all && !partition.is_committed(end) {
                 return Appended::Waiting {
                     partition,
                     end,
@@ -256,6 +287,16 @@ fn records(flags: &Flags, records: Option<Records>) -> Result<bytes::Bytes, (Err
         return Err((ErrorCode::INVALID_TXN_STATE, message));
     }
     Ok(bytes)
+}
+
+async fn appended(begun: Begun) -> Appended {
+    match begun {
+        Begun::Ended(appended) => appended,
+        Begun::Runs { index, thread } => thread.await.unwrap_or_else(|panic| {
+            let message = format!("appending ended badly: {panic}");
+            Appended::Done(failed(index, ErrorCode::UNKNOWN_SERVER_ERROR, message))
+        }),
+    }
 }
 
 async fn finished(appended: Appended, deadline: tokio::time::Instant) -> PartitionProduceResponse {

@@ -168,6 +168,24 @@ impl GroupCoordinators {
         }
     }
 
+    /// Takes up the shards among replicas that have come into service without a change of metadata.
+    pub(crate) fn on_partitions_back(&self, back: &[Arc<Partition>]) {
+        for partition in back.iter().filter(|back| &**back.topic() == GROUP_METADATA_TOPIC) {
+            let shard = partition.index();
+            self.worker(shard).notices.tell(|latest| {
+                // A change that comes meanwhile is with the partitions before it is told here. What is found of it already is no
+                // older than what will be told then.
+                let hosted = self.partitions.get(partition.topic(), shard);
+                let is_hosted = matches!(hosted, Some(Hosted::Online(now)) if Arc::ptr_eq(&now, partition));
+                let (leader, epoch) = partition.leader();
+                if is_hosted && leader == self.broker {
+                    let partition = Arc::clone(partition);
+                    latest.shards.insert(shard, Leadership::Here { epoch, partition });
+                }
+            });
+        }
+    }
+
     fn note(&self, shard: i32, leadership: Leadership) {
         self.worker(shard).notices.tell(|latest| {
             latest.shards.insert(shard, leadership);

@@ -7,6 +7,7 @@ use klamm_coordinator::{Append, CoordinatorError, Effect, Outbox, ShardRuntime, 
 use klamm_group_coordinator::{GroupRequest, GroupShard};
 use klamm_log::{AppendError, AppendOrigin};
 use klamm_records::{BatchBuilder, Compression};
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tracing::{error, info, warn};
 
 use super::ReplyTo;
@@ -119,7 +120,9 @@ impl Slot {
 
     fn append(&self, now_ms: i64, append: &Append) -> Result<(i64, i64), CoordinatorError> {
         let batch = batch(append, self.compression);
-        match self.partition.append(&batch, true, AppendOrigin::Coordinator, now_ms) {
+        let (partition, origin) = (&self.partition, AppendOrigin::Coordinator);
+        let appended = partition.append_at_once(&batch, true, origin, now_ms);
+        match appended.unwrap_or_else(|| waiting(|| partition.append(&batch, true, origin, now_ms))) {
             Ok(info) => Ok((info.first_offset, info.last_offset)),
             Err(error) => {
                 warn!(shard = self.index, "could not append: {error}");
@@ -138,6 +141,14 @@ impl Slot {
                 })
             }
         }
+    }
+}
+
+/// Does what may wait, while other threads see to the runtime's other tasks if it has several.
+fn waiting<T>(work: impl FnOnce() -> T) -> T {
+    match Handle::current().runtime_flavor() {
+        RuntimeFlavor::CurrentThread => work(),
+        _ => tokio::task::block_in_place(work),
     }
 }
 

@@ -49,9 +49,9 @@ pub struct Partitions {
     config: Arc<NodeConfig>,
     logs: Arc<LogManager>,
     table: ArcSwap<Table>,
-    /// Held by whoever replaces the table.
-    updating: Mutex<()>,
-    /// Replicas that are offline because there was no room for their logs.
+    /// Held by whoever replaces the table: the metadata that it follows.
+    updating: Mutex<MetadataImage>,
+    /// Replicas that are offline because there was no room for their logs, or because too many files were open.
     without_room: Mutex<BTreeSet<TopicPartition>>,
     moves: moves::Moves,
 }
@@ -64,7 +64,7 @@ impl Partitions {
             config,
             logs,
             table: ArcSwap::default(),
-            updating: Mutex::new(()),
+            updating: Mutex::default(),
             without_room: Mutex::default(),
             moves: moves::Moves::default(),
         }
@@ -105,25 +105,26 @@ impl Partitions {
         self.without_room.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Tries again to create the logs that there was no room for. To be called now and then: nobody tells when there is.
-    pub(crate) fn retry_without_room(&self, image: &MetadataImage, now_ms: i64) {
+    /// Tries again to create or open the logs that there was no room for; which replicas are in service with that. To be called
+    /// now and then: nobody tells when there is room.
+    pub(crate) fn retry_without_room(&self, now_ms: i64) -> Vec<Arc<Partition>> {
         let waiting = self.without_room().clone();
         if waiting.is_empty() {
-            return;
+            return Vec::new();
         }
-        let _updating = self.updating.lock().unwrap_or_else(PoisonError::into_inner);
+        let image = self.updating();
         let mut table = Table::clone(&self.table.load());
+        let mut back = Vec::new();
         for name in waiting {
             let (topic, partition) = (&name.topic, name.partition);
-            let offline = table.get(topic).filter(|hosted| {
-                let hosted = hosted.partitions.get(&partition);
-                matches!(hosted, Some(Hosted::Offline))
-            });
-            // It may have gone, and the image may be older than the table.
+            let hosted = |table: &Table| table.get(topic)?.partitions.get(&partition).cloned();
+            let offline = table
+                .get(topic)
+                .filter(|_| matches!(hosted(&table), Some(Hosted::Offline)));
             let known = offline.and_then(|hosted| image.topics().by_id(hosted.id));
             let Some((known, registration)) = known.and_then(|topic| Some((topic, topic.partitions.get(partition)?)))
             else {
-                self.without_room().remove(&name);
+                self.without_room().remove(&name); // it has gone
                 continue;
             };
             let local = LocalPartition {
@@ -132,13 +133,25 @@ impl Partitions {
                 leader_epoch_changed: true,
                 is_new: true,
             };
-            self.host(&mut table, topic, partition, &local, image, now_ms);
+            self.host(&mut table, topic, partition, &local, &image, now_ms);
+            if let Some(Hosted::Online(partition)) = hosted(&table) {
+                info!(
+                    "partition {topic}-{} is in service: there is room for its log",
+                    name.partition
+                );
+                back.push(partition);
+            }
         }
         self.table.store(Arc::new(table));
+        back
+    }
+
+    fn updating(&self) -> MutexGuard<'_, MetadataImage> {
+        self.updating.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn take_offline(&self, has_failed: impl Fn(&Arc<Partition>) -> bool) -> usize {
-        let _updating = self.updating.lock().unwrap_or_else(PoisonError::into_inner);
+        let _updating = self.updating();
         let mut table = Table::clone(&self.table.load());
         let failed: Vec<_> = self.online().into_iter().filter(has_failed).collect();
         for partition in &failed {
@@ -158,7 +171,7 @@ impl Partitions {
 
     /// Takes over a change of metadata: replicas come and go, leaders take office, topics get other settings.
     pub fn on_metadata_update(&self, delta: &MetadataDelta, image: &MetadataImage, now_ms: i64) {
-        let _updating = self.updating.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut followed = self.updating();
         let changes = delta.local_changes(self.broker);
         let mut table = Table::clone(&self.table.load());
         for ((topic, partition), topic_id) in &changes.deletes {
@@ -169,6 +182,7 @@ impl Partitions {
         }
         self.table.store(Arc::new(table));
         self.reconfigure(delta, image);
+        *followed = image.clone();
     }
 
     /// Sets logs aside that are not the cluster's: their topic was deleted and this node stopped before it could follow, or
@@ -236,16 +250,27 @@ impl Partitions {
             partitions: OrdMap::new(),
         });
         let settings = self.settings(topic, image);
+        let name = TopicPartition::new(Arc::clone(topic), partition);
         let state = match self.open_log(topic, partition, local, &settings, now_ms) {
             Ok(log) => {
+                self.without_room().remove(&name);
+                // It may have been there for longer than the topic has these.
+                log.update_config(settings.log.clone());
                 let partition = Partition::new(self.broker, Arc::clone(topic), partition, local, &settings, log);
                 Hosted::Online(Arc::new(partition))
             }
             Err(error) => {
                 let lacks_room = error.is_out_of_space() || error.is_out_of_files();
-                let name = TopicPartition::new(Arc::clone(topic), partition);
+                let mut without_room = self.without_room();
                 // Told once, however often it is tried.
-                if !lacks_room || self.without_room().insert(name) {
+                let is_news = match lacks_room {
+                    true => without_room.insert(name),
+                    false => {
+                        without_room.remove(&name);
+                        true
+                    }
+                };
+                if is_news {
                     error!("partition {topic}-{partition} is offline: {error}");
                 }
                 Hosted::Offline

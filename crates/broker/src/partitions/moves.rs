@@ -16,6 +16,10 @@ use crate::clock::Clock;
 
 /// Bytes copied at once.
 const CHUNK: u32 = 1 << 20;
+/// Of what was copied so much may be left to be flushed while nothing is appended.
+const UNFLUSHED: u64 = CHUNK as u64;
+/// How often a copy is flushed at most before that: a log that grows faster than it is flushed moves all the same.
+const FLUSHES: u32 = 8;
 /// How long one may sleep before it looks whether the move is still wanted.
 const NAP: Duration = Duration::from_millis(100);
 /// Below it one need not sleep at all.
@@ -209,19 +213,20 @@ impl Move {
     }
 
     fn copy(&self, moved: &LogMove, clock: &Clock, rate: &dyn Fn() -> u64) -> Result<Copied, MoveError> {
-        let mut is_flushed = false;
+        let (mut unflushed, mut flushes) = (0, 0);
         loop {
             let copied = moved.copy(CHUNK, clock.now_ms())?;
+            unflushed += copied;
             if let Some(end) = self.pause(copied, rate) {
                 return Ok(end);
             }
             // The rest is copied and flushed while nothing is appended.
             if copied < u64::from(CHUNK) / 16 {
-                if is_flushed {
+                if flushes == FLUSHES || flushes > 0 && unflushed <= UNFLUSHED {
                     return Ok(Copied::All);
                 }
                 moved.flush()?;
-                is_flushed = true;
+                (unflushed, flushes) = (0, flushes + 1);
             }
         }
     }

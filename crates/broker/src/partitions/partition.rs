@@ -1,7 +1,7 @@
 //! A partition that this broker holds a replica of: its log, and what replication knows of it.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, TryLockError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -73,8 +73,10 @@ pub struct Partition {
     log: ArcSwap<Log>,
     state: Mutex<PartitionState>,
     /// Shared by appends, exclusive to whoever changes who leads: no append begins under one leader and ends under another.
-    /// Taken before `state`.
+    /// Taken before `state`. It may be held for long while the log's disk is waited for, so threads of the runtime only try.
     office: RwLock<()>,
+    /// The topic has appends synced (`flush.messages`).
+    syncs: AtomicBool,
     /// It left this broker; whoever still has hold of it finds no leader.
     closed: AtomicBool,
     replicas: AtomicUsize,
@@ -108,6 +110,7 @@ impl Partition {
             log: ArcSwap::new(log),
             state: Mutex::new(state),
             office: RwLock::default(),
+            syncs: AtomicBool::new(settings.syncs_appends()),
             closed: AtomicBool::new(false),
             replicas: AtomicUsize::new(local.registration.replicas.len()),
             min_insync_replicas: AtomicUsize::new(settings.min_insync_replicas),
@@ -145,7 +148,7 @@ impl Partition {
 
     /// Puts another log, with the same records, in the place of the one that is there. Nothing is appended while `exchange`
     /// runs, which makes it.
-    pub(super) fn exchange_log<E>(&self, exchange: impl FnOnce() -> Result<Arc<Log>, E>) -> Result<(), E> {
+    pub(crate) fn exchange_log<E>(&self, exchange: impl FnOnce() -> Result<Arc<Log>, E>) -> Result<(), E> {
         let _office = self.office.write().unwrap_or_else(PoisonError::into_inner);
         self.log.store(exchange()?);
         Ok(())
@@ -155,8 +158,9 @@ impl Partition {
     pub(super) fn update_settings(&self, settings: &TopicSettings) {
         self.min_insync_replicas
             .store(settings.min_insync_replicas, Ordering::Relaxed);
+        self.syncs.store(settings.syncs_appends(), Ordering::Relaxed);
         // Not while another log takes this one's place, which would take over what was before.
-        let _office = self.office.read().unwrap_or_else(PoisonError::into_inner);
+        let _office = self.enter();
         self.log().update_config(settings.log.clone());
     }
 
@@ -223,8 +227,20 @@ impl Partition {
         (leader, state.assignment().leader_epoch)
     }
 
+    fn enter(&self) -> RwLockReadGuard<'_, ()> {
+        self.office.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn try_enter(&self) -> Option<RwLockReadGuard<'_, ()>> {
+        match self.office.try_read() {
+            Ok(office) => Some(office),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+
     /// Appends one batch as the leader. With `acks_all` only if `min.insync.replicas` are in sync; a partition with fewer
-    /// replicas than that asks for all it has.
+    /// replicas than that asks for all it has. For threads that may wait.
     pub fn append(
         &self,
         records: &Bytes,
@@ -232,7 +248,32 @@ impl Partition {
         origin: AppendOrigin,
         now_ms: i64,
     ) -> Result<AppendInfo, ProduceError> {
-        let office = self.office.read().unwrap_or_else(PoisonError::into_inner);
+        self.append_in_office(self.enter(), records, acks_all, origin, now_ms)
+    }
+
+    /// As [`Self::append`], for threads that must not wait. `None`: it would have to be waited, until the partition's leader or
+    /// log has changed, or for the disk because the topic has appends synced.
+    pub fn append_at_once(
+        &self,
+        records: &Bytes,
+        acks_all: bool,
+        origin: AppendOrigin,
+        now_ms: i64,
+    ) -> Option<Result<AppendInfo, ProduceError>> {
+        if self.syncs.load(Ordering::Relaxed) {
+            return None;
+        }
+        Some(self.append_in_office(self.try_enter()?, records, acks_all, origin, now_ms))
+    }
+
+    fn append_in_office(
+        &self,
+        office: RwLockReadGuard<'_, ()>,
+        records: &Bytes,
+        acks_all: bool,
+        origin: AppendOrigin,
+        now_ms: i64,
+    ) -> Result<AppendInfo, ProduceError> {
         let leader_epoch = {
             let state = self.state();
             let leader_epoch = self.leader_epoch(&state)?;
@@ -260,10 +301,16 @@ impl Partition {
         Ok(info)
     }
 
-    /// Moves the log start forward to `offset`; where it is then.
+    /// Moves the log start forward to `offset`; where it is then. For threads that may wait.
     pub fn delete_records(&self, offset: i64) -> Result<i64, DeleteRecordsError> {
-        let _office = self.office.read().unwrap_or_else(PoisonError::into_inner);
+        let _office = self.enter();
         self.log.load().delete_records(offset)
+    }
+
+    /// As [`Self::delete_records`], for threads that must not wait. `None`: it would have to be waited.
+    pub fn delete_records_at_once(&self, offset: i64) -> Option<Result<i64, DeleteRecordsError>> {
+        let _office = self.try_enter()?;
+        Some(self.log.load().delete_records(offset))
     }
 
     /// Waits until everything below `offset` is committed, while this broker leads in the epoch in which it was called.

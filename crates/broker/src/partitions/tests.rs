@@ -7,14 +7,19 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use klamm_config::ServerConfig;
+use klamm_group_coordinator::GroupQuery;
 use klamm_log::disk::{DirEntry, Disk, DiskDir, DiskFile, Inspected, Lock, OsDisk, Space};
 use klamm_log::{AppendOrigin, Isolation, LogConfig, ManagerConfig, MetaProperties};
 use klamm_metadata::{DirectoryId, MetadataProvenance};
-use klamm_protocol::metadata::{PartitionRecord, RemoveTopicRecord, TopicRecord};
+use klamm_protocol::messages::list_groups_response::ListedGroup;
+use klamm_protocol::metadata::{ConfigRecord, PartitionRecord, RemoveTopicRecord, TopicRecord};
 use klamm_records::{BatchBuilder, Compression};
 
 use super::*;
+use crate::clock::Clock;
+use crate::coordinators::GroupCoordinators;
 use crate::standalone::Standalone;
+use crate::topics::GROUP_METADATA_TOPIC;
 
 const NODE: i32 = 1;
 const NOW: i64 = 1_700_000_000_000;
@@ -24,7 +29,7 @@ const NEW: Uuid = Uuid::from_u128(12);
 struct Fixture {
     dir: tempfile::TempDir,
     log_dir: PathBuf,
-    partitions: Partitions,
+    partitions: Arc<Partitions>,
     image: MetadataImage,
 }
 
@@ -71,11 +76,11 @@ impl Disk for FullDisk {
     }
 }
 
-fn open(log_dir: &Path) -> Partitions {
+fn open(log_dir: &Path) -> Arc<Partitions> {
     open_on(Arc::new(OsDisk), log_dir)
 }
 
-fn open_on(disk: Arc<dyn Disk>, log_dir: &Path) -> Partitions {
+fn open_on(disk: Arc<dyn Disk>, log_dir: &Path) -> Arc<Partitions> {
     let properties = Standalone {
         host: "127.0.0.1",
         port: 0,
@@ -88,7 +93,7 @@ fn open_on(disk: Arc<dyn Disk>, log_dir: &Path) -> Partitions {
         ..ManagerConfig::new(NODE, vec![log_dir.to_owned()], 7)
     };
     let (logs, _) = LogManager::open(manager, |_| LogConfig::default(), NOW).expect("the logs open");
-    Partitions::new(NODE, Arc::new(NodeConfig::new(config)), Arc::new(logs))
+    Arc::new(Partitions::new(NODE, Arc::new(NodeConfig::new(config)), Arc::new(logs)))
 }
 
 fn fixture() -> Fixture {
@@ -110,12 +115,13 @@ fn fixture() -> Fixture {
 }
 
 impl Fixture {
-    /// Changes the metadata and has the partitions follow.
-    fn change(&mut self, change: impl FnOnce(&mut MetadataDelta)) {
+    /// Changes the metadata and has the partitions follow. What has changed.
+    fn change(&mut self, change: impl FnOnce(&mut MetadataDelta)) -> MetadataDelta {
         let mut delta = MetadataDelta::new(&self.image);
         change(&mut delta);
         self.image = delta.apply(MetadataProvenance::EMPTY);
         self.partitions.on_metadata_update(&delta, &self.image, NOW);
+        delta
     }
 
     /// Stops cleanly and opens the logs again.
@@ -148,8 +154,12 @@ impl Fixture {
 
 /// Creates the topic `t` with one partition that this node leads.
 fn create(delta: &mut MetadataDelta, topic_id: Uuid) {
+    create_topic(delta, "t", topic_id);
+}
+
+fn create_topic(delta: &mut MetadataDelta, name: &str, topic_id: Uuid) {
     let topic = TopicRecord {
-        name: "t".to_owned(),
+        name: name.to_owned(),
         topic_id,
         ..Default::default()
     };
@@ -159,6 +169,7 @@ fn create(delta: &mut MetadataDelta, topic_id: Uuid) {
         replicas: vec![NODE],
         isr: vec![NODE],
         leader: NODE,
+        leader_epoch: 0,
         directories: vec![DirectoryId::UNASSIGNED],
         ..Default::default()
     };
@@ -172,6 +183,18 @@ fn delete(delta: &mut MetadataDelta, topic_id: Uuid) {
         ..Default::default()
     };
     delta.replay(&remove.into()).expect("the topic is there");
+}
+
+/// Gives the topic `t` a setting.
+fn configure(delta: &mut MetadataDelta, name: &str, value: &str) {
+    let record = ConfigRecord {
+        resource_type: ConfigResourceType::TOPIC.0,
+        resource_name: "t".to_owned(),
+        name: name.to_owned(),
+        value: Some(value.to_owned()),
+        ..Default::default()
+    };
+    delta.replay(&record.into()).expect("a setting");
 }
 
 fn batch() -> Bytes {
@@ -269,20 +292,79 @@ async fn a_partition_that_there_was_no_room_for_comes_when_there_is() {
     disk.0.store(true, Ordering::Relaxed);
     fixture.change(|delta| create(delta, OLD));
     let is_offline = |fixture: &Fixture| matches!(fixture.partitions.get("t", 0), Some(Hosted::Offline));
-    fixture.partitions.retry_without_room(&fixture.image, NOW);
+    assert!(fixture.partitions.retry_without_room(NOW).is_empty());
     assert!(is_offline(&fixture), "it is full still");
+    // What the topic is given meanwhile holds for what comes.
+    fixture.change(|delta| configure(delta, "segment.bytes", "1048577"));
     disk.0.store(false, Ordering::Relaxed);
-    fixture.partitions.retry_without_room(&fixture.image, NOW);
+    let back = fixture.partitions.retry_without_room(NOW);
+    assert!(back.len() == 1 && Arc::ptr_eq(&back[0], &fixture.partition()));
     assert_eq!(append(&fixture.partition()).expect("it leads"), 0);
+    assert_eq!(fixture.partition().log().config().segment_bytes, 1_048_577);
+    assert!(
+        fixture.partitions.retry_without_room(NOW).is_empty(),
+        "it is no news any more"
+    );
 
     // One that went meanwhile is not brought back.
     fixture.change(|delta| delete(delta, OLD));
     disk.0.store(true, Ordering::Relaxed);
     fixture.change(|delta| create(delta, NEW));
     assert!(is_offline(&fixture));
-    let before = fixture.image.clone();
     fixture.change(|delta| delete(delta, NEW));
     disk.0.store(false, Ordering::Relaxed);
-    fixture.partitions.retry_without_room(&before, NOW);
+    assert!(fixture.partitions.retry_without_room(NOW).is_empty());
     assert!(fixture.partitions.get("t", 0).is_none());
+}
+
+#[tokio::test]
+async fn groups_are_coordinated_as_soon_as_there_is_room_for_their_log() {
+    let mut fixture = fixture();
+    let disk = Arc::new(FullDisk::default());
+    drop(fixture.partitions);
+    fixture.partitions = open_on(disk.clone(), &fixture.log_dir);
+    let (config, clock) = (fixture.partitions.config.clone(), Arc::new(Clock::new()));
+    let groups = GroupCoordinators::start(NODE, &config, fixture.partitions.clone(), &clock);
+    let coordinated = async || {
+        let query = GroupQuery::ListGroups {
+            states_filter: Vec::new(),
+            types_filter: Vec::new(),
+        };
+        groups.read_all::<Vec<ListedGroup>>(&query).await.len()
+    };
+    disk.0.store(true, Ordering::Relaxed);
+    let delta = fixture.change(|delta| create_topic(delta, GROUP_METADATA_TOPIC, OLD));
+    groups.on_metadata_update(&delta);
+    assert_eq!(coordinated().await, 0, "there is no log");
+    disk.0.store(false, Ordering::Relaxed);
+    let back = fixture.partitions.retry_without_room(NOW);
+    groups.on_partitions_back(&back);
+    assert_eq!(coordinated().await, 1);
+
+    // What has gone meanwhile is not taken up.
+    let delta = fixture.change(|delta| delete(delta, OLD));
+    groups.on_metadata_update(&delta);
+    groups.on_partitions_back(&back);
+    assert_eq!(coordinated().await, 0);
+    groups.stop().await;
+}
+
+#[tokio::test]
+async fn what_would_have_to_wait_is_left_to_threads_that_may() {
+    let mut fixture = fixture();
+    fixture.change(|delta| create(delta, OLD));
+    let partition = fixture.partition();
+    let at_once = || partition.append_at_once(&batch(), true, AppendOrigin::Client, NOW);
+    assert!(at_once().expect("nobody is in the way").is_ok());
+    let exchange = || {
+        assert!(at_once().is_none() && partition.delete_records_at_once(1).is_none());
+        Err(())
+    };
+    assert!(partition.exchange_log(exchange).is_err());
+    assert!(at_once().is_some() && partition.delete_records_at_once(1).is_some());
+
+    fixture.change(|delta| configure(delta, "flush.messages", "1"));
+    assert!(at_once().is_none(), "a sync is waited for");
+    assert_eq!(append(&partition).expect("it leads"), 2);
+    assert_eq!(partition.log().recovery_point(), 3);
 }

@@ -59,6 +59,11 @@ impl TopicSettings {
             min_insync_replicas,
         }
     }
+
+    /// Whether appends wait until so many records are synced (`flush.messages`).
+    pub(crate) fn syncs_appends(&self) -> bool {
+        self.log.flush_messages < i64::MAX
+    }
 }
 
 /// `compression.type` with its level; `None` keeps what the producer chose.

@@ -1,6 +1,7 @@
 //! Log directories that fail (KIP-112), and which replica lies where (KIP-858): both are told to the controller.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,14 +11,16 @@ use klamm_protocol::messages::AssignReplicasToDirsRequest;
 use klamm_protocol::messages::assign_replicas_to_dirs_request::{DirectoryData, PartitionData, TopicData};
 use klamm_protocol::{ErrorCode, Uuid};
 use tokio::sync::watch;
+use tokio::task::spawn_blocking;
 use tracing::{debug, error, info};
 
 use crate::lifecycle::Registration;
 use crate::node::Node;
+use crate::server::open::absolute;
 
 /// How often it is looked.
 const LOOK: Duration = Duration::from_millis(200);
-/// How often logs are tried again to be created that there was no room for.
+/// How often logs are tried again to be created or opened that there was no room for.
 const RETRY: Duration = Duration::from_secs(5);
 /// Replicas in one request, as in Kafka.
 const REPLICAS_PER_REQUEST: usize = 2_250;
@@ -27,8 +30,9 @@ const RATE: &str = "replica.alter.log.dirs.io.max.bytes.per.second";
 /// A replica that lies in another directory than the metadata says: directory, topic, partition.
 type Misplaced = (Uuid, Uuid, i32);
 
-/// Looks after both for as long as it is polled.
-/// A node without any log directory left says so to `faulty`.
+/// Looks after both for as long as it is polled. What it may have to wait long for, behind appends that wait for a failing disk,
+/// other threads do.
+/// A node that can't go on with the log directories that are left says so to `faulty`.
 pub(super) async fn follow(
     node: Arc<Node>,
     registration: Arc<Registration>,
@@ -43,12 +47,15 @@ pub(super) async fn follow(
         if tried.elapsed() >= RETRY {
             let again = node.clone();
             let retry = move || {
-                again
-                    .partitions
-                    .retry_without_room(&again.image(), again.clock.now_ms())
+                let back = again.partitions.retry_without_room(again.clock.now_ms());
+                again.groups.on_partitions_back(&back);
+                back.len()
             };
-            if let Err(panic) = tokio::task::spawn_blocking(retry).await {
-                error!("creating logs that there was no room for ended badly: {panic}");
+            match spawn_blocking(retry).await {
+                Ok(0) => {}
+                // The controller may not know where they lie.
+                Ok(_) => told = None,
+                Err(panic) => error!("opening logs that there was no room for ended badly: {panic}"),
             }
             tried = Instant::now();
         }
@@ -56,14 +63,18 @@ pub(super) async fn follow(
         let failures = Some((node.partitions.logs().offline_directories().len(), moved));
         if looked_at != failures {
             looked_at = failures;
-            let failed = node.partitions.take_failed_offline();
-            if failed > 0 {
-                error!("{failed} replicas are offline with their log directory");
-                registration.tell_offline().await;
+            if let Some(reason) = fault(&node) {
+                faulty.send_replace(Some(reason));
             }
-        }
-        if !node.partitions.logs().is_online() {
-            faulty.send_replace(Some("all log directories have failed".to_owned()));
+            let failing = node.clone();
+            match spawn_blocking(move || failing.partitions.take_failed_offline()).await {
+                Ok(0) => {}
+                Ok(failed) => {
+                    error!("{failed} replicas are offline with their log directory");
+                    registration.tell_offline().await;
+                }
+                Err(panic) => error!("taking replicas offline ended badly: {panic}"),
+            }
         }
         let state = Told {
             topics: node.image().topics().clone(),
@@ -73,6 +84,20 @@ pub(super) async fn follow(
             told = Some(state);
         }
     }
+}
+
+/// Why the node can't go on without the log directories that have failed, if so: none is left, or, as in Kafka, the metadata
+/// log's is among them. That log may not have noticed yet, and what it writes there from now on may be lost.
+fn fault(node: &Node) -> Option<String> {
+    let logs = node.partitions.logs();
+    if !logs.is_online() {
+        return Some("all log directories have failed".to_owned());
+    }
+    let offline = logs.offline_directories();
+    let metadata_dir = absolute(&node.config.server.metadata_log_dir);
+    let is_it = |(dir, id): &(PathBuf, Uuid)| *dir == metadata_dir && offline.contains(id);
+    let has_failed = logs.directory_ids().iter().any(is_it);
+    has_failed.then(|| format!("the metadata log directory `{}` has failed", metadata_dir.display()))
 }
 
 /// As of when the controller knows where all replicas lie. Replicas come, and directories are assigned, with new topics or
@@ -95,7 +120,7 @@ pub(super) async fn move_replicas(node: Arc<Node>) {
         let next = node.partitions.next_move().await;
         let mover = node.clone();
         let run = move || next.run(&mover.clock, &|| rate(&mover));
-        if let Err(panic) = tokio::task::spawn_blocking(run).await {
+        if let Err(panic) = spawn_blocking(run).await {
             error!("a move between log directories ended badly: {panic}");
         }
     }

@@ -1,15 +1,18 @@
 //! The order of a start, and how a broker leaves.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 
 use klamm_config::Origin;
 use klamm_metadata::{MetadataDelta, MetadataImage};
 use klamm_net::Client;
-use klamm_protocol::messages::CreateTopicsRequest;
 use klamm_protocol::messages::create_topics_request::CreatableTopic;
+use klamm_protocol::messages::delete_records_request::{DeleteRecordsPartition, DeleteRecordsTopic};
+use klamm_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
+use klamm_protocol::messages::{CreateTopicsRequest, DeleteRecordsRequest, ProduceRequest};
 
 use super::*;
+use crate::partitions::Partition;
 use crate::standalone::Standalone;
 
 fn config(data_dir: &Path) -> ServerConfig {
@@ -188,12 +191,6 @@ async fn a_directory_that_fails_takes_only_its_replicas_with_it_and_the_last_one
     let (server, dirs) = two_directories(root.path()).await;
     let partitions = server.node().partitions.clone();
     soon("four replicas", || partitions.online().len() == 4).await;
-    let append = |partition: &crate::partitions::Partition| {
-        let mut batch = klamm_records::BatchBuilder::new(klamm_records::Compression::None);
-        batch.push(1, None, Some(b"v"), &[]).expect("it fits");
-        let now_ms = server.node().clock.now_ms();
-        partition.append(&batch.build(), true, klamm_log::AppendOrigin::Client, now_ms)
-    };
     let of = |dir: &Path| {
         let mut all = partitions.online();
         all.retain(|partition| partition.log().log_dir() == dir);
@@ -202,7 +199,7 @@ async fn a_directory_that_fails_takes_only_its_replicas_with_it_and_the_last_one
     let (sound, lost) = (of(&dirs[0]), of(&dirs[1]));
     assert_eq!((sound.len(), lost.len()), (2, 2));
     std::fs::remove_dir_all(&dirs[1]).expect("it goes");
-    assert!(append(&lost[0]).is_err(), "its directory is gone");
+    assert!(append(&server, &lost[0]).is_err(), "its directory is gone");
     soon("both replicas are offline, and have no leader", || {
         partitions.online().len() == 2
             && lost
@@ -211,7 +208,7 @@ async fn a_directory_that_fails_takes_only_its_replicas_with_it_and_the_last_one
     })
     .await;
     for partition in &sound {
-        append(partition).expect("the other directory is in order");
+        append(&server, partition).expect("the other directory is in order");
         assert_eq!(registered(&server, partition.index()).leader, 1);
     }
     for partition in &lost {
@@ -222,7 +219,7 @@ async fn a_directory_that_fails_takes_only_its_replicas_with_it_and_the_last_one
     }
 
     std::fs::remove_dir_all(&dirs[0]).expect("it goes");
-    assert!(append(&sound[0]).is_err(), "its directory is gone");
+    assert!(append(&server, &sound[0]).is_err(), "its directory is gone");
     let reason = tokio::time::timeout(Duration::from_secs(20), server.failed());
     let reason = reason.await.expect("the node can't go on");
     assert!(!reason.is_empty());
@@ -283,4 +280,170 @@ async fn a_replica_moves_into_another_directory_while_it_is_written_to() {
     partitions.move_replica("t", partition.index(), &dirs[1]);
     assert!(partitions.logs().future_logs().is_empty());
     server.shutdown().await.expect("a clean end");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_ends_when_a_log_beside_the_metadata_finds_that_their_disk_fails() {
+    let root = tempfile::tempdir().expect("a directory");
+    let (server, dirs) = two_directories(root.path()).await;
+    let partitions = server.node().partitions.clone();
+    soon("four replicas", || partitions.online().len() == 4).await;
+    let partition = in_directory(&partitions, &dirs[0]);
+    std::fs::remove_dir_all(partition.log().dir()).expect("it goes");
+    assert!(append(&server, &partition).is_err(), "its directory is gone");
+    let reason = tokio::time::timeout(Duration::from_secs(20), server.failed());
+    let reason = reason.await.expect("the node can't go on");
+    let dir = format!("the metadata log directory `{}` has failed", dirs[0].display());
+    assert_eq!(reason, dir);
+    server.kill().await;
+}
+
+fn in_directory(partitions: &crate::partitions::Partitions, dir: &Path) -> Arc<Partition> {
+    let mut online = partitions.online().into_iter();
+    let found = online.find(|partition| partition.log().log_dir() == dir);
+    found.expect("two lie there")
+}
+
+fn batch() -> bytes::Bytes {
+    let mut batch = klamm_records::BatchBuilder::new(klamm_records::Compression::None);
+    batch.push(1, None, Some(b"v"), &[]).expect("it fits");
+    batch.build()
+}
+
+fn append(server: &Server, partition: &Partition) -> Result<klamm_log::AppendInfo, crate::partitions::ProduceError> {
+    let now_ms = server.node().clock.now_ms();
+    partition.append(&batch(), true, klamm_log::AppendOrigin::Client, now_ms)
+}
+
+/// Has a partition as if its log changed places, until it is told that this is over, or for half a minute. Says then whether it
+/// was told.
+fn hold(partition: Arc<Partition>) -> (mpsc::Sender<()>, std::thread::JoinHandle<bool>) {
+    let (over, is_over) = mpsc::channel();
+    let (held, is_held) = mpsc::channel();
+    let holder = std::thread::spawn(move || {
+        let mut was_told = false;
+        let refused = partition.exchange_log(|| {
+            held.send(()).expect("it is waited for");
+            was_told = is_over.recv_timeout(Duration::from_secs(30)).is_ok();
+            Err(())
+        });
+        assert!(refused.is_err());
+        was_told
+    });
+    is_held.recv().expect("nobody else holds it for long");
+    (over, holder)
+}
+
+async fn connect(server: &Server) -> Client {
+    Client::connect(server.client_address().expect("a listener"))
+        .await
+        .expect("it listens")
+}
+
+fn produce_request(partition: i32) -> ProduceRequest {
+    let partition = PartitionProduceData {
+        index: partition,
+        records: Some(klamm_protocol::Records::Bytes(batch())),
+        ..Default::default()
+    };
+    ProduceRequest {
+        acks: -1,
+        timeout_ms: 60_000,
+        topic_data: vec![TopicProduceData {
+            name: "t".to_owned(),
+            partition_data: vec![partition],
+            ..Default::default()
+        }],
+        ..Default::default()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn requests_that_wait_for_a_partition_keep_nobody_else_waiting() {
+    let root = tempfile::tempdir().expect("a directory");
+    let (server, _) = two_directories(root.path()).await;
+    let partitions = server.node().partitions.clone();
+    soon("four replicas", || partitions.online().len() == 4).await;
+    let partition = partitions.online().remove(0);
+    let (over, holder) = hold(partition.clone());
+    let mut waiting = Vec::new();
+    for _ in 0..8 {
+        let mut client = connect(&server).await;
+        // The second one is in order behind the first.
+        for _ in 0..2 {
+            let request = produce_request(partition.index());
+            client.send(&request, 9).await.expect("it is sent");
+        }
+        waiting.push(client);
+    }
+    let delete = DeleteRecordsRequest {
+        topics: vec![DeleteRecordsTopic {
+            name: "t".to_owned(),
+            partitions: vec![DeleteRecordsPartition {
+                partition_index: partition.index(),
+                offset: 0,
+                ..Default::default()
+            }],
+            ..Default::default()
+        }],
+        ..Default::default()
+    };
+    let mut deleting = connect(&server).await;
+    deleting.send(&delete, 2).await.expect("it is sent");
+    let mut client = connect(&server).await;
+    for _ in 0..100 {
+        let request = klamm_protocol::messages::ListGroupsRequest::default();
+        client.call(&request, 4).await.expect("an answer");
+    }
+    over.send(()).expect("it is held still");
+    assert!(holder.join().expect("no panic"), "nobody was answered meanwhile");
+
+    let mut offsets = Vec::new();
+    for mut client in waiting {
+        let mut of_client = Vec::new();
+        for _ in 0..2 {
+            let (_, answer) = client.receive_any::<ProduceRequest>(9).await.expect("an answer");
+            let partition = &answer.responses[0].partition_responses[0];
+            assert_eq!(partition.error_code, klamm_protocol::ErrorCode::NONE);
+            of_client.push(partition.base_offset);
+        }
+        assert!(of_client.is_sorted(), "{of_client:?}");
+        offsets.extend(of_client);
+    }
+    offsets.sort_unstable();
+    assert_eq!(offsets, (0..16).collect::<Vec<_>>());
+    let deleted = deleting.receive::<DeleteRecordsRequest>(2).await.expect("an answer");
+    let deleted = &deleted.topics[0].partitions[0];
+    assert_eq!(
+        (deleted.error_code, deleted.low_watermark),
+        (klamm_protocol::ErrorCode::NONE, 0)
+    );
+    server.shutdown().await.expect("a clean end");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_replica_that_goes_offline_slowly_keeps_nobody_waiting() {
+    let root = tempfile::tempdir().expect("a directory");
+    let (server, dirs) = two_directories(root.path()).await;
+    let partitions = server.node().partitions.clone();
+    soon("four replicas", || partitions.online().len() == 4).await;
+    let mut lost = partitions.online();
+    lost.retain(|partition| partition.log().log_dir() == dirs[1]);
+    let (over, holder) = hold(lost[0].clone());
+    std::fs::remove_dir_all(&dirs[1]).expect("it goes");
+    assert!(append(&server, &lost[1]).is_err(), "its directory is gone");
+    // It leaves the table before what has begun with it is waited for.
+    let is_offline = || {
+        matches!(
+            partitions.get("t", lost[0].index()),
+            Some(crate::partitions::Hosted::Offline)
+        )
+    };
+    soon("it is offline", is_offline).await;
+    let mut client = connect(&server).await;
+    let request = klamm_protocol::messages::ListGroupsRequest::default();
+    client.call(&request, 4).await.expect("an answer");
+    over.send(()).expect("it is held still");
+    assert!(holder.join().expect("no panic"), "nobody was answered meanwhile");
+    server.kill().await;
 }
