@@ -388,7 +388,10 @@ impl Inner {
             };
             dir.check()?;
             let doomed = dir.path.join(delete_dir_name(partition, self.unique()));
-            let renamed = disk::rename(dir.disk(), path, &doomed).and_then(|()| disk::sync_dir(dir.disk(), &dir.path));
+            let renamed = dir.names().and_then(|names| {
+                disk::rename(dir.disk(), path, &doomed)?;
+                names.sync()
+            });
             dir.watch(renamed)?;
             unopened.remove(partition);
             gone.lock().expect(UNPOISONED).insert(partition.clone());

@@ -325,8 +325,10 @@ impl Inner {
                 continue;
             };
             let settled = dir.path.join(partition.to_string());
-            let renamed =
-                disk::rename(dir.disk(), &path, &settled).and_then(|()| disk::sync_dir(dir.disk(), &dir.path));
+            let renamed = dir.names().and_then(|names| {
+                disk::rename(dir.disk(), &path, &settled)?;
+                names.sync()
+            });
             if dir.fail_on(renamed).is_ok() {
                 tracing::info!(%partition, dir = %dir.path.display(), "the log's move is completed");
                 seen.insert(partition.clone(), at);

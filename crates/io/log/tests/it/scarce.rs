@@ -60,7 +60,6 @@ impl Node {
             ..ManagerConfig::new(1, ["a", "b"].map(|name| self.dir(name)).to_vec(), 5)
         };
         let (logs, report) = LogManager::open(config, |_| LogConfig::default(), NOW).unwrap();
-        assert!(report.failed.is_empty());
         self.logs = Some(logs);
         report
     }
@@ -163,6 +162,25 @@ fn a_partition_is_deleted_without_a_file_and_removed_when_its_directory_can_be_r
 }
 
 #[test]
+fn what_could_not_be_opened_is_deleted_without_a_file_too() {
+    let mut node = Node::new();
+    let log = node.log(LogConfig::default());
+    append_values(&log, &["a"]);
+    node.logs().shutdown(1).unwrap();
+    let metadata = log.dir().join("partition.metadata");
+    std::fs::write(metadata, "version: 7\n").unwrap();
+    assert_eq!(node.start().failed.len(), 1);
+    node.disk.watch(|call| match call {
+        Call::OpenDir(_) => Err(too_many_files()),
+        _ => Ok(()),
+    });
+    assert!(node.logs().delete(&tp(), NOW).unwrap());
+    node.disk.let_be();
+    node.logs().tick(NOW + LogConfig::default().file_delete_delay_ms);
+    assert_eq!(partitions(&node.dir("a")), Vec::<String>::new());
+}
+
+#[test]
 fn a_log_that_has_begun_to_change_places_needs_no_more_files() {
     let node = Node::new();
     let log = node.log(LogConfig::default());
@@ -255,6 +273,7 @@ fn flushed_records_that_are_gone_are_told_of_once_and_what_comes_instead_is_not_
         // As a power cut may leave the end that no flush has covered.
         file.set_len(batch_size * 7 + 20).unwrap();
         let report = node.start();
+        assert!(report.failed.is_empty(), "{:?}", report.failed);
         assert_eq!(told(&report), []);
         assert_eq!(node.log(LogConfig::default()).log_end_offset(), 7);
     }
