@@ -1,7 +1,9 @@
 //! A disk that fills up under a node, and one that turns read-only: what is refused, and what is there afterwards.
 
 use std::fs;
+use std::io::Write as _;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -70,6 +72,82 @@ async fn a_full_disk_refuses_records_and_loses_none_that_it_took() {
         for (offset, found) in all {
             assert!(found == value(offset), "{end}: the record at {offset}");
         }
+    }
+}
+
+/// Leaves no room at all in a directory's file system.
+fn fill(directory: &Path) {
+    let mut filler = fs::File::create(directory.join("filler")).unwrap();
+    while filler.write_all(&[1; 4096]).is_ok() {}
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn logs_that_could_not_be_opened_on_a_full_disk_are_back_as_soon_as_there_is_room() {
+    let Some(disk) = SmallDisk::new(24) else {
+        eprintln!("not tested: this machine lets nobody mount a file system");
+        return;
+    };
+    let home = tempfile::tempdir().unwrap();
+    let overrides = [
+        &format!("log.dirs={}", disk.path().join("data").display()),
+        // Without room for this there is no start.
+        &format!("metadata.log.dir={}", home.path().join("metadata").display()),
+        "log.segment.bytes=1048576",
+        "offsets.topic.num.partitions=1",
+    ];
+    let mut node = Node::start_in(home, &overrides).await;
+    let mut connection = node.connect().await;
+    connection.create("t", 1).await;
+    connection.find_coordinator("g").await;
+    assert_eq!(connection.commit("g", "t", 0, 7).await, ErrorCode::NONE);
+    let value = |i: i64| format!("{i:08}").repeat(1_000).into_bytes();
+    for i in 0..200 {
+        assert_eq!(connection.append("t", 0, &[value(i)]).await, i);
+    }
+
+    node.kill();
+    fill(&disk.path());
+    node.start_again().await;
+    let mut connection = node.connect().await;
+    let refused = connection.produce("t", 0, batch(&[value(200)])).await;
+    assert_eq!(refused.error_code, ErrorCode::KAFKA_STORAGE_ERROR);
+    let (refused, _) = connection.committed_offsets("g").await;
+    assert_eq!(refused, ErrorCode::NOT_COORDINATOR);
+    soon("it says so", async || {
+        node.process().stderr().contains("partition t-0 is offline")
+    })
+    .await;
+
+    fs::remove_file(disk.path().join("filler")).unwrap();
+    soon("it is written to", async || {
+        let reply = connection.produce("t", 0, batch(&[value(200)])).await;
+        assert!(reply.error_code != ErrorCode::NONE || reply.base_offset == 200);
+        reply.error_code == ErrorCode::NONE
+    })
+    .await;
+    soon("its group is known", async || {
+        connection.committed_offsets("g").await == (ErrorCode::NONE, vec![("t".to_owned(), 0, 7)])
+    })
+    .await;
+    assert_eq!(connection.commit("g", "t", 0, 8).await, ErrorCode::NONE);
+    for end in ["none", "kill", "clean"] {
+        match end {
+            "clean" => assert_eq!(node.terminate().code(), Some(0), "{}", node.process().stderr()),
+            "kill" => node.kill(),
+            _ => {}
+        }
+        if end != "none" {
+            node.start_again().await;
+            connection = node.connect().await;
+            connection.find_coordinator("g").await;
+        }
+        let all = connection.fetch_all("t", 0).await;
+        assert_eq!(all.len(), 201, "{end}");
+        for (offset, found) in all {
+            assert!(found == value(offset), "{end}: the record at {offset}");
+        }
+        let committed = connection.committed_offsets("g").await;
+        assert_eq!(committed, (ErrorCode::NONE, vec![("t".to_owned(), 0, 8)]), "{end}");
     }
 }
 
