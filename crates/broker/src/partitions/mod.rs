@@ -11,6 +11,7 @@ mod waiters;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use klamm_config::Overrides;
@@ -55,6 +56,9 @@ pub struct Partitions {
     without_room: Mutex<BTreeSet<TopicPartition>>,
     moves: moves::Moves,
 }
+
+/// For how long logs are opened again at once, before the last of them.
+const RETRY_AT_MOST: Duration = Duration::from_millis(200);
 
 impl Partitions {
     /// No partitions yet: they come with the first image.
@@ -115,7 +119,12 @@ impl Partitions {
         let image = self.updating();
         let mut table = Table::clone(&self.table.load());
         let mut back = Vec::new();
+        let begun = Instant::now();
         for name in waiting {
+            // Whoever follows the metadata waits meanwhile; the others have their turn the next time.
+            if begun.elapsed() > RETRY_AT_MOST {
+                break;
+            }
             let (topic, partition) = (&name.topic, name.partition);
             let hosted = |table: &Table| table.get(topic)?.partitions.get(&partition).cloned();
             let offline = table

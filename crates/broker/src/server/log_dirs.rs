@@ -1,11 +1,12 @@
 //! Log directories that fail (KIP-112), and which replica lies where (KIP-858): both are told to the controller.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use klamm_controller::{Controller, ControllerError};
+use klamm_log::LogManager;
 use klamm_metadata::{ConfigResource, TopicsImage};
 use klamm_protocol::messages::AssignReplicasToDirsRequest;
 use klamm_protocol::messages::assign_replicas_to_dirs_request::{DirectoryData, PartitionData, TopicData};
@@ -93,11 +94,14 @@ fn fault(node: &Node) -> Option<String> {
     if !logs.is_online() {
         return Some("all log directories have failed".to_owned());
     }
-    let offline = logs.offline_directories();
     let metadata_dir = absolute(&node.config.server.metadata_log_dir);
-    let is_it = |(dir, id): &(PathBuf, Uuid)| *dir == metadata_dir && offline.contains(id);
-    let has_failed = logs.directory_ids().iter().any(is_it);
+    let has_failed = offline_reason(logs, &metadata_dir).is_some();
     has_failed.then(|| format!("the metadata log directory `{}` has failed", metadata_dir.display()))
+}
+
+/// Why a log directory is offline, if it is.
+pub(super) fn offline_reason(logs: &LogManager, dir: &Path) -> Option<String> {
+    logs.log_dirs().into_iter().find(|info| info.path == dir)?.offline
 }
 
 /// As of when the controller knows where all replicas lie. Replicas come, and directories are assigned, with new topics or

@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use klamm_config::{Overrides, ServerConfig};
 use klamm_log::{
     LogManager, ManagerConfig, MetaProperties, OpenDirReport, OpenError, OpenReport, RecoveryProgress, Shutdown,
+    StorageError,
 };
 use klamm_protocol::Uuid;
 use klamm_raft::{Endpoint as RaftEndpoint, Endpoints};
@@ -16,6 +17,7 @@ use tracing::{info, warn};
 use super::StartError;
 use super::format::format_if_new;
 use super::listen::Quotas;
+use super::log_dirs::offline_reason;
 use super::publishers::{ConfigPublisher, GroupsPublisher, PartitionsPublisher};
 use crate::auto_topics::AutoTopics;
 use crate::clock::Clock;
@@ -67,13 +69,21 @@ pub(super) fn open(
     if unformatted == Unformatted::Format {
         format_if_new(server, &endpoints, clock.now_ms())?;
     }
-    let (logs, report) = open_logs(&config, &clock, progress)?;
-    let logs = Arc::new(logs);
+    // Other directories may be offline; without this one there is no node.
     let metadata_dir = Path::new(&server.metadata_log_dir);
     let meta = MetaProperties::read(metadata_dir).map_err(OpenError::Storage)?;
     let meta = meta.ok_or_else(|| OpenError::NotFormatted {
         dir: metadata_dir.to_owned(),
     })?;
+    let (logs, report) = open_logs(&config, &clock, progress)?;
+    let logs = Arc::new(logs);
+    if let Some(reason) = offline_reason(&logs, &absolute(&server.metadata_log_dir)) {
+        return Err(OpenError::Storage(StorageError::Offline {
+            dir: metadata_dir.to_owned(),
+            reason: reason.into(),
+        })
+        .into());
+    }
     let quorum = Quorum::open(
         server,
         QuorumOptions {

@@ -52,6 +52,8 @@ struct Inner {
     logs: RwLock<BTreeMap<TopicPartition, Arc<Log>>>,
     /// Held while a log is created or deleted.
     changing: Mutex<()>,
+    /// No log is created or opened any more. Set with `changing` held.
+    is_shut: AtomicBool,
     /// Copies of logs on their way into other directories.
     moving: Mutex<BTreeMap<TopicPartition, Arc<Log>>>,
     schedule: Mutex<Schedule>,
@@ -142,7 +144,14 @@ impl LogManager {
         if let Some(log) = self.get(partition) {
             return Ok(log);
         }
-        let log = match self.inner.find_unopened(partition, topic_id, &config, now_ms)? {
+        if self.inner.is_shut.load(Ordering::Acquire) {
+            return Err(StorageError::Closed {
+                partition: partition.clone(),
+            });
+        }
+        let found = self.inner.find_unopened(partition, topic_id, &config, now_ms)?;
+        let was_unopened = found.is_some();
+        let log = match found {
             Some(log) => log,
             None => self.inner.create(partition, directory, config, now_ms)?,
         };
@@ -160,6 +169,14 @@ impl LogManager {
         // Not before: a checkpoint that is written meanwhile has its lines from the one or the other.
         for dir in &self.inner.dirs {
             dir.unopened.lock().expect(UNPOISONED).remove(partition);
+        }
+        // Its recovery point may be lower now: what is appended is not to be taken for synced.
+        if was_unopened
+            && let Some(dir) = self.inner.dir_of(&log)
+            && let Err(error) = self.inner.write_checkpoints(dir)
+        {
+            tracing::warn!(%partition, %error, "checkpoints not written, which is tried again");
+            dir.recovery_points_stale.store(true, Ordering::Relaxed);
         }
         Ok(log)
     }
@@ -240,6 +257,10 @@ impl LogManager {
     /// Flushes and closes all logs and marks the directories as cleanly left (KIP-966: with the broker's epoch). Returns the
     /// first failure; directories without one are clean all the same. Nothing is appended afterwards.
     pub fn shutdown(&self, broker_epoch: i64) -> Result<(), StorageError> {
+        {
+            let _changing = self.inner.changing.lock().expect(UNPOISONED);
+            self.inner.is_shut.store(true, Ordering::Release);
+        }
         self.stop_flushers();
         let mut first_failure = Ok(());
         for dir in &self.inner.dirs {

@@ -224,14 +224,29 @@ fn a_directory_of_another_node_is_refused() {
     node.assert_refused(&["node 1", "2", node.directory("a").to_str().unwrap()]);
 }
 
+/// As Apache Kafka does.
 #[test]
-fn a_directory_that_says_nothing_sensible_is_refused() {
+fn a_directory_that_says_nothing_sensible_is_offline_and_without_the_metadatas_no_node_starts() {
     let node = Installed::new("").formatted();
-    let meta = node.directory("b").join("meta.properties");
-    fs::write(&meta, "version=9\nnode.id=1\n").unwrap();
-    node.assert_refused(&[meta.to_str().unwrap()]);
-    fs::write(&meta, [0xff, 0xfe, 0, 1]).unwrap();
-    node.assert_refused(&[meta.to_str().unwrap()]);
+    let [meta, other] = ["a", "b"].map(|name| node.directory(name).join("meta.properties"));
+    let intact = fs::read(&other).unwrap();
+    for nonsense in [b"version=9\nnode.id=1\n".as_slice(), &[0xff, 0xfe, 0, 1]] {
+        fs::write(&other, nonsense).unwrap();
+        let mut process = node.start();
+        wait_until_ready(&mut process);
+        let stderr = process.stderr();
+        assert!(
+            stderr.contains("goes offline") && stderr.contains(other.to_str().unwrap()),
+            "{stderr}"
+        );
+        drop(process);
+        assert_eq!(fs::read(&other).unwrap(), nonsense);
+    }
+    fs::write(&other, intact).unwrap();
+    for nonsense in [b"version=9\nnode.id=1\n".as_slice(), &[0xff, 0xfe, 0, 1]] {
+        fs::write(&meta, nonsense).unwrap();
+        node.assert_refused(&[meta.to_str().unwrap()]);
+    }
 }
 
 #[test]

@@ -301,17 +301,7 @@ impl<'a> Opening<'a> {
         let size = size.ok_or_else(|| StorageError::malformed(&path, "larger than a segment can be"))?;
         let segment = Arc::new(Segment::existing(&self.dir, base_offset, size, &self.shared.files));
         let has_indexes = kinds.contains(&FileKind::OffsetIndex) && kinds.contains(&FileKind::TimeIndex);
-        // The time index of a closed segment with timestamps has an entry at least; an empty one was begun anew, and a power cut
-        // came before the rest.
-        let is_unfinished = || {
-            let time_index = disk::inspect(self.disk(), &segment.path(FileKind::TimeIndex))?;
-            if is_last || size == 0 || time_index.len > 0 {
-                return Ok::<_, StorageError>(false);
-            }
-            let first = segment.headers(0).first()?;
-            Ok(first.is_none_or(|first| first.header.max_timestamp >= 0))
-        };
-        if !has_indexes || is_unfinished()? {
+        if !has_indexes || !is_last && self.has_unfinished_indexes(&segment)? {
             segment.reset_indexes()?;
             if size > 0 {
                 self.without_indexes.insert(base_offset);
@@ -326,6 +316,24 @@ impl<'a> Opening<'a> {
             self.without_txn_index.insert(base_offset);
         }
         Ok(segment)
+    }
+
+    /// Whether the indexes of a closed segment were begun anew, and a power cut came before the rest. The time index has an entry at
+    /// least where any record has a timestamp.
+    fn has_unfinished_indexes(&self, segment: &Segment) -> Result<bool> {
+        let len = |kind| Ok::<_, StorageError>(disk::inspect(self.disk(), &segment.path(kind))?.len);
+        if segment.size() == 0 || len(FileKind::TimeIndex)? > 0 {
+            return Ok(false);
+        }
+        if segment.size() > self.config.index_interval_bytes && len(FileKind::OffsetIndex)? == 0 {
+            return Ok(true);
+        }
+        for located in segment.headers(0) {
+            if unless_malformed(located)?.is_none_or(|located| located.header.max_timestamp >= 0) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Brings the segments into order and finds the log end: of an unclean log everything above the recovery point is

@@ -87,6 +87,7 @@ impl LogManager {
             dirs: Vec::new(),
             logs: RwLock::default(),
             changing: Mutex::new(()),
+            is_shut: AtomicBool::new(false),
             moving: Mutex::default(),
             schedule: Mutex::new(Schedule::new(now_ms, config.initial_task_delay_ms)),
             cleaner: Cleaner::default(),

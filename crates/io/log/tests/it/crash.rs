@@ -148,6 +148,20 @@ fn closed_segments_without_timestamps_need_no_repair() {
     let opened = f.reopen();
     assert_eq!(opened.events, []);
     assert_eq!(records(&f.log).len(), 20);
+    // Where some record has one, an empty index is one that was begun anew.
+    append(&f.log, &batch(-1, &["a"])).unwrap();
+    append(&f.log, &batch(NOW, &["a"])).unwrap();
+    f.log.roll(NOW).unwrap();
+    append(&f.log, &batch(NOW, &["a"])).unwrap();
+    let closed = f.log.segment_base_offsets().into_iter().rev().nth(1).unwrap();
+    f.log.close().unwrap();
+    for index in ["index", "timeindex"] {
+        std::fs::write(f.dir().join(format!("{closed:020}.{index}")), "").unwrap();
+    }
+    let opened = f.reopen();
+    let is_rebuilt = |event: &RecoveryEvent| matches!(event, RecoveryEvent::IndexesRebuilt { .. });
+    assert!(opened.events.iter().any(is_rebuilt), "{:?}", opened.events);
+    assert!(f.log.offset_for_timestamp(NOW).unwrap().is_some());
 }
 
 #[test]

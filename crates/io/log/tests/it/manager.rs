@@ -976,13 +976,20 @@ fn a_log_that_could_not_be_opened_for_lack_of_files_is_opened_when_there_are_som
     };
     let (manager, report) = start_with(settings).unwrap();
     assert_eq!((report.logs, report.failed.len()), (0, 1));
-    let open = || manager.get_or_create(&tp("t", 0), Some(TOPIC_ID), None, LogConfig::default(), NOW);
-    assert!(open().is_err());
+    let open =
+        |manager: &LogManager| manager.get_or_create(&tp("t", 0), Some(TOPIC_ID), None, LogConfig::default(), NOW);
+    assert!(open(&manager).is_err());
     disk.let_be();
-    let log = open().unwrap();
+    let log = open(&manager).unwrap();
     assert_eq!((log.log_start_offset(), log.log_end_offset()), (1, 2));
     append_values(&log, &["c"]);
-    stop(manager, 1);
+    manager.shutdown(1).unwrap();
+    let late = manager.get_or_create(&tp("t", 1), Some(TOPIC_ID), None, LogConfig::default(), NOW);
+    assert!(
+        matches!(late, Err(StorageError::Closed { .. })),
+        "nothing is begun behind the mark"
+    );
+    drop((manager, log));
     assert!(dir.join(".kafka_cleanshutdown").exists(), "everything was closed");
     let (manager, _) = start(&dir);
     assert_eq!(records_from(&manager.get(&tp("t", 0)).unwrap(), 1).len(), 2);
