@@ -126,8 +126,9 @@ impl FileCache {
 }
 
 impl Slot {
-    /// The open file; `path` is asked for only when it has to be opened, which a thread that may not wait leaves to others. A missing file is an error: whoever begins a file
-    /// creates it, so that a reader that comes late never brings a removed one back.
+    /// The open file; `path` is asked for only when it has to be opened, which a thread that may not wait leaves to others. A
+    /// missing file is an error: whoever begins a file creates it, so that a reader that comes late never brings a removed one
+    /// back.
     pub(crate) fn file(self: &Arc<Self>, path: impl Fn() -> PathBuf) -> Result<Arc<dyn DiskFile>> {
         self.used.store(true, Ordering::Relaxed);
         let opened = {

@@ -55,13 +55,7 @@ async fn a_full_disk_refuses_records_and_loses_none_that_it_took() {
     // With room again it goes on where it was, whether or not it is started anew.
     fs::remove_file(&ballast).unwrap();
     for end in ["none", "clean", "kill"] {
-        match end {
-            "clean" => assert_eq!(node.terminate().code(), Some(0), "{}", node.process().stderr()),
-            "kill" => node.kill(),
-            _ => {}
-        }
-        if end != "none" {
-            node.start_again().await;
+        if is_started_again(&mut node, end).await {
             connection = node.connect().await;
         }
         let offset = connection.append("t", 0, &[value(taken)]).await;
@@ -73,6 +67,17 @@ async fn a_full_disk_refuses_records_and_loses_none_that_it_took() {
             assert!(found == value(offset), "{end}: the record at {offset}");
         }
     }
+}
+
+/// Ends the node, cleanly or by a kill, and starts it again; with any other word it goes on, and the answer is no.
+async fn is_started_again(node: &mut Node, end: &str) -> bool {
+    match end {
+        "clean" => assert_eq!(node.terminate().code(), Some(0), "{}", node.process().stderr()),
+        "kill" => node.kill(),
+        _ => return false,
+    }
+    node.start_again().await;
+    true
 }
 
 /// Leaves no room at all in a directory's file system.
@@ -131,13 +136,7 @@ async fn logs_that_could_not_be_opened_on_a_full_disk_are_back_as_soon_as_there_
     .await;
     assert_eq!(connection.commit("g", "t", 0, 8).await, ErrorCode::NONE);
     for end in ["none", "kill", "clean"] {
-        match end {
-            "clean" => assert_eq!(node.terminate().code(), Some(0), "{}", node.process().stderr()),
-            "kill" => node.kill(),
-            _ => {}
-        }
-        if end != "none" {
-            node.start_again().await;
+        if is_started_again(&mut node, end).await {
             connection = node.connect().await;
             connection.find_coordinator("g").await;
         }

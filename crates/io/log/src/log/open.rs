@@ -318,8 +318,8 @@ impl<'a> Opening<'a> {
         Ok(segment)
     }
 
-    /// Whether the indexes of a closed segment were begun anew, and a power cut came before the rest. The time index has an entry at
-    /// least where any record has a timestamp.
+    /// Whether the indexes of a closed segment were begun anew, and a power cut came before the rest. The time index has an entry
+    /// at least where any record has a timestamp.
     fn has_unfinished_indexes(&self, segment: &Segment) -> Result<bool> {
         let len = |kind| Ok::<_, StorageError>(disk::inspect(self.disk(), &segment.path(kind))?.len);
         if segment.size() == 0 || len(FileKind::TimeIndex)? > 0 {
